@@ -1,0 +1,59 @@
+// What each command of package.json does once the dependencies are there.
+
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { CHECKS, runChecks } from './checks.mjs'
+import { ensureInstalled } from './install.mjs'
+import { binOf, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
+import { runTests, serverIsMissing } from './tests.mjs'
+
+const COMMANDS = {
+  demo: (args) => runSource('examples/erp/src/demo.ts', args),
+  app: (args) => runSource('examples/erp/src/main.ts', args),
+  bench: (args) => runBenches(args),
+  test: (args) => runTests(args),
+  check: (args) => runChecks(args.length > 0 ? args : Object.keys(CHECKS)),
+  build: () => runChecks(['build']),
+  typecheck: () => runChecks(['typecheck']),
+  lint: () => runChecks(['lint']),
+  format: (args) => formatFiles(args),
+}
+
+/** Runs one command and resolves with the exit code of the whole. */
+export async function runCommand(name, args) {
+  const command = Object.hasOwn(COMMANDS, name ?? '') ? COMMANDS[name] : undefined
+  if (command === undefined) {
+    console.error(`Name one of these commands: ${Object.keys(COMMANDS).join(', ')}.`)
+    return 2
+  }
+  if (name === 'test' && serverIsMissing()) return 1
+  const installed = await ensureInstalled()
+  return installed === 0 ? command(args) : installed
+}
+
+// The caller's directory is kept, so that a relative path among the arguments means what the caller meant.
+function runSource(file, args) {
+  const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json') }
+  return runForeground(process.execPath, [...nodeArgsForSource(), join(ROOT, file), ...args], { env })
+}
+
+function formatFiles(paths) {
+  const args = [binOf('@biomejs/biome'), 'format', '--write', ...(paths.length > 0 ? paths : ['.'])]
+  return runForeground(process.execPath, args, { cwd: ROOT })
+}
+
+async function runBenches(names) {
+  const folder = join(ROOT, 'bench')
+  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.bench.ts')) : []
+  const known = files.map((file) => file.slice(0, -'.bench.ts'.length)).sort()
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length > 0) {
+    console.error(`There is no bench called ${unknown.join(', ')}; there are ${known.join(', ')}.`)
+    return 2
+  }
+  for (const name of names.length > 0 ? names : known) {
+    const code = await runSource(`bench/${name}.bench.ts`, [])
+    if (code !== 0) return code
+  }
+  return 0
+}

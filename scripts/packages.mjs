@@ -1,0 +1,65 @@
+// Builds the published packages, packs them as they would be published, and checks the tarballs.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { runPnpm } from './install.mjs'
+import { binOf, ROOT, runQuietly } from './processes.mjs'
+
+const BUILDS_AT_ONCE = 2
+
+/** Folders of the packages that are published. */
+function packageFolders() {
+  const folder = join(ROOT, 'packages')
+  return readdirSync(folder)
+    .map((name) => join(folder, name))
+    .filter((path) => existsSync(join(path, 'package.json')))
+}
+
+/** Builds each package from its own folder: a single run at the root would bundle siblings. */
+export function buildPackages() {
+  return forEach(packageFolders(), BUILDS_AT_ONCE, (cwd) =>
+    runQuietly(process.execPath, [binOf('tsup'), '--config', '../../tsup.config.ts', '--silent'], { cwd }),
+  )
+}
+
+/** Packs each package into `folder`, with workspace ranges replaced by versions. */
+export function packPackages(folder) {
+  return runPnpm(['-r', '--filter', './packages/*', 'exec', 'pnpm', 'pack', '--pack-destination', folder])
+}
+
+/** publint over the tarballs: do entry points, formats and files agree with package.json? */
+export function checkPublishing(folder) {
+  return forEach(tarballsIn(folder), 1, (tarball) =>
+    runQuietly(process.execPath, [binOf('publint'), 'run', tarball, '--strict']),
+  )
+}
+
+/** Are the types right for every entry point, resolved by node10, node16 (CJS and ESM) and bundlers? */
+export function checkTypeResolution(folder) {
+  return forEach(tarballsIn(folder), 1, (tarball) =>
+    runQuietly(process.execPath, [
+      binOf('@arethetypeswrong/cli', 'attw'),
+      tarball,
+      '--no-color',
+      '--no-emoji',
+    ]),
+  )
+}
+
+/** Paths of the packed packages. */
+export function tarballsIn(folder) {
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.tgz'))
+    .map((name) => join(folder, name))
+}
+
+async function forEach(items, atOnce, work) {
+  const queue = [...items]
+  const results = []
+  const worker = async () => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item))
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  const failures = results.filter(({ code }) => code !== 0)
+  return { code: failures[0]?.code ?? 0, output: failures.map(({ output }) => output).join('\n') }
+}

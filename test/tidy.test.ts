@@ -1,0 +1,41 @@
+/** The linter of the architecture: what reviewers would otherwise have to remember. */
+
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { banRules } from './tidy/ban-rules.js'
+import { documentRules } from './tidy/document-rules.js'
+import { exportRules } from './tidy/export-rules.js'
+import { layerRules } from './tidy/layer-rules.js'
+import { manifestRules } from './tidy/manifest-rules.js'
+import { placeRules } from './tidy/place-rules.js'
+import { registerRules } from './tidy/register-rules.js'
+import { sizeRules } from './tidy/size-rules.js'
+import { readTree } from './tidy/source-tree.js'
+
+const rules = [
+  ...layerRules,
+  ...manifestRules,
+  ...exportRules,
+  ...sizeRules,
+  ...placeRules,
+  ...banRules,
+  ...registerRules,
+  ...documentRules,
+]
+const project = readTree(join(import.meta.dirname, '..'))
+
+describe('in this project', () => {
+  for (const { title, check } of rules) {
+    test(title, () => {
+      expect(check(project).join('\n')).toBe('')
+    })
+  }
+})
+
+describe('a project that breaks the rule is found out', () => {
+  for (const { title, check, counterexample, finds } of rules) {
+    test(title, () => {
+      expect(check(new Map(Object.entries(counterexample))).join('\n')).toContain(finds)
+    })
+  }
+})
