@@ -1,0 +1,106 @@
+export {
+  AMOUNT_DIGITS_MAX,
+  CURRENCY_EXPONENTS,
+  currencyExponent,
+  formatAmount,
+  InvalidAmountError,
+  parseAmount,
+  parseMinorUnits,
+} from './amount.js'
+export { type Clock, sleep, systemClock, type Timer } from './clock.js'
+export { type Closable, closeOnce } from './closable.js'
+export { type Codec, jsonCodec, type JsonCodecOptions } from './codec.js'
+export {
+  ClosedError,
+  DeadlineExceededError,
+  describeValue,
+  InvalidInputError,
+  InvalidOptionError,
+  KerpError,
+  type KerpErrorFacts,
+  OverloadedError,
+} from './errors.js'
+export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
+export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'
+export {
+  type CacheLoad,
+  type CacheRead,
+  type CacheRequest,
+  combineObservers,
+  type GenerationChange,
+  type LockAcquire,
+  type LockGivenBack,
+  type LockLoss,
+  OBSERVATIONS,
+  type Observer,
+  type Posting,
+  type PostingBatch,
+  type RedisOperation,
+  type RegisterApply,
+  type RelayTick,
+  type Step,
+  STEPS,
+  STOCK_STEPS,
+  type StockBatch,
+  type StockMove,
+} from './observer.js'
+export { oneOfOption, textOption, wholeNumberOption, type WholeNumberBounds } from './options.js'
+export type {
+  InvalidationLog,
+  LoadedRegisters,
+  OutboxChange,
+  OutboxPage,
+  OutboxPageQuery,
+  OutboxPosition,
+  OutboxRow,
+  OutboxSource,
+  OutboxTick,
+  RegisterFamily,
+  RegisterImage,
+  RegisterImages,
+  RegisterListing,
+  RegisterRef,
+  RegisterSource,
+} from './ports.js'
+export { formatQuantity, parseQuantity, QUANTITY_EXPONENT } from './quantity.js'
+export {
+  parseReadToken,
+  type ReadToken,
+  type ReadTokenFacts,
+  readTokenOf,
+  registerName,
+} from './read-token.js'
+export {
+  type DeadlineOptions,
+  isRetryableError,
+  jitteredBackoffMs,
+  retry,
+  type RetryOptions,
+  withDeadline,
+} from './retry.js'
+export { divideRounded, type Rounding, roundToUnit } from './rounding.js'
+export { type FlightMark, SingleFlight } from './single-flight.js'
+export {
+  FencedError,
+  InsufficientStockError,
+  MovementConflictError,
+  ReservationExpiredError,
+  ReservationNotFoundError,
+  ReservationSettledError,
+  type StockShortage,
+} from './stock-errors.js'
+export type {
+  ReservationChange,
+  ReservationRef,
+  ReservationState,
+  StockAdjustment,
+  StockExpiry,
+  StockFence,
+  StockMovement,
+  StockRef,
+  StockReservation,
+  StockReservationLine,
+  StockStore,
+  StockTransfer,
+} from './stock-store.js'
+export { TimerWheel } from './timer-wheel.js'

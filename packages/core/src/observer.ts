@@ -1,0 +1,243 @@
+/**
+ * Observations: every shape that the packages report to metrics and traces, in one readable list.
+ *
+ * Fields are flat and their words come from closed sets, never a key, an account or a company. An observer is
+ * called synchronously on the hot path; whatever it throws or rejects is ignored.
+ */
+
+/** How one Redis call ended. */
+export interface RedisOperation {
+  /** The script's or command's name. */
+  readonly operation: string
+  readonly status: 'ok' | 'error' | 'timeout'
+  readonly elapsedMs: number
+}
+
+/** How one read of a cached value was answered. */
+export interface CacheRequest {
+  readonly type: string
+  /**
+   * `hit` from Redis · `miss` loaded and stored · `wait` another process loaded it · `stale` older than the
+   * caller's token · `bypass` Redis could not be trusted or reached, the database answered.
+   */
+  readonly result: 'hit' | 'miss' | 'wait' | 'stale' | 'bypass'
+  readonly count: number
+}
+
+/** One call that read cached values, as its caller waited for it: a `get`, or a `getMany` of any size. */
+export interface CacheRead {
+  readonly type: string
+  readonly elapsedMs: number
+}
+
+/** One load of missing values from the database. */
+export interface CacheLoad {
+  readonly type: string
+  readonly ok: boolean
+  readonly elapsedMs: number
+}
+
+/** What became of post-images that were handed to Redis. */
+export interface RegisterApply {
+  readonly result: 'applied' | 'skipped' | 'pending' | 'absent' | 'refused'
+  readonly count: number
+}
+
+/** All registers of a company were voided. */
+export interface GenerationChange {
+  readonly reason: 'absent' | 'epoch' | 'trimmed' | 'fork' | 'invalidateAll'
+}
+
+/** How one posting of a voucher ended. */
+export interface Posting {
+  readonly result: 'posted' | 'replayed' | 'conflict' | 'rejected' | 'unknown' | 'failed'
+  readonly elapsedMs: number
+}
+
+/** One transaction of coalesced vouchers. */
+export interface PostingBatch {
+  readonly result: 'committed' | 'retried' | 'bisected' | 'failed'
+  readonly vouchers: number
+  readonly elapsedMs: number
+}
+
+/** How one movement of stock ended. */
+export interface StockMove {
+  readonly kind: 'adjust' | 'transfer' | 'reserve' | 'confirm' | 'cancel' | 'expire'
+  /** `insufficient` and `fenced` are refusals that the caller may meet in good order. */
+  readonly result:
+    | 'done'
+    | 'replayed'
+    | 'conflict'
+    | 'insufficient'
+    | 'fenced'
+    | 'settled'
+    | 'rejected'
+    | 'unknown'
+    | 'failed'
+  readonly elapsedMs: number
+}
+
+/** One transaction of coalesced movements of stock. */
+export interface StockBatch {
+  readonly result: 'committed' | 'retried' | 'bisected' | 'failed'
+  readonly movements: number
+  readonly elapsedMs: number
+}
+
+/** How one caller's wish for a lock ended. */
+export interface LockAcquire {
+  /** `busy`: a try that found it held · `timeout`: held by others for the whole wait · `failed`: could not be asked. */
+  readonly result: 'acquired' | 'busy' | 'timeout' | 'failed'
+  /** `asked` Redis · `handed` over by another process · `local` by the caller before, in this process. */
+  readonly via: 'asked' | 'handed' | 'local' | 'none'
+  readonly elapsedMs: number
+}
+
+/** A lock was given back. */
+export interface LockGivenBack {
+  readonly result: 'released' | 'expired' | 'lost' | 'unknown'
+  readonly heldMs: number
+}
+
+/** A lock was lost while it was held. */
+export interface LockLoss {
+  readonly reason: 'expired' | 'unreachable' | 'taken' | 'maxHold' | 'closed'
+  readonly heldMs: number
+}
+
+/** One pass of the outbox relay. */
+export interface RelayTick {
+  readonly ok: boolean
+  readonly rows: number
+  readonly companies: number
+  readonly elapsedMs: number
+}
+
+/**
+ * The numbered steps between a request and its answer. Fault tests kill the process at each of them;
+ * traces may mark them.
+ */
+export const STEPS = [
+  'http.received',
+  'posting.queued',
+  'posting.begun',
+  'posting.keysClaimed',
+  'posting.rowsLocked',
+  'posting.balancesUpdated',
+  'posting.linesWritten',
+  'posting.committing',
+  'posting.committed',
+  'apply.sending',
+  'apply.applied',
+  'http.answering',
+  'relay.read',
+  'relay.sending',
+  'relay.relayed',
+] as const
+
+/** The steps of a movement of stock, between its call and its answer. */
+export const STOCK_STEPS = [
+  'stock.queued',
+  'stock.begun',
+  'stock.rowsLocked',
+  'stock.judged',
+  'stock.written',
+  'stock.committing',
+  'stock.committed',
+] as const
+
+/** One of `STEPS` or `STOCK_STEPS`. */
+export type Step = (typeof STEPS)[number] | (typeof STOCK_STEPS)[number]
+
+/** What a host passes as `observer`; every method is optional. */
+export interface Observer {
+  redisOperation?(observation: RedisOperation): void
+  /** EVALSHA met a server without the script; EVAL was sent. */
+  scriptFallback?(observation: { readonly script: string }): void
+  cacheRequest?(observation: CacheRequest): void
+  cacheRead?(observation: CacheRead): void
+  cacheLoad?(observation: CacheLoad): void
+  registerApply?(observation: RegisterApply): void
+  generationChange?(observation: GenerationChange): void
+  /** The same version with other bytes was seen: the history forked. Must page. */
+  registerFork?(observation: { readonly count: number }): void
+  posting?(observation: Posting): void
+  postingBatch?(observation: PostingBatch): void
+  /** Vouchers that wait for a transaction. */
+  postingQueue?(observation: { readonly waiting: number }): void
+  stockMove?(observation: StockMove): void
+  stockBatch?(observation: StockBatch): void
+  /** Movements that wait for a transaction. */
+  stockQueue?(observation: { readonly waiting: number }): void
+  relayTick?(observation: RelayTick): void
+  /** Age of the database moment that the registers have reached, in ms. */
+  relayLag?(observation: { readonly lagMs: number }): void
+  lockAcquire?(observation: LockAcquire): void
+  lockRelease?(observation: LockGivenBack): void
+  /** Somebody worked on without its lock, or was stopped in time. Must page. */
+  lockLost?(observation: LockLoss): void
+  /** Writes that were refused because a later holder wrote before. */
+  lockFenced?(observation: { readonly count: number }): void
+  /** Background work failed and will be tried again; `code` is an error code. */
+  backgroundError?(observation: { readonly source: string; readonly code: string }): void
+  step?(observation: { readonly name: Step }): void
+}
+
+/** The names of all observations, in the order of `Observer`. */
+export const OBSERVATIONS = [
+  'redisOperation',
+  'scriptFallback',
+  'cacheRequest',
+  'cacheRead',
+  'cacheLoad',
+  'registerApply',
+  'generationChange',
+  'registerFork',
+  'posting',
+  'postingBatch',
+  'postingQueue',
+  'stockMove',
+  'stockBatch',
+  'stockQueue',
+  'relayTick',
+  'relayLag',
+  'lockAcquire',
+  'lockRelease',
+  'lockLost',
+  'lockFenced',
+  'backgroundError',
+  'step',
+] as const satisfies readonly (keyof Observer)[]
+
+/**
+ * One observer that tells each of several, in order, and lets none of them throw into the caller.
+ *
+ * Observations that nobody listens to stay undefined, so that they cost one comparison.
+ */
+export function combineObservers(...observers: readonly (Observer | undefined)[]): Observer {
+  const combined: Record<string, (observation: never) => void> = {}
+  for (const name of OBSERVATIONS) {
+    const listeners = observers.flatMap((observer) => listenerOf(observer, name))
+    if (listeners.length > 0) combined[name] = (observation) => tellAll(listeners, observation)
+  }
+  return combined
+}
+
+type Listener = (observation: never) => unknown
+
+function listenerOf(observer: Observer | undefined, name: keyof Observer): Listener[] {
+  if (observer?.[name] === undefined) return []
+  return [(observation) => (observer[name] as Listener | undefined)?.call(observer, observation)]
+}
+
+function tellAll(listeners: readonly Listener[], observation: never): void {
+  for (const listener of listeners) {
+    try {
+      const answer = listener(observation)
+      if (answer instanceof Promise) answer.catch(() => undefined)
+    } catch {
+      // An observer that fails must not fail the work that it observes.
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** The checks that every `resolve…Options` uses, with the one shape of message. */
+
+import { InvalidOptionError } from './errors.js'
+
+/** The bounds of a whole-number option; `max` defaults to the largest safe integer. */
+export interface WholeNumberBounds {
+  readonly min: number
+  readonly max?: number
+  readonly fallback: number
+}
+
+/**
+ * A whole number within bounds, or its fallback when it was left out.
+ *
+ * @throws {InvalidOptionError} `INVALID_OPTION`: Locks option `ttlMs` must be a whole number from 100 up, got -5 (number).
+ */
+export function wholeNumberOption(
+  owner: string,
+  option: string,
+  value: unknown,
+  bounds: WholeNumberBounds,
+): number {
+  if (value === undefined) return bounds.fallback
+  const max = bounds.max ?? Number.MAX_SAFE_INTEGER
+  if (typeof value === 'number' && Number.isInteger(value) && value >= bounds.min && value <= max)
+    return value
+  const range = bounds.max === undefined ? `from ${bounds.min} up` : `from ${bounds.min} to ${bounds.max}`
+  throw new InvalidOptionError(owner, option, `a whole number ${range}`, value)
+}
+
+/** One of a closed set of words, or its fallback when it was left out. */
+export function oneOfOption<T extends string>(
+  owner: string,
+  option: string,
+  value: unknown,
+  words: readonly T[],
+  fallback: T,
+): T {
+  if (value === undefined) return fallback
+  const word = words.find((candidate) => candidate === value)
+  if (word === undefined) throw new InvalidOptionError(owner, option, `one of ${words.join(', ')}`, value)
+  return word
+}
+
+/** A text that matches a pattern, or its fallback when it was left out. */
+export function textOption(
+  owner: string,
+  option: string,
+  value: unknown,
+  rule: { readonly pattern: RegExp; readonly words: string; readonly fallback: string },
+): string {
+  if (value === undefined) return rule.fallback
+  if (typeof value === 'string' && rule.pattern.test(value)) return value
+  throw new InvalidOptionError(owner, option, rule.words, value)
+}
