@@ -1,0 +1,225 @@
+/**
+ * Builds every key, channel and stream name that the library uses, scoped to a company.
+ *
+ * All names of a company carry `{companyId}` as hash tag, so that one script may touch any of them in a Redis
+ * Cluster, and no two companies can share a name. `parseKey` reads them back.
+ */
+
+import { type RegisterRef, textOption } from '@kerp/core'
+import { InvalidKeyError } from './errors.js'
+import {
+  encodeFiscalYear,
+  encodePart,
+  isCompanyId,
+  isFiscalYearText,
+  isPlainPart,
+  KEY_BYTES_MAX,
+  NAMESPACE_PATTERN,
+  validateCompanyId,
+} from './key-grammar.js'
+import { hashParameters } from './parameter-hash.js'
+
+declare const keyBrand: unique symbol
+declare const channelBrand: unique symbol
+
+/** A Redis key, made by `Keys`. */
+export type Key = string & { readonly [keyBrand]: true }
+
+/** A Redis Pub/Sub channel, made by `Keys`. It lies in the slot of its company, for sharded Pub/Sub. */
+export type Channel = string & { readonly [channelBrand]: true }
+
+/** Names a balance: an account of a company in a fiscal year from 1 to 9999. */
+export interface BalanceKeyParts {
+  readonly companyId: string
+  readonly account: string
+  readonly fiscalYear: number
+}
+
+/** Names a stock figure: an item of a company in a warehouse. */
+export interface InventoryKeyParts {
+  readonly companyId: string
+  readonly item: string
+  readonly warehouse: string
+}
+
+/** Names what a lock protects: the kind of thing and its id. */
+export interface LockKeyParts {
+  readonly companyId: string
+  readonly type: string
+  readonly id: string
+}
+
+/** Names whose calls of which endpoint are counted. */
+export interface RateLimitKeyParts {
+  readonly companyId: string
+  readonly user: string
+  readonly endpoint: string
+}
+
+/** Names a computed report by everything that it was computed from; see `hashParameters`. */
+export interface ReportKeyParts {
+  readonly companyId: string
+  readonly type: string
+  readonly parameters: object
+}
+
+/** Names a dashboard of a company. */
+export interface DashboardKeyParts {
+  readonly companyId: string
+  readonly type: string
+}
+
+/**
+ * The key builder. Every method is injective (up to Unicode NFC) and costs no I/O.
+ *
+ * Every method throws `InvalidKeyError` (`INVALID_KEY`, not retryable) for a tenant id, part or year that it
+ * refuses, and for a key longer than 512 bytes.
+ */
+export interface Keys {
+  /** `balance:{C}:ACCOUNT:YEAR` */
+  balance(parts: BalanceKeyParts): Key
+  /** `inventory:{C}:ITEM:WAREHOUSE` */
+  inventory(parts: InventoryKeyParts): Key
+  /** `lock:{C}:TYPE:ID` */
+  lock(parts: LockKeyParts): Key
+  /** `rate:{C}:USER:ENDPOINT` */
+  rateLimit(parts: RateLimitKeyParts): Key
+  /** `report:{C}:TYPE:HASH` */
+  report(parts: ReportKeyParts): Key
+  /** `dashboard:{C}:TYPE` */
+  dashboard(parts: DashboardKeyParts): Key
+  /** `session:{S}`: a session belongs to no company and has a slot of its own. */
+  session(sessionId: string): Key
+  /** The balance or inventory key of a register; the same text as `balance` and `inventory` give. */
+  register(ref: RegisterRef): Key
+  /** `watermark:{C}`: how far the relay got in this company's registers. Never expires. */
+  watermark(companyId: string): Key
+  /** `channel:{C}:registers`: new values of registers. */
+  registersChannel(companyId: string): Channel
+  /** `channel:{C}:events`: events as they happen. */
+  eventsChannel(companyId: string): Channel
+  /** `stream:{C}:events`: the events that are kept. */
+  eventsStream(companyId: string): Key
+}
+
+/** What `createKeys` takes. */
+export interface KeysOptions {
+  /**
+   * Stands in front of every name, for several installations on one Redis: up to 32 of `A-Z a-z 0-9 . _ -`,
+   * the first a letter or digit. Without it nothing stands in front.
+   */
+  readonly namespace?: string
+}
+
+/**
+ * A key builder; processes that share data must give the same namespace.
+ *
+ * @throws {InvalidOptionError} `INVALID_OPTION` for a namespace that could not be read back.
+ * @example
+ * createKeys().balance({ companyId: 'c1', account: '1101', fiscalYear: 2026 }) // 'balance:{c1}:1101:2026'
+ */
+export function createKeys(options: KeysOptions = {}): Keys {
+  const prefix = resolvePrefix(options)
+  const register = registerKeys(prefix)
+
+  function company(family: string, companyId: unknown, ...encoded: readonly string[]): Key {
+    return asKey(bounded([`${prefix}${family}:{${validateCompanyId(companyId)}}`, ...encoded].join(':')))
+  }
+
+  return {
+    balance: ({ companyId, account, fiscalYear }) =>
+      company('balance', companyId, encodePart(account, 'account'), encodeFiscalYear(fiscalYear)),
+    inventory: ({ companyId, item, warehouse }) =>
+      company('inventory', companyId, encodePart(item, 'item'), encodePart(warehouse, 'warehouse')),
+    lock: ({ companyId, type, id }) =>
+      company('lock', companyId, encodePart(type, 'type'), encodePart(id, 'id')),
+    rateLimit: ({ companyId, user, endpoint }) =>
+      company('rate', companyId, encodePart(user, 'user'), encodePart(endpoint, 'endpoint')),
+    report: ({ companyId, type, parameters }) =>
+      company('report', companyId, encodePart(type, 'type'), hashParameters(parameters)),
+    dashboard: ({ companyId, type }) => company('dashboard', companyId, encodePart(type, 'type')),
+    session: (sessionId) => asKey(bounded(`${prefix}session:{${encodePart(sessionId, 'sessionId')}}`)),
+    register: (ref) => asKey(register(ref)),
+    watermark: (companyId) => company('watermark', companyId),
+    registersChannel: (companyId) => asChannel(company('channel', companyId, 'registers')),
+    eventsChannel: (companyId) => asChannel(company('channel', companyId, 'events')),
+    eventsStream: (companyId) => company('stream', companyId, 'events'),
+  }
+}
+
+function resolvePrefix(options: KeysOptions): string {
+  if (options.namespace === undefined) return ''
+  const rule = {
+    pattern: NAMESPACE_PATTERN,
+    words: 'up to 32 of A-Z a-z 0-9 . _ - starting with a letter or digit',
+    fallback: '',
+  }
+  return `${textOption('Keys', 'namespace', options.namespace, rule)}:`
+}
+
+/** What all keys of one family, company and second part begin and end with. */
+interface Frame {
+  readonly family: string
+  readonly companyId: string
+  readonly second: string
+  readonly head: string
+  readonly tail: string
+}
+
+const NO_FRAME: Frame = { family: '', companyId: '', second: '', head: '', tail: '' }
+
+// A thousand of these stand in front of every large read, nearly all of one company and year, with a first
+// part that needs no encoding: these cost one test and two concatenations, and cannot exceed the length of a key.
+function registerKeys(prefix: string): (ref: RegisterRef) => string {
+  let frame = NO_FRAME
+  return (ref) => {
+    const { family, companyId, parts } = ref
+    const [first, second] = parts
+    if (family !== frame.family || companyId !== frame.companyId || second !== frame.second) {
+      frame = frameOf(prefix, ref) ?? NO_FRAME
+    }
+    if (frame === NO_FRAME || !isPlainPart(first)) return encodedRegisterText(prefix, ref)
+    return frame.head + first + frame.tail
+  }
+}
+
+function frameOf(prefix: string, ref: RegisterRef): Frame | undefined {
+  const { companyId } = ref
+  const family: string = ref.family
+  const [, second] = ref.parts
+  const plain =
+    family === 'balance' ? isFiscalYearText(second) : family === 'inventory' && isPlainPart(second)
+  if (!plain || !isCompanyId(companyId)) return undefined
+  return { family, companyId, second, head: `${prefix}${family}:{${companyId}}:`, tail: `:${second}` }
+}
+
+function encodedRegisterText(prefix: string, ref: RegisterRef): string {
+  const family: string = ref.family
+  if (family !== 'balance' && family !== 'inventory') {
+    throw new InvalidKeyError('family', 'balance or inventory', family)
+  }
+  const [first, second] = ref.parts
+  const tail = family === 'balance' ? yearText(second) : encodePart(second, 'parts[1]')
+  return bounded(
+    `${prefix}${family}:{${validateCompanyId(ref.companyId)}}:${encodePart(first, 'parts[0]')}:${tail}`,
+  )
+}
+
+function yearText(value: unknown): string {
+  if (isFiscalYearText(value)) return value
+  throw new InvalidKeyError('parts[1]', 'a fiscal year from 1 to 9999 as a string', value)
+}
+
+function bounded(key: string): string {
+  if (key.length <= KEY_BYTES_MAX) return key
+  throw new InvalidKeyError('key', `at most ${KEY_BYTES_MAX} bytes long when encoded`, key)
+}
+
+// The brands exist for the compiler alone; these two are the only places that give them.
+function asKey(text: string): Key {
+  return text as Key
+}
+
+function asChannel(text: string): Channel {
+  return text as Channel
+}

@@ -1,0 +1,103 @@
+/** Reads a key, channel or stream name back into what it was built from. */
+
+import { InvalidKeyError } from './errors.js'
+import { decodePart, isCompanyId, isFiscalYearText, KEY_BYTES_MAX } from './key-grammar.js'
+import type {
+  BalanceKeyParts,
+  DashboardKeyParts,
+  InventoryKeyParts,
+  LockKeyParts,
+  RateLimitKeyParts,
+} from './keys.js'
+
+interface Parsed<F extends string> {
+  readonly family: F
+  /** What stands in front, or undefined. */
+  readonly namespace: string | undefined
+}
+
+/** What a key was built from; `family` is its first word after the namespace. */
+export type ParsedKey =
+  | (Parsed<'balance'> & BalanceKeyParts)
+  | (Parsed<'inventory'> & InventoryKeyParts)
+  | (Parsed<'lock'> & LockKeyParts)
+  | (Parsed<'rate'> & RateLimitKeyParts)
+  | (Parsed<'report'> & DashboardKeyParts & { readonly hash: string })
+  | (Parsed<'dashboard'> & DashboardKeyParts)
+  | (Parsed<'session'> & { readonly sessionId: string })
+  | (Parsed<'watermark'> & { readonly companyId: string })
+  | (Parsed<'channel'> & { readonly companyId: string; readonly topic: string })
+  | (Parsed<'stream'> & { readonly companyId: string; readonly topic: string })
+
+const KEY = /^(?:([A-Za-z0-9][\w.-]{0,31}):)?([a-z]+):\{([\w.%-]+)\}((?::[\w.%-]+)*)$/
+const HASH = /^[\w-]{43}$/
+const TOPICS: readonly string[] = ['registers', 'events']
+
+/**
+ * The facts of a key; building it again from them gives the same key.
+ *
+ * @throws {InvalidKeyError} `INVALID_KEY`, not retryable, for any text that `createKeys` cannot have returned,
+ * also for one that is encoded in another way.
+ * @example
+ * parseKey('balance:{c1}:1101:2026') // { family: 'balance', companyId: 'c1', account: '1101', fiscalYear: 2026, … }
+ */
+export function parseKey(key: unknown): ParsedKey {
+  const found = typeof key === 'string' && key.length <= KEY_BYTES_MAX ? KEY.exec(key) : null
+  const parsed = found === null ? undefined : parseFound(found)
+  if (parsed === undefined) throw new InvalidKeyError('key', 'a key made by createKeys', key)
+  return parsed
+}
+
+function parseFound(found: RegExpExecArray): ParsedKey | undefined {
+  const [, namespace, family = '', tag = '', rest = ''] = found
+  const encoded = rest === '' ? [] : rest.slice(1).split(':')
+  const parts = encoded.map(decodePart)
+  if (family === 'session') {
+    const sessionId = decodePart(tag)
+    return parts.length > 0 || sessionId === undefined ? undefined : { family, namespace, sessionId }
+  }
+  if (!isCompanyId(tag)) return undefined
+  const [first, second] = parts
+  const base = { namespace, companyId: tag }
+  if (parts.length === 0) return family === 'watermark' ? { family, ...base } : undefined
+  if (first === undefined) return undefined
+  if (parts.length === 1) return withOnePart(family, base, first)
+  return parts.length > 2 || second === undefined ? undefined : withTwoParts(family, base, first, second)
+}
+
+interface Base {
+  readonly namespace: string | undefined
+  readonly companyId: string
+}
+
+function withOnePart(family: string, base: Base, part: string): ParsedKey | undefined {
+  switch (family) {
+    case 'dashboard':
+      return { family, ...base, type: part }
+    case 'channel':
+      return TOPICS.includes(part) ? { family, ...base, topic: part } : undefined
+    case 'stream':
+      return part === 'events' ? { family, ...base, topic: part } : undefined
+    default:
+      return undefined
+  }
+}
+
+function withTwoParts(family: string, base: Base, first: string, second: string): ParsedKey | undefined {
+  switch (family) {
+    case 'balance':
+      return isFiscalYearText(second)
+        ? { family, ...base, account: first, fiscalYear: Number(second) }
+        : undefined
+    case 'inventory':
+      return { family, ...base, item: first, warehouse: second }
+    case 'lock':
+      return { family, ...base, type: first, id: second }
+    case 'rate':
+      return { family, ...base, user: first, endpoint: second }
+    case 'report':
+      return HASH.test(second) ? { family, ...base, type: first, hash: second } : undefined
+    default:
+      return undefined
+  }
+}
