@@ -1,0 +1,150 @@
+/** The beginning and the end of a client, each by a deadline. */
+
+import { systemClock } from '@kerp/core'
+import { createRedis } from './create-redis.js'
+import { RedisNotDoneError, RedisRefusedError } from './errors.js'
+import type { RedisClient } from './outcome.js'
+import type { CreateRedisOptions, RedisEnvironment } from './redis-options.js'
+import { readReply } from './reply-codes.js'
+
+const READY_MS = 5_000
+const CLOSE_MS = 1_000
+
+/** What is kept of a closing deadline for cutting a connection that does not answer, in ms. */
+const CUT_MS = 250
+
+/**
+ * Makes a client and waits until it can be used.
+ *
+ * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, retryable, and the client is closed.
+ * @throws {RedisRefusedError} `REDIS_REFUSED` for a password or user that the server does not accept.
+ */
+export async function connectRedis(
+  options: CreateRedisOptions = {},
+  deadlineMs = READY_MS,
+  env: RedisEnvironment = process.env,
+): Promise<RedisClient> {
+  const redis = createRedis(options, env)
+  try {
+    await whenReady(redis, deadlineMs)
+    return redis
+  } catch (error) {
+    redis.disconnect()
+    throw error
+  }
+}
+
+/**
+ * Waits until the client can be used; returns at once when it can. A lazy client is told to connect.
+ *
+ * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, retryable, when `deadlineMs` pass, or the client was closed.
+ * @throws {RedisRefusedError} `REDIS_REFUSED` for a password or user that the server does not accept.
+ */
+export function whenReady(redis: RedisClient, deadlineMs = READY_MS): Promise<void> {
+  if (redis.status === 'ready') return Promise.resolve()
+  if (redis.status === 'end') return Promise.reject(notReady('the connection was closed before'))
+  let room = waitingRooms.get(redis)
+  if (room === undefined) {
+    room = new WaitingRoom(redis)
+    waitingRooms.set(redis, room)
+  }
+  return room.wait(deadlineMs)
+}
+
+/** Who waits for one client: any number of callers behind one listener per event. */
+class WaitingRoom {
+  readonly #redis: RedisClient
+  readonly #waiting = new Set<(failure: Error | undefined) => void>()
+  #lastCode = ''
+
+  constructor(redis: RedisClient) {
+    this.#redis = redis
+  }
+
+  wait(deadlineMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (failure: Error | undefined): void => {
+        timer.cancel()
+        this.#waiting.delete(leave)
+        if (this.#waiting.size === 0) this.#listen('off')
+        if (failure === undefined) resolve()
+        else reject(failure)
+      }
+      const timer = systemClock.setTimer(deadlineMs, () =>
+        leave(notReady(`there was no connection within ${deadlineMs} ms${this.#lastCode}`)),
+      )
+      if (this.#waiting.size === 0) this.#listen('on')
+      this.#waiting.add(leave)
+      if (this.#redis.status === 'wait') this.#redis.connect().catch(() => undefined)
+    })
+  }
+
+  #listen(how: 'on' | 'off'): void {
+    this.#redis[how]('ready', this.#onReady)
+    this.#redis[how]('end', this.#onEnd)
+    this.#redis[how]('error', this.#onError)
+  }
+
+  readonly #onReady = (): void => this.#dismiss(undefined)
+  readonly #onEnd = (): void => this.#dismiss(notReady('the connection was closed'))
+  readonly #onError = (error: unknown): void => {
+    this.#lastCode = systemCodeOf(error)
+    const refusal = refusalOf(error)
+    if (refusal !== undefined) this.#dismiss(refusal)
+  }
+
+  #dismiss(failure: Error | undefined): void {
+    for (const leave of [...this.#waiting]) leave(failure)
+  }
+}
+
+const waitingRooms = new WeakMap<RedisClient, WaitingRoom>()
+
+/**
+ * Closes a client: lets calls in flight finish, at most until `deadlineMs`, then cuts the connection. Never
+ * throws; a client that is closed already, or not connected, is closed at once.
+ */
+export async function closeRedis(redis: RedisClient, deadlineMs = CLOSE_MS): Promise<void> {
+  if (redis.status === 'end') return
+  const endMs = systemClock.monotonicMs() + deadlineMs
+  const graceMs = Math.max(deadlineMs / 2, deadlineMs - CUT_MS)
+  if (redis.status === 'ready') await within(graceMs, redis.quit())
+  // Between two attempts there is no socket whose end could be waited for; disconnecting calls the next one off.
+  const isIdle = redis.status === 'reconnecting'
+  const ended = new Promise<void>((resolve) => void redis.once('end', () => resolve()))
+  redis.disconnect()
+  if (!isIdle && !hasEnded(redis)) await within(Math.max(1, endMs - systemClock.monotonicMs()), ended)
+}
+
+function hasEnded(redis: RedisClient): boolean {
+  return redis.status === 'end'
+}
+
+function within(deadlineMs: number, work: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = systemClock.setTimer(deadlineMs, resolve)
+    const finish = (): void => {
+      timer.cancel()
+      resolve()
+    }
+    work.then(finish, finish)
+  })
+}
+
+function notReady(reason: string): RedisNotDoneError {
+  return new RedisNotDoneError({ operation: 'connect', reason })
+}
+
+/** Only refusals of the credentials: they do not mend themselves. */
+function refusalOf(error: unknown): RedisRefusedError | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code, reason } = readReply(error.message)
+  const credentials = code === 'WRONGPASS' || code === 'NOAUTH' || code === 'NOPERM'
+  if (!credentials) return undefined
+  return new RedisRefusedError({ operation: 'connect', replyCode: code, reason })
+}
+
+function systemCodeOf(error: unknown): string {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
+  return typeof code === 'string' && /^E[A-Z_]{2,20}$/.test(code) ? ` (${code})` : ''
+}

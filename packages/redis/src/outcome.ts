@@ -1,0 +1,233 @@
+/**
+ * The one way a call to Redis ends: by its reply, by a typed error, or by its deadline.
+ *
+ * All deadlines of the process share one timer wheel, so that a call costs no machine timer of its own.
+ */
+
+import {
+  InvalidInputError,
+  type Observer,
+  type RedisOperation,
+  systemClock,
+  type Timer,
+  TimerWheel,
+} from '@kerp/core'
+import type { Cluster, Redis } from 'ioredis'
+import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from './errors.js'
+import { firstWord, readReply, REPLY_CODES, type ReplyVerdict } from './reply-codes.js'
+
+/** What this library talks to: a plain or Sentinel connection, or a cluster. */
+export type RedisClient = Redis | Cluster
+
+/**
+ * What a call changes. `none`: only reads, so a lost reply is *not done*. `idempotent`: doing it twice is doing
+ * it once. Left out: a lost reply must be resolved by repeating the call with the same operation id.
+ */
+export type CallEffect = 'none' | 'idempotent'
+
+/** What a call to Redis accepts beside its arguments. */
+export interface RedisCallOptions {
+  /** From the call to its end, in ms, whatever Redis does. @defaultValue 1_000 */
+  readonly deadlineMs?: number | undefined
+  readonly observer?: Observer | undefined
+  readonly effect?: CallEffect | undefined
+}
+
+/** The deadline of a call that names none, in ms. */
+export const DEADLINE_MS_DEFAULT = 1_000
+
+/** The longest deadline, in ms: a day. */
+const DEADLINE_MS_MAX = 86_400_000
+
+/** Resolution of deadlines, in ms: a call ends at most this much later than its deadline. */
+const DEADLINE_TICK_MS = 5
+
+const deadlines = new TimerWheel(systemClock, DEADLINE_TICK_MS)
+
+/** What is done with an answer before the caller gets it. */
+export interface AnswerHandling<R> {
+  /** Narrows the reply; what it throws the call rejects with. */
+  readonly parse: (reply: unknown) => R
+  /** Sends once more after an error that says how; undefined when the error stands. */
+  readonly resend: (error: unknown) => Promise<unknown> | undefined
+}
+
+const AS_IT_IS: AnswerHandling<unknown> = { parse: (reply) => reply, resend: () => undefined }
+
+/**
+ * Sends, and settles with the reply, a typed error, or the deadline.
+ *
+ * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, retryable.
+ * @throws {RedisUnknownError} `REDIS_UNKNOWN`, retryable with the same id.
+ * @throws {RedisRefusedError} `REDIS_REFUSED`, not retryable.
+ * @throws {InvalidInputError} `INVALID_INPUT`, at once, for a deadline that is none.
+ */
+export function settle(
+  redis: RedisClient,
+  operation: string,
+  send: () => Promise<unknown>,
+  options: RedisCallOptions,
+): Promise<unknown> {
+  return settleAs(redis, operation, send, options, AS_IT_IS)
+}
+
+/** `settle` with an answer that is narrowed, or asked for once more, before it counts; no promise of its own for that. */
+export function settleAs<R>(
+  redis: RedisClient,
+  operation: string,
+  send: () => Promise<unknown>,
+  options: RedisCallOptions,
+  { parse, resend }: AnswerHandling<R>,
+): Promise<R> {
+  checkDeadline(options.deadlineMs)
+  const neverSent = redis.status === 'end'
+  const begunMs = systemClock.monotonicMs()
+  const sent = sendSafely(send)
+  // The request is on its way: what is set up from here on costs no time that the server does not take anyway.
+  return new Promise((resolve, reject) => {
+    const call = new PendingCall(operation, options, begunMs, reject)
+    const answered = (reply: unknown): void => {
+      if (!call.end('ok')) return
+      try {
+        resolve(parse(reply))
+      } catch (error) {
+        reject(
+          error instanceof Error
+            ? error
+            : new RedisRefusedError({ operation, reason: 'its reply is malformed' }),
+        )
+      }
+    }
+    const failed = (error: unknown): void => call.fail('error', readFailure(error, neverSent))
+    sent.then(answered, (error: unknown) => {
+      const again = resend(error)
+      if (again === undefined) failed(error)
+      else again.then(answered, failed)
+    })
+  })
+}
+
+function checkDeadline(deadlineMs: number | undefined): void {
+  if (deadlineMs === undefined || (deadlineMs > 0 && deadlineMs <= DEADLINE_MS_MAX)) return
+  throw new InvalidInputError('deadlineMs', `a number of ms above 0, at most ${DEADLINE_MS_MAX}`, deadlineMs)
+}
+
+/** A call that was sent: it ends once, by its reply or by its deadline. */
+class PendingCall {
+  readonly #operation: string
+  readonly #options: RedisCallOptions
+  readonly #deadlineMs: number
+  readonly #begunMs: number
+  readonly #reject: (error: Error) => void
+  #timer: Timer | undefined
+
+  constructor(operation: string, options: RedisCallOptions, begunMs: number, reject: (error: Error) => void) {
+    this.#operation = operation
+    this.#options = options
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT
+    this.#begunMs = begunMs
+    this.#reject = reject
+    this.#timer = deadlines.schedule(this.#deadlineMs, () => this.#onDeadline())
+  }
+
+  /** True when it had not ended before. */
+  end(status: RedisOperation['status']): boolean {
+    if (this.#timer === undefined) return false
+    this.#timer.cancel()
+    this.#timer = undefined
+    observe(this.#options.observer, this.#operation, status, this.#begunMs)
+    return true
+  }
+
+  fail(status: 'error' | 'timeout', failure: Failure): void {
+    if (this.end(status)) this.#reject(outcomeError(failure, this.#operation, this.#options.effect))
+  }
+
+  /** After a pause of this process the answer may already lie in the socket: it is read first. */
+  #onDeadline(): void {
+    const lateMs = systemClock.monotonicMs() - this.#begunMs - this.#deadlineMs
+    if (lateMs <= 2 * DEADLINE_TICK_MS) this.#giveUp()
+    else this.#timer = deadlines.schedule(DEADLINE_TICK_MS, () => this.#giveUp())
+  }
+
+  #giveUp(): void {
+    this.fail('timeout', { verdict: 'unknown', reason: `no answer came within ${this.#deadlineMs} ms` })
+  }
+}
+
+/** Whether the server answered that it does not hold the script, which means that it ran nothing. */
+export function isMissingScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+}
+
+/** Thrown by the client before anything was sent, for example for an argument that it cannot write. */
+const unsent = Symbol('unsent')
+
+/** Turns what a client throws at once into a rejection. */
+export function sendSafely(send: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return send()
+  } catch (error) {
+    // A mock throws error replies at once; a real client throws only what it could not send.
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+    return Promise.reject(replyText(error) === undefined ? unsent : error)
+  }
+}
+
+interface Failure {
+  readonly verdict: ReplyVerdict
+  readonly reason: string
+  readonly code?: string | undefined
+}
+
+function readFailure(error: unknown, neverSent: boolean): Failure {
+  if (error === unsent) return { verdict: 'refused', reason: 'the client did not accept the arguments' }
+  const reply = replyText(error)
+  if (reply !== undefined) return readReply(reply)
+  if (neverSent) return { verdict: 'notDone', reason: 'the connection was closed before' }
+  const message = error instanceof Error ? error.message : ''
+  const known = CLIENT_FAILURES.find(([start]) => message.startsWith(start))
+  return known === undefined ? LOST : known[1]
+}
+
+const LOST: Failure = { verdict: 'unknown', reason: 'the connection was lost before the answer' }
+
+/** What ioredis says without the server, by how its message starts. All else may have reached the server. */
+const CLIENT_FAILURES: readonly (readonly [string, Failure])[] = [
+  ["Stream isn't writeable", { verdict: 'notDone', reason: 'there is no connection now' }],
+  ["Cluster isn't ready", { verdict: 'notDone', reason: 'the cluster is not connected now' }],
+  ['Failed to refresh slots cache', { verdict: 'notDone', reason: 'no node of the cluster answers' }],
+  ['Too many Cluster redirections', { verdict: 'notDone', reason: 'the slot is being moved' }],
+  ['Connection in subscriber mode', { verdict: 'refused', reason: 'the connection is a subscriber' }],
+  ['Command timed out', { verdict: 'unknown', reason: "no answer came within the client's commandTimeout" }],
+]
+
+/** The text of a server's error reply; the mock's replies are plain errors that start with a known code. */
+function replyText(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const isReply = error.name === 'ReplyError' || REPLY_CODES.has(firstWord(error.message))
+  return isReply ? error.message : undefined
+}
+
+function outcomeError(failure: Failure, operation: string, effect: CallEffect | undefined): Error {
+  const facts = { operation, replyCode: failure.code, reason: failure.reason }
+  if (failure.verdict === 'refused') return new RedisRefusedError(facts)
+  const nothingToDo = failure.verdict === 'unknown' && effect === 'none'
+  return failure.verdict === 'notDone' || nothingToDo
+    ? new RedisNotDoneError(facts)
+    : new RedisUnknownError(facts)
+}
+
+function observe(
+  observer: Observer | undefined,
+  operation: string,
+  status: RedisOperation['status'],
+  begunMs: number,
+): void {
+  if (observer?.redisOperation === undefined) return
+  try {
+    observer.redisOperation({ operation, status, elapsedMs: systemClock.monotonicMs() - begunMs })
+  } catch {
+    // An observer that fails must not fail the call that it observes.
+  }
+}

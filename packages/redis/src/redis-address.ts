@@ -1,0 +1,105 @@
+/** Texts that say where Redis is: URLs, lists of nodes, numbers and switches of the environment. */
+
+import { InvalidOptionError } from '@kerp/core'
+
+/** A server's address, complete. */
+export interface NodeAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** What a URL says. */
+export interface UrlParts {
+  readonly path?: string
+  readonly host?: string
+  readonly port?: number
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  readonly db?: number | undefined
+  readonly tls?: boolean
+}
+
+/** The port of Redis and of a cluster's nodes. */
+export const REDIS_PORT = 6_379
+
+/** The port of a Sentinel. */
+export const SENTINEL_PORT = 26_379
+
+const OWNER = 'createRedis'
+const NODES_MAX = 100
+
+/**
+ * Reads `redis://user:password@host:port/db`, `rediss://…` or the path of a unix socket.
+ *
+ * @throws {InvalidOptionError} `INVALID_OPTION`, without the text, which may hold a password.
+ */
+export function readUrl(text: string): UrlParts {
+  if (text.startsWith('/')) return { path: text }
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isRedis = url?.protocol === 'redis:' || url?.protocol === 'rediss:'
+  const db = url?.pathname.slice(1) ?? ''
+  if (url === undefined || !isRedis || url.hostname === '' || !/^\d{0,7}$/.test(db)) {
+    const expected =
+      'redis://[user:password@]host[:port][/db], the same with rediss://, or the path of a socket'
+    throw new InvalidOptionError(OWNER, 'url', expected, '(not shown)')
+  }
+  return {
+    // An IPv6 address stands in brackets in a URL and without them everywhere else.
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: url.port === '' ? REDIS_PORT : Number(url.port),
+    username: url.username === '' ? undefined : decodeURIComponent(url.username),
+    password: url.password === '' ? undefined : decodeURIComponent(url.password),
+    db: db === '' ? undefined : Number(db),
+    tls: url.protocol === 'rediss:',
+  }
+}
+
+/** Reads `host:port,host:port`; a port that is left out is `defaultPort`. */
+export function readNodes(option: string, text: string, defaultPort: number): readonly NodeAddress[] {
+  return checkNodes(
+    option,
+    text.split(',').map((part) => {
+      const [, host = '', port] = /^\s*(\[[^\]]*\]|[^:\s]+)(?::(\d{1,5}))?\s*$/.exec(part) ?? []
+      return { host: host.replace(/^\[(.*)\]$/, '$1'), port: port === undefined ? undefined : Number(port) }
+    }),
+    defaultPort,
+  )
+}
+
+/** Completes a list of nodes. */
+export function checkNodes(
+  option: string,
+  nodes: readonly { readonly host: string; readonly port?: number | undefined }[],
+  defaultPort: number,
+): readonly NodeAddress[] {
+  const complete = nodes.map(({ host, port = defaultPort }) => ({ host, port }))
+  const valid = complete.every(({ host, port }) => host !== '' && isPort(port))
+  if (valid && complete.length > 0 && complete.length <= NODES_MAX) return complete
+  throw new InvalidOptionError(OWNER, option, `1 to ${NODES_MAX} nodes \`host:port\``, nodes)
+}
+
+/** Whether a number can be a port. */
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port > 0 && port < 65_536
+}
+
+/** Reads a whole number of the environment. */
+export function readNumber(name: string, text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new InvalidOptionError(OWNER, name, 'a whole number', text)
+}
+
+/** Reads a switch of the environment. */
+export function readSwitch(name: string, text: string | undefined): boolean | undefined {
+  if (text === undefined || text === '') return undefined
+  const word = text.toLowerCase()
+  if (word === 'true' || word === '1') return true
+  if (word === 'false' || word === '0') return false
+  throw new InvalidOptionError(OWNER, name, '`true` or `false`', text)
+}
+
+/** Whether what is sent to this host stays inside this machine. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
+}

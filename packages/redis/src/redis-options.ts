@@ -1,0 +1,246 @@
+/** What `createRedis` is told, by options and by environment, resolved into one frozen description. */
+
+import type { ConnectionOptions } from 'node:tls'
+import { InvalidOptionError, type Observer, wholeNumberOption } from '@kerp/core'
+import type { ClusterOptions, RedisOptions } from 'ioredis'
+import { keyPrefixError } from './command.js'
+import { RedisInsecureError } from './errors.js'
+import {
+  checkNodes,
+  isLoopback,
+  type NodeAddress,
+  REDIS_PORT,
+  readNodes,
+  readNumber,
+  readSwitch,
+  readUrl,
+  SENTINEL_PORT,
+} from './redis-address.js'
+
+/** One server's address. */
+export interface RedisNode {
+  readonly host: string
+  /** @defaultValue 6379, for a Sentinel 26379 */
+  readonly port?: number | undefined
+}
+
+/** Masters found by asking Sentinels. */
+export interface SentinelOptions {
+  /** The name under which the Sentinels watch the master. @defaultValue `mymaster` */
+  readonly name?: string | undefined
+  readonly nodes: readonly RedisNode[]
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+}
+
+/** Nodes of a Redis Cluster; the others are found from these. */
+export interface ClusterNodes {
+  readonly nodes: readonly RedisNode[]
+}
+
+/** Where Redis is and how long it may take. Each group stands for one way to say where; the first given wins. */
+export interface CreateRedisOptions {
+  /** `redis://…`, `rediss://…` (TLS) or the path of a unix socket. Environment: REDIS_URL. */
+  readonly url?: string | undefined
+  /** Environment: REDIS_CLUSTER_NODES, `host:port,host:port`. */
+  readonly cluster?: ClusterNodes | undefined
+  /** Environment: REDIS_SENTINELS (`host:port,…`), REDIS_SENTINEL_NAME, REDIS_SENTINEL_USERNAME, REDIS_SENTINEL_PASSWORD. */
+  readonly sentinel?: SentinelOptions | undefined
+  /** Path of a unix socket. */
+  readonly path?: string | undefined
+  /** Environment: REDIS_HOST. @defaultValue `127.0.0.1` */
+  readonly host?: string | undefined
+  /** Environment: REDIS_PORT. @defaultValue 6379 */
+  readonly port?: number | undefined
+
+  /** Environment: REDIS_USERNAME. */
+  readonly username?: string | undefined
+  /** Environment: REDIS_PASSWORD. */
+  readonly password?: string | undefined
+  /** Environment: REDIS_DB. @defaultValue 0, the only one of a cluster */
+  readonly db?: number | undefined
+  /** Encrypts; an object adds to Node's TLS options. Environment: REDIS_TLS, `true` or `false`. @defaultValue false */
+  readonly tls?: boolean | ConnectionOptions | undefined
+  /** Lets a password cross the network in clear text. @defaultValue false: refused */
+  readonly allowPlaintextPassword?: boolean | undefined
+
+  /** How long opening a connection may take. Environment: REDIS_DIAL_TIMEOUT_MS. @defaultValue 500 */
+  readonly dialTimeoutMs?: number | undefined
+  /**
+   * How long a connection with calls in flight may be silent; then it is destroyed, the calls end as *unknown*
+   * and a new one is opened. Longer than any blocking command. Environment: REDIS_READ_TIMEOUT_MS. @defaultValue 1_000
+   */
+  readonly readTimeoutMs?: number | undefined
+  /**
+   * How long a call may wait for its turn to be written, on top of `readTimeoutMs`; the sum ends every call of
+   * this client, also those that are not made through this library. Environment: REDIS_WRITE_TIMEOUT_MS. @defaultValue 500
+   */
+  readonly writeTimeoutMs?: number | undefined
+  /** The longest wait before the next attempt to connect; waits are random below it. @defaultValue 1_000 */
+  readonly reconnectMsMax?: number | undefined
+
+  /** Waits for the first call before it connects. @defaultValue false */
+  readonly lazyConnect?: boolean | undefined
+  /** Hears of connections that fail, as `backgroundError` of source `redis`. */
+  readonly observer?: Observer | undefined
+  /** Anything else that ioredis knows; wins over the defaults. `keyPrefix` and auto-pipelining are refused. */
+  readonly ioredis?: RedisOptions | undefined
+  /** Anything else that ioredis's Cluster knows. */
+  readonly ioredisCluster?: ClusterOptions | undefined
+}
+
+/** The process's environment, or what a test puts in its place. */
+export type RedisEnvironment = Readonly<Record<string, string | undefined>>
+
+/** Where to connect. */
+export type RedisPlace =
+  | { readonly kind: 'single'; readonly node: NodeAddress }
+  | { readonly kind: 'socket'; readonly path: string }
+  | { readonly kind: 'sentinel'; readonly name: string; readonly nodes: readonly NodeAddress[] }
+  | { readonly kind: 'cluster'; readonly nodes: readonly NodeAddress[] }
+
+/** All that `createRedis` acts on. */
+export interface ResolvedRedisOptions {
+  readonly place: RedisPlace
+  readonly username: string | undefined
+  readonly password: string | undefined
+  readonly sentinelUsername: string | undefined
+  readonly sentinelPassword: string | undefined
+  readonly db: number
+  readonly tls: ConnectionOptions | undefined
+  readonly dialTimeoutMs: number
+  readonly readTimeoutMs: number
+  readonly writeTimeoutMs: number
+  readonly reconnectMsMax: number
+  readonly lazyConnect: boolean
+  readonly observer: Observer | undefined
+  readonly ioredis: RedisOptions
+  readonly ioredisCluster: ClusterOptions
+}
+
+const OWNER = 'createRedis'
+const TIMEOUT_MS_MAX = 3_600_000
+const DB_MAX = 1_000_000
+
+/**
+ * Options first, then the environment. Options that name a place hide every place of the environment, and the
+ * credentials that belong to it.
+ *
+ * @throws {InvalidOptionError} `INVALID_OPTION`; it never shows a URL or a password.
+ * @throws {RedisInsecureError} `REDIS_INSECURE` for a password in clear text to another machine.
+ */
+export function resolveRedisOptions(
+  options: CreateRedisOptions,
+  env: RedisEnvironment,
+): ResolvedRedisOptions {
+  refuseUnsafe(options)
+  const told = hasPlace(options) ? options : { ...optionsOf(env), ...withoutUndefined(options) }
+  const url = told.url === undefined ? {} : readUrl(told.url)
+  const resolved: ResolvedRedisOptions = Object.freeze({
+    place: placeOf({ ...told, ...withoutUndefined(url) }),
+    username: told.username ?? url.username,
+    password: told.password ?? url.password,
+    sentinelUsername: told.sentinel?.username,
+    sentinelPassword: told.sentinel?.password,
+    db: wholeNumberOption(OWNER, 'db', told.db ?? url.db, { min: 0, max: DB_MAX, fallback: 0 }),
+    tls: tlsOf(told.tls ?? url.tls ?? false),
+    ...timesOf(options, env),
+    lazyConnect: options.lazyConnect ?? false,
+    observer: options.observer,
+    ioredis: Object.freeze({ ...options.ioredis }),
+    ioredisCluster: Object.freeze({ ...options.ioredisCluster }),
+  })
+  if (options.allowPlaintextPassword !== true) refusePlaintext(resolved)
+  return resolved
+}
+
+function hasPlace({ url, cluster, sentinel, path, host }: CreateRedisOptions): boolean {
+  return [url, cluster, sentinel, path, host].some((value) => value !== undefined)
+}
+
+function withoutUndefined<T extends object>(values: T): Partial<T> {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(entries) as Partial<T>
+}
+
+function optionsOf(env: RedisEnvironment): CreateRedisOptions {
+  const text = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
+  const cluster = text('REDIS_CLUSTER_NODES')
+  const sentinels = text('REDIS_SENTINELS')
+  return {
+    url: text('REDIS_URL'),
+    cluster:
+      cluster === undefined ? undefined : { nodes: readNodes('REDIS_CLUSTER_NODES', cluster, REDIS_PORT) },
+    sentinel:
+      sentinels === undefined
+        ? undefined
+        : {
+            nodes: readNodes('REDIS_SENTINELS', sentinels, SENTINEL_PORT),
+            name: text('REDIS_SENTINEL_NAME'),
+            username: text('REDIS_SENTINEL_USERNAME'),
+            password: text('REDIS_SENTINEL_PASSWORD'),
+          },
+    host: text('REDIS_HOST'),
+    port: readNumber('REDIS_PORT', env['REDIS_PORT']),
+    username: text('REDIS_USERNAME'),
+    password: text('REDIS_PASSWORD'),
+    db: readNumber('REDIS_DB', env['REDIS_DB']),
+    tls: readSwitch('REDIS_TLS', env['REDIS_TLS']),
+  }
+}
+
+/** The first of url, cluster, sentinel, path and host that was given; a URL has become path or host before. */
+function placeOf(told: CreateRedisOptions): RedisPlace {
+  const { url, cluster, sentinel, path, host, port } = told
+  if (url === undefined && cluster !== undefined) {
+    return { kind: 'cluster', nodes: checkNodes('cluster.nodes', cluster.nodes, REDIS_PORT) }
+  }
+  if (url === undefined && sentinel !== undefined) {
+    const nodes = checkNodes('sentinel.nodes', sentinel.nodes, SENTINEL_PORT)
+    return { kind: 'sentinel', name: sentinel.name ?? 'mymaster', nodes }
+  }
+  if (path !== undefined) return { kind: 'socket', path }
+  const [node] = checkNodes('host', [{ host: host ?? '127.0.0.1', port }], REDIS_PORT)
+  if (node === undefined) throw new InvalidOptionError(OWNER, 'host', 'the name of a host', host)
+  return { kind: 'single', node }
+}
+
+function timesOf(
+  options: CreateRedisOptions,
+  env: RedisEnvironment,
+): Pick<ResolvedRedisOptions, 'dialTimeoutMs' | 'readTimeoutMs' | 'writeTimeoutMs' | 'reconnectMsMax'> {
+  const time = (name: string, value: number | undefined, variable: string, fallback: number): number => {
+    const given = value ?? readNumber(variable, env[variable])
+    return wholeNumberOption(OWNER, name, given, { min: 10, max: TIMEOUT_MS_MAX, fallback })
+  }
+  return {
+    dialTimeoutMs: time('dialTimeoutMs', options.dialTimeoutMs, 'REDIS_DIAL_TIMEOUT_MS', 500),
+    readTimeoutMs: time('readTimeoutMs', options.readTimeoutMs, 'REDIS_READ_TIMEOUT_MS', 1_000),
+    writeTimeoutMs: time('writeTimeoutMs', options.writeTimeoutMs, 'REDIS_WRITE_TIMEOUT_MS', 500),
+    reconnectMsMax: time('reconnectMsMax', options.reconnectMsMax, 'REDIS_RECONNECT_MS_MAX', 1_000),
+  }
+}
+
+function tlsOf(tls: boolean | ConnectionOptions): ConnectionOptions | undefined {
+  if (tls === false) return undefined
+  return Object.freeze(tls === true ? {} : { ...tls })
+}
+
+function refuseUnsafe({ ioredis, ioredisCluster }: CreateRedisOptions): void {
+  for (const passed of [ioredis, ioredisCluster, ioredisCluster?.redisOptions]) {
+    if (passed?.keyPrefix) throw keyPrefixError(passed.keyPrefix)
+    if (passed?.enableAutoPipelining === true) {
+      const expected =
+        'left out (it gives one call the reply of another after an error, and breaks scripts in a cluster)'
+      throw new InvalidOptionError(OWNER, 'enableAutoPipelining', expected, true)
+    }
+  }
+}
+
+/** The master that a Sentinel names may be anywhere, so a remote Sentinel counts as a remote master. */
+function refusePlaintext({ place, password, sentinelPassword, tls }: ResolvedRedisOptions): void {
+  const hasPassword = password !== undefined || sentinelPassword !== undefined
+  if (!hasPassword || tls !== undefined || place.kind === 'socket') return
+  const nodes = place.kind === 'single' ? [place.node] : place.nodes
+  if (!nodes.every(({ host }) => isLoopback(host))) throw new RedisInsecureError()
+}
