@@ -1,0 +1,20 @@
+/** Lists as PostgreSQL's array text, so that one parameter carries a column of many rows through any driver. */
+
+const SPECIAL = /["\\]/
+const SPECIALS = /["\\]/g
+
+/** One quoted element; quoted always, as the bare word NULL would be no text. */
+export function textElement(value: string | undefined): string {
+  if (value === undefined) return 'NULL'
+  return SPECIAL.test(value) ? `"${value.replace(SPECIALS, '\\$&')}"` : `"${value}"`
+}
+
+/** A list of texts. */
+export function textArray(values: readonly (string | undefined)[]): string {
+  return `{${values.map(textElement).join(',')}}`
+}
+
+/** A list of elements that are quoted already, or are plain numbers or dates. */
+export function arrayOf(elements: readonly (string | number | bigint)[]): string {
+  return `{${elements.join(',')}}`
+}

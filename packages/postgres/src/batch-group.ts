@@ -1,0 +1,161 @@
+/**
+ * What becomes of works whose shared transaction did not end well: who is told what, and who is tried again with
+ * whom. Pure decisions; the queue carries them out.
+ */
+
+import { KerpError } from '@kerp/core'
+import { typedError } from './database.js'
+import type { BatchFailure, BatchUnknown } from './batch-run.js'
+import { DatabaseUnavailableError } from './errors.js'
+import { sqlStateOf } from './sql-state.js'
+
+/** A work on its way. Times are of the monotonic clock, in ms. */
+export interface Entry<W> {
+  readonly work: W
+  readonly startMs: number
+  readonly endMs: number
+}
+
+/** Works that go into one transaction together. */
+export interface Group<E> {
+  readonly entries: readonly E[]
+  /** How many transactions these works were in before. */
+  readonly attempts: number
+  readonly lockTimeoutMs: number
+  /** An earlier COMMIT of these works was not answered: they may be done already. */
+  readonly unknown: boolean
+}
+
+/** A group that is tried again. */
+export interface Retried<E> extends Group<E> {
+  /** Waits a moment before; halves of a bisected group do not. */
+  readonly backOff: boolean
+}
+
+/** What to do. */
+export interface Verdict<E> {
+  readonly rejected: readonly { readonly entry: E; readonly error: KerpError }[]
+  readonly retried: readonly Retried<E>[]
+  /** Rows that somebody else holds have to be found, so that their works do not hold up the others. */
+  readonly separate?: Group<E>
+}
+
+/** How long works are tried again, and the words for their callers. */
+export interface GroupRules<W> {
+  readonly operation: string
+  readonly nowMs: number
+  /** Age from which a work is not tried again on a database that cannot be reached. */
+  readonly outageMs: number
+  /** Nobody knows whether the work is done. */
+  readonly unknown: (work: W, cause: unknown) => KerpError
+  /** A constraint or trigger of the database refused this very work. */
+  readonly rejected: (work: W, sqlState: string, cause: unknown) => KerpError
+}
+
+const LOCK_TIMEOUT_MS_MIN = 50
+
+/** Decides after a transaction that was not committed for certain. */
+export function verdictOf<W, E extends Entry<W>>(
+  group: Group<E>,
+  end: BatchFailure | BatchUnknown,
+  rules: GroupRules<W>,
+): Verdict<E> {
+  if (end.kind === 'unknown') return tryAgain({ ...group, unknown: true }, end.error, rules)
+  switch (end.failure) {
+    case 'retry':
+    case 'deadline':
+    case 'cancelled':
+      return tryAgain(group, end.error, rules)
+    case 'lost':
+    case 'rolledBack':
+      // Whoever may be done already waits for certainty as long as the deadline allows.
+      return tryAgain(group, end.error, rules, group.unknown ? Infinity : rules.outageMs)
+    case 'locked':
+      return afterLockTimeout(group, end, rules)
+    case 'unsuitable':
+    case 'rejected':
+    case 'refused':
+      return afterRefusal(group, end, rules)
+  }
+}
+
+/** What a caller hears when its time is up: that nothing was done, or that nobody knows. */
+export function timeIsUp<W>(
+  group: Pick<Group<Entry<W>>, 'unknown'>,
+  work: W,
+  rules: Pick<GroupRules<W>, 'operation' | 'unknown'>,
+  cause?: unknown,
+): KerpError {
+  if (group.unknown) return rules.unknown(work, cause)
+  return new DatabaseUnavailableError(rules.operation, cause)
+}
+
+function tryAgain<W, E extends Entry<W>>(
+  group: Group<E>,
+  cause: unknown,
+  rules: GroupRules<W>,
+  ageMsMax = Infinity,
+): Verdict<E> {
+  const { nowMs } = rules
+  const isOver = (entry: E): boolean => nowMs >= entry.endMs || nowMs - entry.startMs >= ageMsMax
+  const left = group.entries.filter((entry) => !isOver(entry))
+  return {
+    rejected: group.entries
+      .filter(isOver)
+      .map((entry) => ({ entry, error: timeIsUp(group, entry.work, rules, cause) })),
+    retried:
+      left.length === 0 ? [] : [{ ...group, entries: left, attempts: group.attempts + 1, backOff: true }],
+  }
+}
+
+function afterLockTimeout<W, E extends Entry<W>>(
+  group: Group<E>,
+  end: BatchFailure,
+  rules: GroupRules<W>,
+): Verdict<E> {
+  if (group.entries.length === 1) return tryAgain(group, end.error, rules)
+  if (end.stage === 'locking') return { rejected: [], retried: [], separate: group }
+  // Which key is held cannot be asked, as its row is not visible: halves find it, each waiting a shorter time.
+  return { rejected: [], retried: halves(group, Math.max(LOCK_TIMEOUT_MS_MIN, group.lockTimeoutMs / 4)) }
+}
+
+function afterRefusal<W, E extends Entry<W>>(
+  group: Group<E>,
+  end: BatchFailure,
+  rules: GroupRules<W>,
+): Verdict<E> {
+  // Without its tables the database refuses everybody alike; a trigger of the host refuses its own work only.
+  const allAlike = end.failure === 'unsuitable' && end.stage !== 'writing'
+  if (group.entries.length > 1 && !allAlike) {
+    return { rejected: [], retried: halves(group, group.lockTimeoutMs) }
+  }
+  // A refusal before anything was written says nothing about an earlier, unanswered COMMIT.
+  const doubtful = group.unknown && end.stage !== 'writing' && !(end.error instanceof KerpError)
+  return {
+    rejected: group.entries.map((entry) => ({
+      entry,
+      error: doubtful
+        ? timeIsUp(group, entry.work, rules, end.error)
+        : refusalOf(entry.work, end.error, rules),
+    })),
+    retried: [],
+  }
+}
+
+function refusalOf<W>(work: W, error: unknown, rules: GroupRules<W>): KerpError {
+  const typed = typedError(rules.operation, error)
+  const state = sqlStateOf(error)
+  const isOwnFault = !(error instanceof KerpError) && typed instanceof DatabaseUnavailableError
+  return isOwnFault && state !== undefined ? rules.rejected(work, state, error) : typed
+}
+
+function halves<E>(group: Group<E>, lockTimeoutMs: number): Retried<E>[] {
+  const middle = Math.ceil(group.entries.length / 2)
+  return [group.entries.slice(0, middle), group.entries.slice(middle)].map((entries) => ({
+    ...group,
+    entries,
+    attempts: group.attempts + 1,
+    lockTimeoutMs: Math.ceil(lockTimeoutMs),
+    backOff: false,
+  }))
+}

@@ -1,0 +1,151 @@
+/**
+ * One transaction that several callers share: from a free connection to a COMMIT whose command tag was read.
+ *
+ * What came of it is one of three things, and never a guess: committed, certainly not done, or unknown.
+ */
+
+import { KerpError, type Observer, type Step } from '@kerp/core'
+import { type Database, isTimeout } from './database.js'
+import type { DatabaseClient } from './database-pool.js'
+import { beginBatch } from './posting-statements.js'
+import { type FailureKind, failureKindOf, sqlStateOf } from './sql-state.js'
+
+/** How a batch ended. */
+export type BatchEnd<R> =
+  | { readonly kind: 'committed'; readonly result: R }
+  /** Nothing was done. */
+  | BatchFailure
+  /** COMMIT was sent and its answer never came. */
+  | BatchUnknown
+
+/** A transaction of which nobody knows whether it took effect. */
+export interface BatchUnknown {
+  readonly kind: 'unknown'
+  readonly error: unknown
+}
+
+/** What a transaction is at: finding out what is to be done, locking rows, or writing, where one work may be at fault. */
+export type BatchStage = 'claiming' | 'locking' | 'writing'
+
+/** A transaction that certainly left nothing behind. */
+export interface BatchFailure {
+  readonly kind: 'failed'
+  readonly failure: FailureKind | 'deadline' | 'rolledBack' | 'refused'
+  readonly stage: BatchStage
+  readonly error: unknown
+}
+
+/** The limits of one batch, in ms. */
+export interface BatchLimits {
+  readonly deadlineMs: number
+  readonly lockTimeoutMs: number
+}
+
+/** What a transaction came to. Without a change there is nothing to commit: it ends with ROLLBACK. */
+export interface BatchDone<R> {
+  readonly result: R
+  readonly isChanged: boolean
+}
+
+/** One transaction to run. */
+export interface BatchJob<R> {
+  /** For errors. */
+  readonly operation: string
+  readonly database: Database
+  readonly observer: Observer
+  readonly steps: { readonly begun: Step; readonly committing: Step; readonly committed: Step }
+  /** The statements between BEGIN and COMMIT; tells what it is at. */
+  readonly work: (client: DatabaseClient, at: (stage: BatchStage) => void) => Promise<BatchDone<R>>
+}
+
+/** Where the transaction is, as far as this side knows. */
+interface Progress {
+  stage: BatchStage
+  end: 'open' | 'committing' | 'answered' | 'abandoned'
+}
+
+/** COMMIT was answered with another command tag: the server rolled back without an error. */
+class RolledBack extends KerpError {
+  static override readonly errorName = 'RolledBack'
+
+  constructor(command: string) {
+    super(`COMMIT was answered with ${command}.`, { code: 'DATABASE_UNAVAILABLE', retryable: true })
+  }
+}
+
+/** What was judged has changed before it could be written: thrown by `work`, and the batch is run again. */
+export class JudgedTooEarly extends KerpError {
+  static override readonly errorName = 'JudgedTooEarly'
+
+  constructor() {
+    super('What was judged has changed meanwhile.', { code: 'DATABASE_UNAVAILABLE', retryable: true })
+  }
+}
+
+/** Runs `job` in one transaction. Never rejects. */
+export async function runBatch<R>(job: BatchJob<R>, limits: BatchLimits): Promise<BatchEnd<R>> {
+  const progress: Progress = { stage: 'claiming', end: 'open' }
+  try {
+    const result = await job.database.use(
+      job.operation,
+      limits.deadlineMs,
+      (client) => transaction(job, client, limits, progress),
+      () => {
+        const sent = progress.end === 'committing'
+        // From here on the transaction must not get to its COMMIT: its callers are told that nothing was done.
+        if (!sent) progress.end = 'abandoned'
+        return sent ? 'unknown' : 'notDone'
+      },
+    )
+    return { kind: 'committed', result }
+  } catch (error) {
+    return endOf(error, progress)
+  }
+}
+
+/**
+ * Every statement of a batch looks rows up by their keys. Without this, a plan that was cached while a table was
+ * small goes through all of it, and through products of tables, long after it has grown.
+ */
+export const KEYED_PLANS = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+  set_config('enable_mergejoin', 'off', true)`
+
+async function transaction<R>(
+  { observer, steps, work }: BatchJob<R>,
+  client: DatabaseClient,
+  limits: BatchLimits,
+  progress: Progress,
+): Promise<R> {
+  const begin = beginBatch(limits.lockTimeoutMs, Math.ceil(limits.deadlineMs))
+  await client.query({ text: `${begin};\n${KEYED_PLANS}` })
+  observer.step?.({ name: steps.begun })
+  const { result, isChanged } = await work(client, (stage) => (progress.stage = stage))
+  if (!isChanged) {
+    await client.query({ text: 'ROLLBACK' })
+    progress.end = 'answered'
+    return result
+  }
+  observer.step?.({ name: steps.committing })
+  if (progress.end === 'abandoned') throw new RolledBack('nothing: it was too late to send it')
+  progress.end = 'committing'
+  const { command } = await client.query({ text: 'COMMIT' })
+  progress.end = 'answered'
+  if (command !== 'COMMIT') throw new RolledBack(command)
+  observer.step?.({ name: steps.committed })
+  return result
+}
+
+function endOf(error: unknown, { stage, end }: Progress): BatchUnknown | BatchFailure {
+  const failure = failureKindOf(error)
+  if (end === 'committing') {
+    // An error of the server in answer to COMMIT means that it rolled back, unless it says that it is going away:
+    // it may do so after the commit, while it waits for a standby.
+    const answered = sqlStateOf(error) !== undefined && failure !== 'lost' && failure !== 'cancelled'
+    return answered ? { kind: 'failed', failure, stage: 'writing', error } : { kind: 'unknown', error }
+  }
+  if (isTimeout(error)) return { kind: 'failed', failure: 'deadline', stage, error }
+  if (error instanceof RolledBack) return { kind: 'failed', failure: 'rolledBack', stage, error }
+  if (error instanceof JudgedTooEarly) return { kind: 'failed', failure: 'retry', stage, error }
+  const refused = error instanceof KerpError && error.code !== 'DATABASE_UNAVAILABLE'
+  return { kind: 'failed', failure: refused ? 'refused' : failure, stage, error }
+}

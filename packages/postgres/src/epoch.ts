@@ -1,0 +1,26 @@
+/** The epoch: names the database and its timeline, so that a lossy failover or a restore is never overlooked. */
+
+import { Database } from './database.js'
+import type { DatabasePool } from './database-pool.js'
+import { resolveSchema } from './identifiers.js'
+import { textOf } from './row-text.js'
+
+const DEADLINE_MS = 5_000
+
+/**
+ * The epoch of the primary that `pool` reaches, as every image of a row carries it: system identifier, timeline,
+ * server start, and the identity of database and balance table, joined by dots. Opaque; compare for equality only.
+ *
+ * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable, also when the server is a replica.
+ * @throws {DatabaseUnsuitableError} `DATABASE_UNSUITABLE` when the schema is missing.
+ */
+export async function databaseEpoch(
+  pool: DatabasePool,
+  options: { readonly schema?: string } = {},
+): Promise<string> {
+  const schema = resolveSchema('databaseEpoch', options.schema)
+  const rows = await new Database(pool).read('reading the epoch', DEADLINE_MS, {
+    text: `SELECT ${schema}.epoch() AS epoch`,
+  })
+  return textOf(rows[0] ?? {}, 'epoch')
+}

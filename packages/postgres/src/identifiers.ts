@@ -1,0 +1,66 @@
+/** The rules for what callers name: companies, voucher ids, account codes, fiscal years, the schema. */
+
+import { type InvalidInputError, textOption } from '@kerp/core'
+import { VoucherInvalidError } from './errors.js'
+
+/** The most characters of a voucher id or an account code, after NFC normalisation. */
+const NAME_LENGTH_MAX = 128
+
+const COMPANY = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
+const PLAIN = /^[A-Za-z0-9._/#+-]{1,128}$/
+// Control characters, and those that have a meaning in keys, patterns and paths of the systems around.
+const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029:{}*?[\]\\]/
+const SCHEMA = /^[a-z_][a-z0-9_]{0,39}$/
+
+const NAME_RULE = `1 to ${NAME_LENGTH_MAX} characters, none of : { } * ? [ ] \\, no control characters, no space at the ends`
+
+/** The error that a check throws: a voucher's own, or the general one. */
+export type Refusal = new (field: string, expected: string, got: unknown) => InvalidInputError
+
+/** A company id as it was given. */
+export function checkCompanyId(value: unknown, Refused: Refusal = VoucherInvalidError): string {
+  if (typeof value === 'string' && COMPANY.test(value)) return value
+  throw new Refused('companyId', 'up to 63 of A-Z a-z 0-9 _ - starting with a letter or digit', value)
+}
+
+/** A voucher id or an account code, NFC-normalised. */
+export function checkName(value: unknown, field: string, Refused: Refusal = VoucherInvalidError): string {
+  if (typeof value !== 'string') throw new Refused(field, NAME_RULE, value)
+  if (PLAIN.test(value)) return value
+  // Normalising grows a text at most threefold, so that a huge one is refused before it costs anything.
+  const name = value.length > NAME_LENGTH_MAX * 4 ? '' : value.normalize('NFC')
+  const length = name.length
+  if (
+    length === 0 ||
+    length > NAME_LENGTH_MAX ||
+    name.trim() !== name ||
+    FORBIDDEN.test(name) ||
+    !isWellFormed(name)
+  ) {
+    throw new Refused(field, NAME_RULE, value)
+  }
+  return name
+}
+
+/** A fiscal year from 1900 to 2999. */
+export function checkFiscalYear(value: unknown, Refused: Refusal = VoucherInvalidError): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1900 && value <= 2999) return value
+  throw new Refused('fiscalYear', 'a whole number from 1900 to 2999', value)
+}
+
+/** Whether every surrogate has its partner; a lone one has no UTF-8 form. */
+export function isWellFormed(text: string): boolean {
+  return (
+    !/[\ud800-\udfff]/.test(text) ||
+    !/(?:[\ud800-\udbff](?![\udc00-\udfff]))|(?:(?<![\ud800-\udbff])[\udc00-\udfff])/.test(text)
+  )
+}
+
+/** The option `schema`, as it is and quoted for SQL. */
+export function resolveSchema(owner: string, schema: unknown): string {
+  return textOption(owner, 'schema', schema, {
+    pattern: SCHEMA,
+    words: 'up to 40 of a-z 0-9 _ not starting with a digit',
+    fallback: 'kerp',
+  })
+}

@@ -1,0 +1,57 @@
+export { type AccountCatalog, type AccountKind, anyAccount } from './account-catalog.js'
+export { type Account, Accounts, type AccountsOptions, type ListedAccount } from './accounts.js'
+export type { DatabaseClient, DatabasePool, Statement, StatementResult } from './database-pool.js'
+export {
+  DatabaseUnavailableError,
+  DatabaseUnsuitableError,
+  FencedRowMissingError,
+  MovementInvalidError,
+  MovementRejectedError,
+  MovementUnknownError,
+  OutboxTrimmedError,
+  PostingUnknownError,
+  TransactionRequiredError,
+  VoucherConflictError,
+  VoucherInvalidError,
+  VoucherNotFoundError,
+  VoucherRejectedError,
+  VoucherReversedError,
+} from './errors.js'
+export { databaseEpoch } from './epoch.js'
+export { type FencedRow, raiseFence } from './fenced-row.js'
+export { Ledger } from './ledger.js'
+export type { LedgerOptions } from './ledger-options.js'
+export type {
+  AccountLedgerPage,
+  AccountLedgerQuery,
+  AuditDifference,
+  LedgerAudit,
+  LedgerLine,
+  TrialBalance,
+  TrialBalanceRow,
+} from './ledger-reports.js'
+export { migrate, type MigrateOptions } from './migrate.js'
+export { type Invalidation, Outbox, type OutboxOptions } from './outbox.js'
+export type { OutboxTrim } from './outbox-trim.js'
+export type { Queryable } from './queryable.js'
+export { RegisterRows, type RegisterRowsOptions } from './register-rows.js'
+export type { StockAudit, StockDifference } from './stock-audit.js'
+export { StockLedger } from './stock-ledger.js'
+export type { StockLedgerOptions } from './stock-options.js'
+export type { LockedStock } from './stock-within.js'
+export type {
+  Approval,
+  PostedVoucher,
+  Reversal,
+  StoredLine,
+  StoredVoucher,
+  Voucher,
+  VoucherLine,
+} from './voucher.js'
+export {
+  anyWarehouse,
+  type Warehouse,
+  type WarehouseCatalog,
+  Warehouses,
+  type WarehousesOptions,
+} from './warehouses.js'

@@ -1,0 +1,117 @@
+/** Reads accounts: a page of one account's lines, and the trial balance of a year as one consistent cut. */
+
+import { InvalidInputError } from '@kerp/core'
+import type { Database } from './database.js'
+import { checkCompanyId, checkFiscalYear, checkName } from './identifiers.js'
+import type {
+  AccountLedgerPage,
+  AccountLedgerQuery,
+  LedgerLine,
+  TrialBalance,
+  TrialBalanceRow,
+} from './ledger-reports.js'
+import { textOf, textOrUndefined, versionOf } from './row-text.js'
+import { amountOf } from './voucher-reader.js'
+
+type Row = Readonly<Record<string, unknown>>
+
+const LIMIT_MAX = 1_000
+const CURSOR = /^([1-9]\d{0,15})\.([1-9]\d{0,3})$/
+
+/** Reads of many lines or rows. */
+export class LedgerReader {
+  constructor(
+    private readonly database: Database,
+    private readonly schema: string,
+    private readonly deadlineMs: number,
+  ) {}
+
+  async accountLedger(query: AccountLedgerQuery): Promise<AccountLedgerPage> {
+    const companyId = checkCompanyId(query.companyId, InvalidInputError)
+    const account = checkName(query.account, 'account', InvalidInputError)
+    const fiscalYear = checkFiscalYear(query.fiscalYear, InvalidInputError)
+    const { limit } = query
+    if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
+      throw new InvalidInputError('limit', `a whole number from 1 to ${LIMIT_MAX}`, limit)
+    }
+    const [version, lineNumber] = readCursor(query.after)
+    const rows = await this.database.read('reading an account', this.deadlineMs, {
+      text: `SELECT voucher_id, line_no::text AS line_no, to_char(date, 'YYYY-MM-DD') AS date, memo,
+  debit::text AS debit, credit::text AS credit, debit_after::text AS debit_after,
+  credit_after::text AS credit_after, version::text AS version
+FROM ${this.schema}.line
+WHERE company = $1 AND account = $2 AND fiscal_year = $3::text::integer
+  AND (version, line_no) > ($4::text::bigint, $5::text::integer)
+ORDER BY version, line_no LIMIT $6::text::integer`,
+      values: [companyId, account, String(fiscalYear), version, lineNumber, String(limit + 1)],
+    })
+    const lines = rows.slice(0, limit).map(lineOf)
+    const last = lines.at(-1)
+    return { lines, next: rows.length > limit && last !== undefined ? writeCursor(last) : undefined }
+  }
+
+  async trialBalance(companyId: string, fiscalYear: number): Promise<TrialBalance> {
+    const company = checkCompanyId(companyId, InvalidInputError)
+    const year = checkFiscalYear(fiscalYear, InvalidInputError)
+    const found = await this.database.read('reading the trial balance', this.deadlineMs, {
+      text: `SELECT b.account, b.debit::text AS debit, b.credit::text AS credit, b.version::text AS version,
+  (SELECT ${this.schema}.epoch()) AS epoch, trunc(extract(epoch FROM statement_timestamp()) * 1000)::text AS as_of_ms
+FROM (SELECT) AS always
+LEFT JOIN ${this.schema}.balance b ON b.company = $1 AND b.fiscal_year = $2::text::integer AND b.version > 0
+ORDER BY b.account`,
+      values: [company, String(year)],
+    })
+    const rows = found.flatMap((row) =>
+      textOrUndefined(row, 'account') === undefined ? [] : [totalsOf(row)],
+    )
+    const facts = found[0] ?? {}
+    return {
+      companyId: company,
+      fiscalYear: year,
+      rows,
+      debit: rows.reduce((sum, row) => sum + row.debit, 0n),
+      credit: rows.reduce((sum, row) => sum + row.credit, 0n),
+      epoch: textOf(facts, 'epoch'),
+      asOf: new Date(Number(textOf(facts, 'as_of_ms'))),
+    }
+  }
+}
+
+function lineOf(row: Row): LedgerLine {
+  const debitAfter = amountOf(row, 'debit_after')
+  const creditAfter = amountOf(row, 'credit_after')
+  return {
+    voucherId: textOf(row, 'voucher_id'),
+    lineNumber: Number(textOf(row, 'line_no')),
+    date: textOf(row, 'date'),
+    memo: textOrUndefined(row, 'memo'),
+    debit: amountOf(row, 'debit'),
+    credit: amountOf(row, 'credit'),
+    debitAfter,
+    creditAfter,
+    balanceAfter: debitAfter - creditAfter,
+    version: versionOf(row),
+  }
+}
+
+function totalsOf(row: Row): TrialBalanceRow {
+  const debit = amountOf(row, 'debit')
+  const credit = amountOf(row, 'credit')
+  return { account: textOf(row, 'account'), debit, credit, balance: debit - credit, version: versionOf(row) }
+}
+
+function writeCursor(line: LedgerLine): string {
+  return Buffer.from(`${line.version}.${line.lineNumber}`).toString('base64url')
+}
+
+function readCursor(after: string | undefined): readonly [string, string] {
+  if (after === undefined) return ['0', '0']
+  const found =
+    typeof after === 'string' && after.length <= 40
+      ? CURSOR.exec(Buffer.from(after, 'base64url').toString())
+      : null
+  if (found?.[1] === undefined || found[2] === undefined) {
+    throw new InvalidInputError('after', '`next` of the page before', after)
+  }
+  return [found[1], found[2]]
+}

@@ -1,0 +1,90 @@
+/** Brings the schema up to date, once, however many processes try. */
+
+import { Database } from './database.js'
+import type { DatabaseClient, DatabasePool } from './database-pool.js'
+import { DatabaseUnavailableError, DatabaseUnsuitableError } from './errors.js'
+import { resolveSchema } from './identifiers.js'
+import { MIGRATIONS } from './migrations.js'
+import { textOf } from './row-text.js'
+
+/** How the schema is made. */
+export interface MigrateOptions {
+  /** @defaultValue 'kerp' */
+  readonly schema?: string
+  /** Accepts a server with `fsync = off`, which loses committed vouchers in a crash. For tests only. */
+  readonly allowFsyncOff?: boolean
+}
+
+const DEADLINE_MS = 60_000
+const SERVER_VERSION_MIN = 130_000
+// Any number that nobody else locks; the same for all schemas, as CREATE SCHEMA and roles are shared anyway.
+const ADVISORY_LOCK = '7310579611223344'
+
+/**
+ * Applies the migrations that are missing, all or none, under an advisory lock: safe to run from several processes
+ * at once, and without effect when there is nothing to do.
+ *
+ * @throws {DatabaseUnsuitableError} `DATABASE_UNSUITABLE`: PostgreSQL before 13, an encoding other than UTF8,
+ * `fsync = off` that was not allowed, or a role that may not create the schema.
+ * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable, also when the server is a replica.
+ */
+export async function migrate(pool: DatabasePool, options: MigrateOptions = {}): Promise<void> {
+  const schema = resolveSchema('migrate', options.schema)
+  await new Database(pool).transact('migrate()', DEADLINE_MS, async (client) => {
+    await checkServer(client, options.allowFsyncOff === true)
+    await client.query({ text: `SELECT pg_advisory_xact_lock(${ADVISORY_LOCK})` })
+    const applied = await appliedVersion(client, schema)
+    for (const migration of MIGRATIONS) {
+      if (migration.version <= applied) continue
+      await client.query({ text: migration.sql(schema) })
+      await client.query({
+        text: `INSERT INTO ${schema}.migration (version, name) VALUES ($1::text::integer, $2)`,
+        values: [String(migration.version), migration.name],
+      })
+    }
+  })
+}
+
+async function checkServer(client: DatabaseClient, allowFsyncOff: boolean): Promise<void> {
+  const { rows } = await client.query({
+    text: `SELECT current_setting('server_version_num') AS version, current_setting('server_version') AS shown,
+  current_setting('server_encoding') AS encoding, current_setting('fsync') AS fsync,
+  pg_is_in_recovery()::text AS replica`,
+  })
+  const facts = rows[0] ?? {}
+  if (textOf(facts, 'replica') !== 'false')
+    throw new DatabaseUnavailableError('migrate(): the server is a replica')
+  if (Number(textOf(facts, 'version')) < SERVER_VERSION_MIN) {
+    throw new DatabaseUnsuitableError(`PostgreSQL must be 13 or later, got ${textOf(facts, 'shown')}.`)
+  }
+  if (textOf(facts, 'encoding') !== 'UTF8') {
+    throw new DatabaseUnsuitableError(
+      `The database's encoding must be UTF8, got ${textOf(facts, 'encoding')}.`,
+    )
+  }
+  if (textOf(facts, 'fsync') !== 'on' && !allowFsyncOff) {
+    throw new DatabaseUnsuitableError(
+      'The server runs with fsync = off and would lose committed vouchers in a crash; for tests pass allowFsyncOff.',
+    )
+  }
+}
+
+/** Zero before the first migration. */
+async function appliedVersion(client: DatabaseClient, schema: string): Promise<number> {
+  const found = await client.query({
+    text: `SELECT (to_regclass($1) IS NOT NULL)::text AS there`,
+    values: [`${schema}.migration`],
+  })
+  if (textOf(found.rows[0] ?? {}, 'there') !== 'true') {
+    await client.query({ text: `CREATE SCHEMA IF NOT EXISTS ${schema}` })
+    await client.query({
+      text: `CREATE TABLE ${schema}.migration (
+  version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
+    })
+    return 0
+  }
+  const { rows } = await client.query({
+    text: `SELECT coalesce(max(version), 0)::text AS version FROM ${schema}.migration`,
+  })
+  return Number(textOf(rows[0] ?? {}, 'version'))
+}

@@ -1,0 +1,113 @@
+/** The SQL of the outbox. Every parameter is text, and every column comes back as text. */
+
+/** The statements for one schema that was checked. */
+export interface OutboxStatements {
+  readonly tick: string
+  readonly firstPage: string
+  readonly nextPage: string
+  readonly companies: string
+  readonly invalidate: string
+  readonly mark: string
+  readonly findMark: string
+  readonly trim: string
+  readonly readTrim: string
+}
+
+const ROW = `o.id::text AS id, o.company, o.kind, o.family, o.part1, o.part2, o.version::text AS version,
+  o.field1::text AS field1, o.field2::text AS field2`
+
+/** Not in the first snapshot, in the second one. */
+const between = (after: string, target: string): string => `
+(o.xid = ANY (ARRAY(SELECT pg_snapshot_xip(${after}))) OR o.xid >= pg_snapshot_xmax(${after}))
+  AND pg_visible_in_snapshot(o.xid, ${target})`
+
+/** Builds the statements. */
+export function outboxStatements(schema: string): OutboxStatements {
+  const facts = `(SELECT ${schema}.epoch()) AS epoch,
+  (SELECT trimmed_to::text FROM ${schema}.outbox_trim WHERE lineage = ${schema}.lineage()) AS trimmed_to`
+  // The ids come first, and by the index on xid: an ORDER BY id LIMIT on the table itself would walk through all
+  // that is kept from its oldest row on.
+  const byXid = (after: string, target: string, limit: string, company: string): string => `
+found AS MATERIALIZED (
+  SELECT o.id FROM ${schema}.outbox o CROSS JOIN s WHERE ${between(after, target)} ${company}
+), chosen AS MATERIALIZED (
+  SELECT id FROM found ORDER BY id LIMIT ${limit}::text::integer
+)`
+  const joined = `
+LEFT JOIN (SELECT ${ROW}, o.id AS place FROM chosen JOIN ${schema}.outbox o ON o.id = chosen.id) o ON true
+ORDER BY o.place`
+  const company = (parameter: string): string =>
+    `AND (${parameter}::text IS NULL OR o.company = ${parameter}::text)`
+  return {
+    tick: `
+WITH s AS MATERIALIZED (SELECT pg_current_snapshot() AS target, $1::text::pg_snapshot AS after),
+${byXid('s.after', 's.target', '$2', 'AND $1::text IS NOT NULL')}
+SELECT s.target::text AS target, trunc(extract(epoch FROM statement_timestamp()) * 1000)::text AS as_of_ms,
+  ${facts}, o.* FROM s ${joined}`,
+    firstPage: `
+WITH s AS MATERIALIZED (SELECT $1::text::pg_snapshot AS after, $2::text::pg_snapshot AS target),
+${byXid('s.after', 's.target', '$3', company('$4'))}
+SELECT ${facts}, o.* FROM s ${joined}`,
+    nextPage: `
+WITH s AS MATERIALIZED (SELECT $1::text::pg_snapshot AS after, $2::text::pg_snapshot AS target),
+chosen AS MATERIALIZED (
+  SELECT o.id FROM ${schema}.outbox o CROSS JOIN s
+  WHERE o.id > $5::text::bigint AND ${between('s.after', 's.target')} ${company('$4')}
+  ORDER BY o.id LIMIT $3::text::integer
+)
+SELECT ${facts}, o.* FROM s ${joined}`,
+    // One index descent per company, however many rows it has.
+    companies: `
+WITH RECURSIVE step AS (
+  (SELECT company FROM ${schema}.outbox ORDER BY company LIMIT 1)
+  UNION ALL
+  SELECT (SELECT o.company FROM ${schema}.outbox o WHERE o.company > step.company ORDER BY o.company LIMIT 1)
+  FROM step WHERE step.company IS NOT NULL
+)
+SELECT company FROM step WHERE company IS NOT NULL ORDER BY company`,
+    invalidate: `
+WITH written AS (
+  INSERT INTO ${schema}.outbox (company, kind, family, part1, part2) VALUES ($1, $2, $3, $4, $5) RETURNING 1
+)
+SELECT pg_notify($6, '') FROM written`,
+    ...trimStatements(schema),
+  }
+}
+
+function trimStatements(schema: string): Pick<OutboxStatements, 'mark' | 'findMark' | 'trim' | 'readTrim'> {
+  const age = `$1::text::double precision * interval '1 millisecond'`
+  return {
+    // A sixteenth of the horizon between two marks is exact enough, and bounds their number.
+    mark: `
+INSERT INTO ${schema}.outbox_mark (lineage, snapshot)
+SELECT ${schema}.lineage(), pg_current_snapshot()
+WHERE NOT EXISTS (SELECT FROM ${schema}.outbox_mark
+  WHERE lineage = ${schema}.lineage() AND taken_at > clock_timestamp() - ${age} / 16)`,
+    findMark: `
+SELECT snapshot::text AS snapshot, taken_at::text AS taken_at FROM ${schema}.outbox_mark
+WHERE lineage = ${schema}.lineage() AND taken_at <= clock_timestamp() - ${age}
+ORDER BY taken_at DESC LIMIT 1`,
+    // The mark moves in the transaction that deletes, so that a reader sees either the rows or the mark.
+    trim: `
+WITH old AS MATERIALIZED (
+  SELECT o.id FROM ${schema}.outbox o
+  WHERE o.xid < pg_snapshot_xmax($1::text::pg_snapshot) AND pg_visible_in_snapshot(o.xid, $1::text::pg_snapshot)
+    AND EXISTS (SELECT FROM ${schema}.outbox later WHERE later.company = o.company AND later.id > o.id)
+  LIMIT $3::text::integer
+), deleted AS (
+  DELETE FROM ${schema}.outbox o USING old WHERE o.id = old.id RETURNING 1
+), marked AS (
+  INSERT INTO ${schema}.outbox_trim (lineage, trimmed_to)
+  SELECT ${schema}.lineage(), $1::text::pg_snapshot WHERE EXISTS (SELECT FROM old)
+  ON CONFLICT (only_row) DO UPDATE SET lineage = excluded.lineage, trimmed_to = excluded.trimmed_to
+  RETURNING 1
+), forgotten AS (
+  DELETE FROM ${schema}.outbox_mark
+  WHERE taken_at < $2::text::timestamptz OR lineage <> ${schema}.lineage() RETURNING 1
+)
+SELECT (SELECT count(*) FROM deleted)::text AS deleted, (SELECT count(*) FROM marked)::text AS marked,
+  (SELECT count(*) FROM forgotten)::text AS forgotten`,
+    readTrim: `
+SELECT trimmed_to::text AS trimmed_to FROM ${schema}.outbox_trim WHERE lineage = ${schema}.lineage()`,
+  }
+}

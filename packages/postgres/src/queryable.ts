@@ -1,0 +1,14 @@
+/** The one method that the library needs of a host's transaction. */
+
+/**
+ * Runs one parameterised statement (`$1`, `$2`, …) inside the host's transaction.
+ *
+ * Every value is a string or null, every column of an answer is text or null, so that neither a driver's type
+ * parsers nor its array handling matter. pg clients fit as they are; for others, see the package's README.
+ */
+export interface Queryable {
+  query(
+    text: string,
+    values: readonly (string | null)[],
+  ): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
+}

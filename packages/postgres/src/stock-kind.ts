@@ -1,0 +1,188 @@
+/** Movements of stock as works of a queue: how a batch of them is done, and what each caller is told. */
+
+import {
+  type Clock,
+  FencedError,
+  InsufficientStockError,
+  type KerpError,
+  MovementConflictError,
+  type Observer,
+  type RegisterImage,
+  ReservationExpiredError,
+  ReservationNotFoundError,
+  ReservationSettledError,
+  type ReservationState,
+  type StockMove,
+} from '@kerp/core'
+import type { BatchKind } from './batch-queue.js'
+import { runBatch } from './batch-run.js'
+import type { Database } from './database.js'
+import { DatabaseUnsuitableError, MovementRejectedError, MovementUnknownError } from './errors.js'
+import type { KnownRows } from './known-rows.js'
+import { textOf } from './row-text.js'
+import type { StockOutcome } from './stock-judge.js'
+import { StockRows } from './stock-rows.js'
+import type { StockStatements } from './stock-statements.js'
+import { linesOfReservations, moveStock, type StockResult } from './stock-transaction.js'
+import { stockRowName, type StockWork } from './stock-work.js'
+
+/** What a committed movement is answered with. */
+export type StockAnswer =
+  | {
+      readonly kind: 'done' | 'replayed'
+      readonly epoch: string
+      readonly images: readonly RegisterImage[]
+      readonly state?: ReservationState
+      readonly expiresAtMs?: number
+    }
+  | { readonly kind: 'notDue' }
+
+/** What every batch shares. */
+export interface StockParts {
+  readonly database: Database
+  readonly statements: StockStatements
+  /** Prefix of the names of prepared statements; undefined prepares none. */
+  readonly preparedPrefix: string | undefined
+  readonly knownRows: KnownRows
+  readonly observer: Observer
+  readonly clock: Clock
+  /** Called after each commit that wrote outbox rows. */
+  readonly onCommitted: () => void
+}
+
+const OPERATION = 'moving stock'
+const STEPS = { begun: 'stock.begun', committing: 'stock.committing', committed: 'stock.committed' } as const
+const PROBE_DEADLINE_MS = 1_000
+
+/** The kind of work that stock movements are. */
+export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, StockAnswer> {
+  const { database, statements, knownRows, observer } = parts
+  return {
+    owner: 'StockLedger',
+    operation: OPERATION,
+    unknown: (work, cause) => new MovementUnknownError(work.id, cause),
+    rejected: (work, sqlState, cause) => new MovementRejectedError(work.id, sqlState, cause),
+    async run(works, limits) {
+      const end = await runBatch<StockResult>(
+        {
+          operation: OPERATION,
+          database,
+          observer,
+          steps: STEPS,
+          work: async (client, at) => {
+            const result = await moveStock(
+              {
+                run: async (statement, values) => {
+                  if (statement === 'write') at('writing')
+                  else if (statement === 'insertRows' || statement === 'lockRows') at('locking')
+                  const text = statements[statement]
+                  const prefix = parts.preparedPrefix
+                  const name = prefix === undefined ? {} : { name: `${prefix}stock_${statement}` }
+                  return (await client.query({ ...name, text, values })).rows
+                },
+                knownRows,
+                observer,
+              },
+              works,
+            )
+            return { result, isChanged: result.isChanged }
+          },
+        },
+        limits,
+      )
+      if (end.kind === 'committed' && end.result.isChanged) {
+        knownRows.add(end.result.rowNames)
+        parts.onCommitted()
+      }
+      return end
+    },
+    free: (works) => freeWorks(parts, works),
+    answer: (result, work, place) => answerOf(result, work, place),
+    queued: () => observer.step?.({ name: 'stock.queued' }),
+    began: (waiting) => observer.stockQueue?.({ waiting }),
+    ended: (result, movements, elapsedMs) => observer.stockBatch?.({ result, movements, elapsedMs }),
+    settled: ({ kind }, answer, elapsedMs) =>
+      observer.stockMove?.({ kind, result: resultOf(answer), elapsedMs }),
+  }
+}
+
+/** What a movement is answered with, or why it was refused. */
+export function answerOf(result: StockResult, work: StockWork, place: number): StockAnswer | KerpError {
+  const outcome = result.outcomes.get(work)
+  if (outcome === undefined) return new DatabaseUnsuitableError('A movement of the batch was not judged.')
+  switch (outcome.kind) {
+    case 'done':
+      // The call that came first did it; those who joined it find it done.
+      return { ...outcome, epoch: result.epoch, kind: place === 0 ? 'done' : 'replayed' }
+    case 'replayed':
+      return { ...outcome, epoch: result.epoch, kind: 'replayed' }
+    case 'notDue':
+      return { kind: 'notDue' }
+    case 'conflict':
+    case 'insufficient':
+    case 'fenced':
+    case 'notFound':
+    case 'settled':
+      return refusalOf(work, outcome)
+  }
+}
+
+type Refusal = Exclude<StockOutcome, { kind: 'done' | 'replayed' | 'notDue' }>
+
+function refusalOf({ companyId, id, fence }: StockWork, outcome: Refusal): KerpError {
+  switch (outcome.kind) {
+    case 'conflict':
+      return new MovementConflictError(companyId, id)
+    case 'insufficient':
+      return new InsufficientStockError(companyId, outcome.shortages)
+    case 'fenced':
+      return new FencedError(outcome.row, String(fence), outcome.rowFence.toString())
+    case 'notFound':
+      return new ReservationNotFoundError(companyId, id)
+    case 'settled':
+      return outcome.state === 'expired'
+        ? new ReservationExpiredError(companyId, id)
+        : new ReservationSettledError(companyId, id, outcome.state)
+  }
+}
+
+async function freeWorks(
+  { database, statements }: StockParts,
+  works: readonly StockWork[],
+): Promise<ReadonlySet<StockWork>> {
+  return database.use(OPERATION, PROBE_DEADLINE_MS, async (client) => {
+    const lines = await linesOfReservations(
+      async (values) => (await client.query({ text: statements.readReservations, values })).rows,
+      works,
+    )
+    const rows = new StockRows()
+    for (const work of works) rows.add(work.companyId, lines.get(work) ?? work.changes)
+    const found = await client.query({ text: statements.probeRows, values: rows.parameters() })
+    const free = new Set(
+      found.rows.map((row) =>
+        stockRowName(textOf(row, 'company'), textOf(row, 'item'), textOf(row, 'warehouse')),
+      ),
+    )
+    const isFree = (work: StockWork): boolean =>
+      (lines.get(work) ?? work.changes).every(({ item, warehouse }) =>
+        free.has(stockRowName(work.companyId, item, warehouse)),
+      )
+    return new Set(works.filter(isFree))
+  })
+}
+
+const RESULTS: Readonly<Record<string, StockMove['result']>> = {
+  MOVEMENT_CONFLICT: 'conflict',
+  INSUFFICIENT_STOCK: 'insufficient',
+  FENCED: 'fenced',
+  RESERVATION_NOT_FOUND: 'settled',
+  RESERVATION_SETTLED: 'settled',
+  RESERVATION_EXPIRED: 'settled',
+  MOVEMENT_REJECTED: 'rejected',
+  MOVEMENT_UNKNOWN: 'unknown',
+}
+
+function resultOf(answer: StockAnswer | KerpError): StockMove['result'] {
+  if (answer instanceof Error) return RESULTS[answer.code] ?? 'failed'
+  return answer.kind === 'notDue' ? 'settled' : answer.kind
+}

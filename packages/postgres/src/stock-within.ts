@@ -1,0 +1,80 @@
+/**
+ * Moving stock inside the host's own transaction, on anything that runs parameterised SQL. The host's rules are
+ * those of `post-within.ts`: nothing is handed on before its COMMIT was answered with `COMMIT`, and after any error
+ * it rolls back.
+ */
+
+import { FencedError, type Observer, type RandomSource, type StockRef } from '@kerp/core'
+import { KnownRows } from './known-rows.js'
+import type { Queryable } from './queryable.js'
+import { textOf, versionOf } from './row-text.js'
+import { answerOf, type StockAnswer } from './stock-kind.js'
+import type { StockStatements } from './stock-statements.js'
+import { moveStock } from './stock-transaction.js'
+import { checkFence, type StockWork } from './stock-work.js'
+
+/** What moving within shares with the stock ledger. */
+export interface StockWithin {
+  readonly schema: string
+  readonly statements: StockStatements
+  readonly observer: Observer
+  readonly random: RandomSource
+  /** For the wait for a row, where the host's transaction has no limit of its own. In ms. */
+  readonly lockTimeoutMs: number
+}
+
+/** A row of stock under its lock. Quantities are thousandths. */
+export interface LockedStock {
+  readonly onHand: bigint
+  readonly reserved: bigint
+  readonly version: number
+}
+
+/** The driver's own errors pass through as they are: the transaction is the host's, and so is what to do then. */
+export async function moveWithin(
+  context: StockWithin,
+  queryable: Queryable,
+  work: StockWork,
+): Promise<StockAnswer> {
+  const { statements, observer } = context
+  const run = async (
+    statement: keyof StockStatements,
+    values: (string | null)[],
+  ): Promise<readonly Record<string, unknown>[]> =>
+    (await queryable.query(statements[statement], values)).rows
+  const within = context.random.hex(8)
+  const [settings] = await run('beginWithin', [within, String(context.lockTimeoutMs)])
+  const lockTimeout = textOf(settings ?? {}, 'lock_timeout')
+  // Rows that this transaction makes may be rolled back: nothing is remembered of them.
+  const result = await moveStock({ run, knownRows: new KnownRows(), observer, within }, [work])
+  if (lockTimeout === '0') await run('endWithin', [lockTimeout])
+  const answer = answerOf(result, work, 0)
+  if (answer instanceof Error) throw answer
+  return answer
+}
+
+/** Shows a fence to a row of stock, which is made if it is not there, and reads it under its lock. */
+export async function raiseStockFence(
+  { schema }: StockWithin,
+  queryable: Queryable,
+  { companyId, item, warehouse }: StockRef,
+  fenceText: string,
+): Promise<LockedStock> {
+  const fence = checkFence(fenceText).toString()
+  const { rows } = await queryable.query(
+    `INSERT INTO ${schema}.stock AS s (company, item, warehouse, fence) VALUES ($1, $2, $3, $4::text::bigint)
+ON CONFLICT (company, item, warehouse) DO UPDATE SET fence = excluded.fence WHERE s.fence <= excluded.fence
+RETURNING s.on_hand::text AS on_hand, s.reserved::text AS reserved, s.version::text AS version`,
+    [companyId, item, warehouse, fence],
+  )
+  const [row] = rows
+  if (row !== undefined) {
+    const [onHand, reserved] = [BigInt(textOf(row, 'on_hand')), BigInt(textOf(row, 'reserved'))]
+    return { onHand, reserved, version: versionOf(row) }
+  }
+  const seen = await queryable.query(
+    `SELECT fence::text AS fence FROM ${schema}.stock WHERE company = $1 AND item = $2 AND warehouse = $3`,
+    [companyId, item, warehouse],
+  )
+  throw new FencedError(`stock of ${item} in ${warehouse}`, fence, textOf(seen.rows[0] ?? {}, 'fence'))
+}
