@@ -1,0 +1,35 @@
+/** Asking Redis where its answer can be done without: no failure of it reaches the reader. */
+
+import { KerpError, type Observer } from '@kerp/core'
+import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from '@kerp/redis'
+import type { Circuit } from './circuit.js'
+
+/** The answer, or undefined when Redis is not asked now, does not answer, or refuses. */
+export async function askRedis<T>(
+  parts: { readonly circuit: Circuit; readonly observer: Observer },
+  call: () => Promise<T>,
+): Promise<T | undefined> {
+  if (!parts.circuit.admits()) return undefined
+  try {
+    const answer = await call()
+    parts.circuit.answered()
+    return answer
+  } catch (error) {
+    if (isSilence(error)) parts.circuit.silent()
+    else parts.circuit.answered()
+    tellUnlessDown(parts.observer, error)
+    return undefined
+  }
+}
+
+/** Whether a failed call means that Redis gave no answer, as opposed to one that refuses. */
+function isSilence(error: unknown): boolean {
+  return error instanceof RedisNotDoneError || error instanceof RedisUnknownError
+}
+
+// A Redis that is down shows in the operations' statuses; whatever else happens here must not stay unseen.
+function tellUnlessDown(observer: Observer, error: unknown): void {
+  if (isSilence(error) || error instanceof RedisRefusedError) return
+  const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
+  observer.backgroundError?.({ source: 'Registers', code })
+}

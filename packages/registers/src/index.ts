@@ -1,0 +1,23 @@
+export type { ApplyResult } from './apply-images.js'
+export {
+  type ComparedParts,
+  type ComparedRow,
+  comparePages,
+  compareRows,
+  type RegisterVerdict,
+} from './compare-rows.js'
+export {
+  EpochChangedError,
+  OutboxMovedError,
+  RelayBehindError,
+  TimelineBehindError,
+  VersionNotReachedError,
+} from './errors.js'
+export { OutboxRelay } from './outbox-relay.js'
+export { parsePush, type PushEntry, type RegisterPush } from './push.js'
+export { formatWatermark, imageText, parseWatermark, type Watermark } from './register.js'
+export type { RegisterReading } from './register-reading.js'
+export { type RegisterReadOptions, Registers } from './registers.js'
+export type { RegistersOptions } from './registers-options.js'
+export type { OutboxRelayOptions } from './relay-options.js'
+export type { RelayReport } from './relay-passes.js'

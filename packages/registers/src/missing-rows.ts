@@ -1,0 +1,170 @@
+/**
+ * Rows that Redis does not hold: leased and loaded by one reader, waited for by the others.
+ *
+ * A lease is taken before the load begins, so that a commit which the load does not see finds the lease and
+ * leaves its image there; the fill then stores the newer of both. A fill whose lease is gone stores nothing.
+ */
+
+import { sleep } from '@kerp/core'
+import { askRedis } from './ask-redis.js'
+import { fillLoaded, readingOf } from './fill-loaded.js'
+import { type ReadReply, readRegisters } from './read-registers.lua.js'
+import { parseWatermark, registerPrefix, versionInBytes, type Watermark } from './register.js'
+import type { KeyedRef } from './register-loader.js'
+import { type RegisterReading, StoredReading } from './register-reading.js'
+import type { RegistersParts } from './registers-options.js'
+import { newRows, readStored, type Rows } from './stored-rows.js'
+
+/** Keys of one script call. */
+const KEYS_PER_SCRIPT = 1_000
+
+/** When a read looks again for rows that another process loads, as shares of `waitMs`. */
+const LOOKS = [0.1, 0.3, 0.6]
+
+type Readings = ReadonlyMap<string, RegisterReading>
+
+/** How missing rows were answered; rows in neither count are left for the database. */
+export interface MissingAnswers {
+  readonly miss: number
+  readonly wait: number
+}
+
+interface SliceAnswer {
+  readonly readings: Readings
+  /** How many of them this call loaded itself. */
+  readonly loaded: number
+}
+
+/** Takes leases, loads, fills, and waits; shared by all reads of one `Registers`. */
+export class MissingRows {
+  readonly #parts: RegistersParts
+  readonly #processId: string
+  #leases = 0
+  /** Fills of this process in flight, by key: what they stored. At most as many as rows are being loaded. */
+  readonly #filling = new Map<string, Promise<Readings>>()
+
+  constructor(parts: RegistersParts) {
+    this.#parts = parts
+    this.#processId = parts.random.hex(8)
+  }
+
+  /** Answers what it can of `rows` at `indexes`. Throws only what the database throws. */
+  async answer(rows: Rows, indexes: readonly number[]): Promise<MissingAnswers> {
+    const unique = new Map<string, KeyedRef>()
+    for (const index of indexes) {
+      const [key, ref] = [rows.keys[index], rows.refs[index]]
+      if (key !== undefined && ref !== undefined) unique.set(key, { key, ref })
+    }
+    const all = [...unique.values()]
+    const slices: Promise<SliceAnswer>[] = []
+    for (let from = 0; from < all.length; from += KEYS_PER_SCRIPT) {
+      slices.push(this.#answerSlice(rows.companyId, all.slice(from, from + KEYS_PER_SCRIPT)))
+    }
+    const answers = await Promise.all(slices)
+    const found = new Map(answers.flatMap(({ readings }) => [...readings]))
+    for (const index of indexes) rows.readings[index] = found.get(rows.keys[index] ?? '')
+    const loaded = answers.reduce((sum, answer) => sum + answer.loaded, 0)
+    return { miss: loaded, wait: found.size - loaded }
+  }
+
+  async #answerSlice(companyId: string, wanted: readonly KeyedRef[]): Promise<SliceAnswer> {
+    // Names these leases alone, for ever: a counter that Redis kept would repeat after a failover.
+    this.#leases += 1
+    const token = `${this.#processId}:${this.#leases}`
+    const reply = await askRedis(this.#parts, () => this.#lease(companyId, wanted, token))
+    const watermark = parseWatermark(reply?.watermark)
+    if (reply === undefined || watermark === undefined) return { readings: new Map(), loaded: 0 }
+    const { present, granted, leased } = sort(wanted, reply, watermark)
+    const [loaded, waited] = await Promise.all([
+      this.#loadAndFill(companyId, granted, token),
+      this.#waitFor(companyId, leased),
+    ])
+    return { readings: new Map([...present, ...loaded, ...waited]), loaded: loaded.size }
+  }
+
+  #lease(companyId: string, wanted: readonly KeyedRef[], token: string): Promise<ReadReply> {
+    const { redis, keys, leaseMs, redisDeadlineMs, observer } = this.#parts
+    return readRegisters.run(
+      redis,
+      { watermark: keys.watermark(companyId) },
+      { token, leaseMs },
+      { moreKeys: wanted.map(({ key }) => key), deadlineMs: redisDeadlineMs, observer, effect: 'idempotent' },
+    )
+  }
+
+  /** All rows as their caller may see them; those who wait for them see only what was stored. */
+  async #loadAndFill(companyId: string, granted: readonly KeyedRef[], token: string): Promise<Readings> {
+    if (granted.length === 0) return new Map()
+    let share: (stored: Readings) => void = () => undefined
+    const flight = new Promise<Readings>((resolve) => {
+      share = resolve
+    })
+    for (const { key } of granted) this.#filling.set(key, flight)
+    let stored: Readings = new Map()
+    try {
+      const loaded = await this.#parts.loader.load(companyId, granted)
+      const rows = loaded.map((row, index) => ({
+        key: '',
+        ref: row.image.ref,
+        ...granted[index],
+        loaded: row,
+      }))
+      stored = await fillLoaded(this.#parts, companyId, rows, token)
+      return new Map(rows.map((row) => [row.key, stored.get(row.key) ?? readingOf(row.loaded)]))
+    } finally {
+      for (const { key } of granted) if (this.#filling.get(key) === flight) this.#filling.delete(key)
+      share(stored)
+    }
+  }
+
+  /** What others store within `waitMs`; this process's own fills are awaited without looking. */
+  async #waitFor(companyId: string, leased: readonly KeyedRef[]): Promise<Readings> {
+    const readings = new Map<string, RegisterReading>()
+    const elsewhere: KeyedRef[] = []
+    await Promise.all(
+      leased.map(async (row) => {
+        const flight = this.#filling.get(row.key)
+        if (flight === undefined) elsewhere.push(row)
+        const reading = (await flight)?.get(row.key)
+        if (reading !== undefined) readings.set(row.key, reading)
+      }),
+    )
+    const looked = newRows(
+      companyId,
+      elsewhere.map(({ ref }) => ref),
+    )
+    for (const share of elsewhere.length === 0 ? [] : LOOKS) {
+      await sleep(this.#parts.clock, share * this.#parts.waitMs)
+      const usable = await readStored(this.#parts, looked)
+      if (!usable || !looked.readings.includes(undefined)) break
+    }
+    for (const [index, reading] of looked.readings.entries()) {
+      if (reading !== undefined) readings.set(looked.keys[index] ?? '', reading)
+    }
+    return readings
+  }
+}
+
+interface Sorted {
+  readonly present: Map<string, RegisterReading>
+  readonly granted: readonly KeyedRef[]
+  readonly leased: readonly KeyedRef[]
+}
+
+function sort(wanted: readonly KeyedRef[], reply: ReadReply, watermark: Watermark): Sorted {
+  const prefix = registerPrefix(watermark.generation)
+  const present = new Map<string, RegisterReading>()
+  const granted: KeyedRef[] = []
+  const leased: KeyedRef[] = []
+  for (const [index, row] of wanted.entries()) {
+    const outcome = reply.outcomes[index]
+    if (outcome === 'granted') granted.push(row)
+    else if (outcome === 'leased') leased.push(row)
+    else if (outcome !== undefined) {
+      const bytes = Buffer.from(outcome.register, 'latin1')
+      const version = versionInBytes(bytes, prefix)
+      if (version >= 0) present.set(row.key, new StoredReading(row.ref, version, bytes, watermark))
+    }
+  }
+  return { present, granted, leased }
+}

@@ -1,0 +1,208 @@
+/** The outbox relay: brings committed changes into the registers, for as long as it runs. */
+
+import {
+  type Closable,
+  ClosedError,
+  closeOnce,
+  DeadlineExceededError,
+  jitteredBackoffMs,
+  KerpError,
+  sleep,
+  withDeadline,
+} from '@kerp/core'
+import { RelayBehindError } from './errors.js'
+import { type OutboxRelayOptions, type RelayParts, resolveRelayOptions } from './relay-options.js'
+import { RelayPasses, type RelayReport } from './relay-passes.js'
+
+const BACKOFF_STEPS = 40
+const WAKE_RETRY_MS = 1_000
+const CAUGHT_UP_DEADLINE_MS = 10_000
+
+/**
+ * Moves outbox rows into Redis, in order, and keeps the watermark of every company moving.
+ *
+ * Any number of relays may run at once, and any may stop anywhere: the watermark lies beside the data that it
+ * describes and every write compares it. More than one only costs round trips.
+ */
+export class OutboxRelay implements Closable {
+  readonly #parts: RelayParts
+  readonly #passes: RelayPasses
+  #running: Promise<void> | undefined
+  #current: Promise<unknown> = Promise.resolve()
+  #next: Promise<RelayReport> | undefined
+  #everyone = false
+  #touchedMs = Number.NEGATIVE_INFINITY
+  #freshMs: number
+  #failures = 0
+  #wakes = 0
+  #interrupt: (() => void) | undefined
+  #wake: { close(): Promise<void> } | undefined
+  #wakeTriedMs = Number.NEGATIVE_INFINITY
+  readonly #closing = new AbortController()
+  readonly #close = closeOnce(async () => {
+    this.#closing.abort(new ClosedError('OutboxRelay'))
+    this.#interrupt?.()
+    await this.#running
+    await this.#current
+    await this.#wake?.close()
+  })
+
+  /**
+   * No I/O happens here.
+   *
+   * @throws {InvalidOptionError} `INVALID_OPTION`
+   */
+  constructor(options: OutboxRelayOptions) {
+    this.#parts = resolveRelayOptions(options)
+    this.#passes = new RelayPasses(this.#parts, this.#closing.signal)
+    this.#freshMs = this.#parts.clock.monotonicMs()
+  }
+
+  /**
+   * Relays until `close`. Failures are reported to the observer and tried again, with growing, jittered pauses.
+   *
+   * @throws {ClosedError} `CLOSED`
+   */
+  start(): void {
+    this.#closing.signal.throwIfAborted()
+    this.#running ??= this.#loop()
+  }
+
+  /**
+   * Runs one pass that begins after this call and touches every company; for tests and tools.
+   *
+   * Never throws because of Redis or the outbox; the report says what failed.
+   *
+   * @throws {ClosedError} `CLOSED`
+   */
+  async tick(): Promise<RelayReport> {
+    this.#closing.signal.throwIfAborted()
+    this.#everyone = true
+    return this.#pass()
+  }
+
+  /**
+   * Resolves when everything that was committed before the call is in Redis, or void there.
+   *
+   * @throws {RelayBehindError} `RELAY_BEHIND`, retryable, when `deadlineMs` passes before.
+   * @throws {ClosedError} `CLOSED`
+   */
+  async caughtUp(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+    const deadlineMs = options.deadlineMs ?? CAUGHT_UP_DEADLINE_MS
+    const { clock } = this.#parts
+    const endMs = clock.monotonicMs() + deadlineMs
+    const behind = (error: unknown): RelayBehindError =>
+      new RelayBehindError(deadlineMs, this.#passes.behind, error)
+    const timed = { operation: 'OutboxRelay.tick', outcome: 'unknown', clock } as const
+    for (let attempt = 1; ; attempt += 1) {
+      const leftMs = Math.max(1, endMs - clock.monotonicMs())
+      const report = await withDeadline(this.tick(), { ...timed, deadlineMs: leftMs }).catch(
+        (error: unknown) => {
+          throw error instanceof DeadlineExceededError ? behind(error) : error
+        },
+      )
+      if (report.ok) return
+      const waitMs = this.#backoffMs(attempt)
+      if (clock.monotonicMs() + waitMs >= endMs) throw behind(report.error)
+      await sleep(clock, waitMs, this.#closing.signal)
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Stops after the pass that runs now. What was not relayed is relayed by the next relay. */
+  close(): Promise<void> {
+    return this.#close()
+  }
+
+  async #loop(): Promise<void> {
+    const { clock, heartbeatMs, pollMs, wakeGapMs } = this.#parts
+    for (;;) {
+      if (this.#isClosing()) return
+      await this.#subscribe()
+      if (clock.monotonicMs() - this.#touchedMs >= heartbeatMs) this.#everyone = true
+      const wakes = this.#wakes
+      await this.#pass()
+      if (this.#failures > 0) {
+        await this.#pause(this.#backoffMs(this.#failures))
+        continue
+      }
+      const beatMs = this.#touchedMs + heartbeatMs - clock.monotonicMs()
+      await this.#pause(this.#wakes > wakes ? wakeGapMs : Math.max(wakeGapMs, Math.min(pollMs, beatMs)))
+    }
+  }
+
+  /** The pass that begins after this call; all who call before it begins share it. */
+  #pass(): Promise<RelayReport> {
+    this.#next ??= this.#current.then(() => {
+      this.#next = undefined
+      const pass = this.#run()
+      this.#current = pass
+      return pass
+    })
+    return this.#next
+  }
+
+  async #run(): Promise<RelayReport> {
+    const { clock, observer } = this.#parts
+    const begunMs = clock.monotonicMs()
+    const everyone = this.#everyone
+    this.#everyone = false
+    const report = await this.#passes.run(everyone).catch((error: unknown): RelayReport => {
+      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
+      observer.backgroundError?.({ source: 'OutboxRelay', code })
+      return { ok: false, rows: 0, companies: 0, behind: this.#passes.behind, error }
+    })
+    if (everyone) this.#touchedMs = begunMs
+    if (report.ok) this.#freshMs = begunMs
+    this.#failures = report.ok ? 0 : this.#failures + 1
+    const { ok, rows, companies } = report
+    observer.relayTick?.({ ok, rows, companies, elapsedMs: clock.monotonicMs() - begunMs })
+    observer.relayLag?.({ lagMs: clock.monotonicMs() - this.#freshMs })
+    return report
+  }
+
+  async #subscribe(): Promise<void> {
+    const { clock, outbox, observer } = this.#parts
+    if (this.#wake !== undefined || clock.monotonicMs() - this.#wakeTriedMs < WAKE_RETRY_MS) return
+    this.#wakeTriedMs = clock.monotonicMs()
+    try {
+      this.#wake = await outbox.onWake(() => this.#onWake())
+    } catch (error) {
+      // Wake-ups only save time: polling goes on without them.
+      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
+      observer.backgroundError?.({ source: 'OutboxRelay', code })
+    }
+  }
+
+  #onWake(): void {
+    this.#wakes += 1
+    if (this.#failures === 0) this.#interrupt?.()
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.cancel()
+        if (this.#interrupt === end) this.#interrupt = undefined
+        resolve()
+      }
+      const timer = this.#parts.clock.setTimer(delayMs, end)
+      this.#interrupt = end
+      if (this.#isClosing()) end()
+    })
+  }
+
+  #backoffMs(failures: number): number {
+    const { backoffMsMax, random } = this.#parts
+    const backoffMs = Math.max(1, backoffMsMax / BACKOFF_STEPS)
+    return Math.max(1, jitteredBackoffMs(failures, { backoffMs, backoffMsMax, random }))
+  }
+
+  // A method, for the flag may change while a pass is awaited.
+  #isClosing(): boolean {
+    return this.#closing.signal.aborted
+  }
+}

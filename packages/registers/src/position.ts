@@ -1,0 +1,37 @@
+/**
+ * A watermark's position: a position of the outbox, or a place inside a long backlog.
+ *
+ * `base>target#lastId` says that of the rows between `base` and `target` those up to `lastId` were relayed.
+ * Whoever finds it goes on inside the same target, for a page of another target would cut other rows.
+ */
+
+import type { OutboxPosition } from '@kerp/core'
+
+/** A place inside a backlog. */
+export interface BacklogPlace {
+  readonly target: OutboxPosition
+  readonly lastId: string
+}
+
+/** What a watermark says of the outbox. */
+export interface StoredPosition {
+  readonly base: OutboxPosition
+  /** Undefined when everything up to `base`, and nothing after it, was relayed. */
+  readonly inside: BacklogPlace | undefined
+}
+
+const INSIDE = /^([^>#]+)>([^>#]+)#(\d+)$/
+
+/** Reads a watermark's position. */
+export function parsePosition(text: string): StoredPosition {
+  const [, base, target, lastId] = INSIDE.exec(text) ?? []
+  if (base === undefined || target === undefined || lastId === undefined) {
+    return { base: text, inside: undefined }
+  }
+  return { base, inside: { target, lastId } }
+}
+
+/** Writes a place inside a backlog. */
+export function formatInside(base: OutboxPosition, place: BacklogPlace): string {
+  return `${base}>${place.target}#${place.lastId}`
+}

@@ -1,0 +1,176 @@
+/**
+ * Loads rows from the database on behalf of all readers: bounded, batched, and never older than the call.
+ *
+ * At most `loadsMax` statements run at once and no row is in two of them. A caller never joins a statement that
+ * runs already, for it may have begun before a commit that the caller knows of; it joins the next one, which
+ * carries everything that waits for the same company.
+ */
+
+import {
+  type Clock,
+  InvalidInputError,
+  type Observer,
+  OverloadedError,
+  type RegisterImage,
+  type RegisterRef,
+  type RegisterSource,
+  withDeadline,
+} from '@kerp/core'
+
+/** A row with the history and the moment that it was read at. */
+export interface LoadedRegister {
+  readonly image: RegisterImage
+  readonly epoch: string
+  readonly asOfMs: number
+}
+
+/** A row to load, with the key of its register. */
+export interface KeyedRef {
+  readonly ref: RegisterRef
+  readonly key: string
+}
+
+/** What a loader is made of. */
+export interface RegisterLoaderOptions {
+  readonly source: RegisterSource
+  readonly clock: Clock
+  readonly observer: Observer | undefined
+  /** Statements at once. */
+  readonly loadsMax: number
+  /** Rows of one statement. */
+  readonly rowsPerLoadMax: number
+  /** Rows that wait for a statement; more are refused with `OVERLOADED`. */
+  readonly waitingRowsMax: number
+  /** From the begin of a statement to the end of waiting for it, in ms. */
+  readonly loadDeadlineMs: number
+}
+
+interface Batch {
+  readonly companyId: string
+  /** Its rows were being loaded when they came, so it waits for the end of those statements. */
+  readonly held: boolean
+  readonly rows: Map<string, RegisterRef>
+  readonly result: Promise<ReadonlyMap<string, LoadedRegister>>
+  readonly settle: (outcome: Promise<ReadonlyMap<string, LoadedRegister>>) => void
+}
+
+/** The one way from registers to the database. */
+export class RegisterLoader {
+  readonly #options: RegisterLoaderOptions
+  readonly #waiting: Batch[] = []
+  readonly #loading = new Set<string>()
+  #running = 0
+  #waitingRows = 0
+
+  constructor(options: RegisterLoaderOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The rows as of a statement that begins after this call, in the order of `rows`.
+   *
+   * @throws {OverloadedError} `OVERLOADED`, retryable, when too many rows wait.
+   * @throws {DeadlineExceededError} `DEADLINE_EXCEEDED`, retryable, when the statement takes too long.
+   * @throws whatever the source throws.
+   */
+  async load(companyId: string, rows: readonly KeyedRef[]): Promise<readonly LoadedRegister[]> {
+    const { waitingRowsMax } = this.#options
+    if (this.#waitingRows + rows.length > waitingRowsMax) {
+      throw new OverloadedError('Registers', 'waitingRowsMax', waitingRowsMax)
+    }
+    const batches = new Set<Batch>()
+    for (const { key, ref } of rows) batches.add(this.#enqueue(companyId, key, ref))
+    this.#begin()
+    const loaded = new Map<string, LoadedRegister>()
+    for (const result of await Promise.all([...batches].map((batch) => batch.result))) {
+      for (const [key, row] of result) loaded.set(key, row)
+    }
+    return rows.map(({ key }) => present(loaded.get(key)))
+  }
+
+  #enqueue(companyId: string, key: string, ref: RegisterRef): Batch {
+    const held = this.#loading.has(key)
+    let batch: Batch | undefined
+    for (const candidate of this.#waiting) {
+      if (candidate.companyId !== companyId) continue
+      if (candidate.rows.has(key)) return candidate
+      // Rows that must wait for a running statement do not hold up rows that need not.
+      if (candidate.held === held && candidate.rows.size < this.#options.rowsPerLoadMax) batch ??= candidate
+    }
+    if (batch === undefined) {
+      batch = newBatch(companyId, held)
+      this.#waiting.push(batch)
+    }
+    batch.rows.set(key, ref)
+    this.#waitingRows += 1
+    return batch
+  }
+
+  #isBlocked(batch: Batch): boolean {
+    if (!batch.held) return false
+    for (const key of batch.rows.keys()) if (this.#loading.has(key)) return true
+    return false
+  }
+
+  #begin(): void {
+    for (let index = 0; index < this.#waiting.length && this.#running < this.#options.loadsMax; ) {
+      const batch = this.#waiting[index]
+      if (batch === undefined || this.#isBlocked(batch)) {
+        index += 1
+        continue
+      }
+      this.#waiting.splice(index, 1)
+      this.#run(batch)
+    }
+  }
+
+  #run(batch: Batch): void {
+    this.#waitingRows -= batch.rows.size
+    this.#running += 1
+    for (const key of batch.rows.keys()) this.#loading.add(key)
+    const outcome = this.#loadRows(batch)
+    batch.settle(outcome)
+    const end = (): void => {
+      this.#running -= 1
+      for (const key of batch.rows.keys()) this.#loading.delete(key)
+      this.#begin()
+    }
+    outcome.then(end, end)
+  }
+
+  async #loadRows(batch: Batch): Promise<ReadonlyMap<string, LoadedRegister>> {
+    const { source, clock, observer, loadDeadlineMs } = this.#options
+    const refs = [...batch.rows.values()]
+    const begunMs = clock.monotonicMs()
+    const type = refs[0]?.family ?? 'balance'
+    const tell = (ok: boolean): void =>
+      observer?.cacheLoad?.({ type, ok, elapsedMs: clock.monotonicMs() - begunMs })
+    try {
+      const { images, epoch, asOfMs } = await withDeadline(source.load(batch.companyId, refs), {
+        operation: 'RegisterSource.load',
+        deadlineMs: loadDeadlineMs,
+        outcome: 'notDone',
+        clock,
+      })
+      tell(true)
+      const keys = [...batch.rows.keys()]
+      return new Map(keys.map((key, index) => [key, { image: present(images[index]), epoch, asOfMs }]))
+    } catch (error) {
+      tell(false)
+      throw error
+    }
+  }
+}
+
+function newBatch(companyId: string, held: boolean): Batch {
+  let settle: Batch['settle'] = () => undefined
+  const result = new Promise<ReadonlyMap<string, LoadedRegister>>((resolve) => {
+    settle = resolve
+  })
+  return { companyId, held, rows: new Map(), result, settle }
+}
+
+function present<T>(value: T | undefined): T {
+  if (value !== undefined) return value
+  throw new InvalidInputError('source.load', 'a source that answers one image for each ref', value)
+}

@@ -1,0 +1,215 @@
+/**
+ * Registers: rows of the database, cached in Redis by version, read through.
+ *
+ * Knows nothing of accounts or stock. Redis does no arithmetic: it holds the images of committed rows, and a
+ * watermark beside them that says which of them are valid and how far the relay got.
+ */
+
+import {
+  type CacheRequest,
+  InvalidInputError,
+  type ReadToken,
+  type RegisterImages,
+  type RegisterRef,
+  withDeadline,
+} from '@kerp/core'
+import { type ApplyResult, applyImages } from './apply-images.js'
+import { readingOf } from './fill-loaded.js'
+import { MissingRows } from './missing-rows.js'
+import { GENERATION_RANDOM_BYTES } from './register.js'
+import type { RegisterReading } from './register-reading.js'
+import { type RegistersOptions, type RegistersParts, resolveRegistersOptions } from './registers-options.js'
+import { renewGeneration } from './renew-generation.lua.js'
+import { newRows, readStored, type Rows } from './stored-rows.js'
+import { voidRegisters } from './void-registers.lua.js'
+import { Wanted } from './wanted.js'
+
+/** What a read may ask for beside its rows. */
+export interface RegisterReadOptions {
+  /** A token of a posting: no row is answered older than the token names it. */
+  readonly atLeast?: ReadToken | undefined
+}
+
+/**
+ * Reads registers, and applies committed images to them.
+ *
+ * Needs an `OutboxRelay` somewhere: without one no watermark stands in Redis, and the database answers all.
+ */
+export class Registers {
+  readonly #parts: RegistersParts
+  readonly #missing: MissingRows
+
+  /**
+   * No I/O happens here.
+   *
+   * @throws {InvalidOptionError} `INVALID_OPTION`
+   */
+  constructor(options: RegistersOptions) {
+    this.#parts = resolveRegistersOptions(options)
+    this.#missing = new MissingRows(this.#parts)
+  }
+
+  /**
+   * The rows in the order of `refs`, of which any may stand there twice.
+   *
+   * Each row is exact: a state that the database committed. Several rows are not one moment. Rows that Redis
+   * holds cost one round trip; all others are loaded in one statement. While Redis is down, silent or has no
+   * watermark, the database answers and nothing is stored.
+   *
+   * @throws {EpochChangedError} `EPOCH_CHANGED`: the token is of another history than the database's.
+   * @throws {VersionNotReachedError} `VERSION_NOT_REACHED`, retryable: the database itself is behind the token.
+   * @throws {OverloadedError} `OVERLOADED`, retryable: too many rows wait for the database.
+   * @throws {DeadlineExceededError} `DEADLINE_EXCEEDED`, retryable.
+   * @throws {InvalidInputError} `INVALID_INPUT` or `INVALID_KEY` for a ref or token that is none.
+   * @throws whatever the source throws, for example `DATABASE_UNAVAILABLE`.
+   */
+  async getMany(
+    companyId: string,
+    refs: readonly RegisterRef[],
+    options: RegisterReadOptions = {},
+  ): Promise<readonly RegisterReading[]> {
+    const { clock, observer } = this.#parts
+    const begunMs = clock.monotonicMs()
+    const wanted = options.atLeast === undefined ? undefined : new Wanted(this.#parts.keys, options.atLeast)
+    const rows = newRows(companyId, refs)
+    const usable = await readStored(this.#parts, rows)
+    const rest = unanswered(rows, wanted)
+    if (rest.length === 0) {
+      this.#count(rows, 'hit', refs.length)
+    } else {
+      await withDeadline(this.#answerRest(rows, rest, wanted, usable), {
+        operation: 'Registers.getMany',
+        deadlineMs: this.#parts.readDeadlineMs,
+        outcome: 'notDone',
+        clock,
+      })
+    }
+    observer.cacheRead?.({ type: typeOf(rows), elapsedMs: clock.monotonicMs() - begunMs })
+    return complete(rows.readings)
+  }
+
+  /**
+   * What Redis holds now, without leases and without the database: undefined for a row that it does not hold
+   * or may not answer. For samplers and diagnosis.
+   */
+  async cached(
+    companyId: string,
+    refs: readonly RegisterRef[],
+  ): Promise<readonly (RegisterReading | undefined)[]> {
+    const rows = newRows(companyId, refs)
+    await readStored(this.#parts, rows)
+    return rows.readings
+  }
+
+  /**
+   * The fast path of whoever committed: hands images of one transaction to Redis, after COMMIT was
+   * acknowledged and never before.
+   *
+   * Update-only and idempotent; late, doubled and reordered calls do no harm. A Redis that is down is no
+   * error: the relay brings the same images, and `unreachable` says so.
+   *
+   * @throws {InvalidInputError} `INVALID_INPUT` for an image that could not have been committed.
+   */
+  apply(committed: RegisterImages): Promise<ApplyResult> {
+    return applyImages(this.#parts, committed)
+  }
+
+  /**
+   * Removes one register from Redis at once. It is lost for ever when Redis is: durable invalidations are
+   * written to the `InvalidationLog`.
+   *
+   * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, {RedisUnknownError} `REDIS_UNKNOWN`, both retryable, or
+   * {RedisRefusedError} `REDIS_REFUSED`.
+   */
+  async invalidate(ref: RegisterRef): Promise<void> {
+    const { redis, keys, observer, applyDeadlineMs } = this.#parts
+    await voidRegisters.run(
+      redis,
+      { watermark: keys.watermark(ref.companyId) },
+      { channel: keys.registersChannel(ref.companyId) },
+      { moreKeys: [keys.register(ref)], deadlineMs: applyDeadlineMs, observer, effect: 'idempotent' },
+    )
+  }
+
+  /**
+   * Voids all registers of a company at once, whatever their number, by a new generation. Not durable either.
+   *
+   * @throws like `invalidate`.
+   */
+  async invalidateAll(companyId: string): Promise<void> {
+    const { redis, keys, random, observer, applyDeadlineMs } = this.#parts
+    const renewed = await renewGeneration.run(
+      redis,
+      { watermark: keys.watermark(companyId) },
+      { generation: random.hex(GENERATION_RANDOM_BYTES), channel: keys.registersChannel(companyId) },
+      { deadlineMs: applyDeadlineMs, observer, effect: 'idempotent' },
+    )
+    if (renewed) observer.generationChange?.({ reason: 'invalidateAll' })
+  }
+
+  async #answerRest(
+    rows: Rows,
+    rest: readonly number[],
+    wanted: Wanted | undefined,
+    usable: boolean,
+  ): Promise<void> {
+    const missing = rest.filter((index) => rows.readings[index] === undefined)
+    const stale = rest.length - missing.length
+    const { miss, wait } =
+      usable && missing.length > 0 ? await this.#missing.answer(rows, missing) : { miss: 0, wait: 0 }
+    const left = miss + wait === rest.length && wanted === undefined ? [] : unanswered(rows, wanted)
+    await this.#answerFromDatabase(rows, left, wanted)
+    this.#count(rows, 'hit', rows.refs.length - rest.length)
+    this.#count(rows, 'miss', miss)
+    this.#count(rows, 'wait', wait)
+    this.#count(rows, 'stale', stale)
+    this.#count(rows, 'bypass', Math.max(0, left.length - stale))
+  }
+
+  async #answerFromDatabase(rows: Rows, left: readonly number[], wanted: Wanted | undefined): Promise<void> {
+    if (left.length === 0) return
+    const wantedRows = left.map((index) => ({
+      key: rows.keys[index] ?? '',
+      ref: answered(rows.refs[index]),
+    }))
+    const loaded = await this.#parts.loader.load(rows.companyId, wantedRows)
+    for (const [at, index] of left.entries()) {
+      const reading = readingOf(answered(loaded[at]))
+      wanted?.demand(rows.keys[index] ?? '', reading)
+      rows.readings[index] = reading
+    }
+  }
+
+  #count(rows: Rows, result: CacheRequest['result'], count: number): void {
+    if (count > 0) this.#parts.observer.cacheRequest?.({ type: typeOf(rows), result, count })
+  }
+}
+
+function unanswered(rows: Rows, wanted: Wanted | undefined): readonly number[] {
+  const indexes: number[] = []
+  for (let index = 0; index < rows.readings.length; index += 1) {
+    const reading = rows.readings[index]
+    const met =
+      reading !== undefined &&
+      (wanted === undefined || wanted.isMet(rows.keys[index] ?? '', reading.epoch, reading.image.version))
+    if (!met) indexes.push(index)
+  }
+  return indexes
+}
+
+function typeOf(rows: Rows): string {
+  return rows.refs[0]?.family ?? 'balance'
+}
+
+function complete(readings: Rows['readings']): readonly RegisterReading[] {
+  return readings.every(isAnswered) ? readings : readings.map(answered)
+}
+
+function isAnswered(reading: RegisterReading | undefined): reading is RegisterReading {
+  return reading !== undefined
+}
+
+function answered<T>(value: T | undefined): T {
+  if (value !== undefined) return value
+  throw new InvalidInputError('refs', 'a list without holes', value)
+}

@@ -1,0 +1,119 @@
+/**
+ * The hit path: what Redis holds for several rows, in one round trip of plain MGETs.
+ *
+ * Each MGET has the watermark in front, so that every register is judged by a watermark of the same moment.
+ */
+
+import { InvalidInputError, type RegisterRef } from '@kerp/core'
+import { readMany, RedisRefusedError } from '@kerp/redis'
+import { parseWatermark, registerPrefix, versionInBytes } from './register.js'
+import { type RegisterReading, StoredReading } from './register-reading.js'
+import type { RegistersParts } from './registers-options.js'
+
+/**
+ * Registers of one MGET. Several small ones beat a large one: Redis answers the first while the next is still
+ * written, and the client reads the first answer while Redis works on the next.
+ */
+const KEYS_PER_MGET = 250
+
+/** The rows of one read: what was asked for, and by the same index its key and its answer, if there is one. */
+export interface Rows {
+  readonly companyId: string
+  readonly refs: readonly RegisterRef[]
+  readonly keys: string[]
+  readonly readings: (RegisterReading | undefined)[]
+}
+
+/** Rows without answers and keys yet; `readStored` fills both in. */
+export function newRows(companyId: string, refs: readonly RegisterRef[]): Rows {
+  return {
+    companyId,
+    refs,
+    keys: new Array<string>(refs.length),
+    readings: new Array<RegisterReading | undefined>(refs.length),
+  }
+}
+
+/**
+ * Fills in the keys of all rows, and the answers of those whose registers are present and valid.
+ *
+ * Says whether Redis could be asked: false when it did not answer, refused, or holds no watermark, so that
+ * nothing may be stored either.
+ *
+ * @throws {InvalidInputError} `INVALID_INPUT` or `INVALID_KEY` for a ref that names no row of the company.
+ */
+export async function readStored(parts: RegistersParts, rows: Rows): Promise<boolean> {
+  const { length } = rows.refs
+  const admitted = parts.circuit.admits()
+  const chunks = Math.ceil(length / KEYS_PER_MGET)
+  const reads: Promise<ChunkEnd>[] = []
+  for (let chunk = 0; chunk < chunks; chunk += 1) {
+    const from = Math.floor((chunk * length) / chunks)
+    reads.push(readChunk(parts, rows, from, Math.floor(((chunk + 1) * length) / chunks), admitted))
+  }
+  let ends: readonly ChunkEnd[] = []
+  try {
+    ends = await Promise.all(reads)
+  } finally {
+    if (admitted) tellCircuit(parts, ends)
+  }
+  return admitted && ends.every((end) => end === 'read')
+}
+
+function tellCircuit(parts: RegistersParts, ends: readonly ChunkEnd[]): void {
+  if (ends.length === 0) parts.circuit.abandoned()
+  else if (ends.includes('silent')) parts.circuit.silent()
+  else parts.circuit.answered()
+}
+
+type ChunkEnd = 'read' | 'unusable' | 'silent'
+
+async function readChunk(
+  parts: RegistersParts,
+  rows: Rows,
+  from: number,
+  to: number,
+  admitted: boolean,
+): Promise<ChunkEnd> {
+  const wanted = keysOf(parts, rows, from, to)
+  if (!admitted) return 'silent'
+  const values = await valuesOf(parts, wanted)
+  if (typeof values === 'string') return values
+  const [first] = values
+  const watermark = parseWatermark(first?.toString('latin1'))
+  if (watermark === undefined) return 'unusable'
+  const prefix = registerPrefix(watermark.generation)
+  for (let index = from; index < to; index += 1) {
+    const bytes = values[index - from + 1]
+    const ref = rows.refs[index]
+    if (bytes === undefined || bytes === null || ref === undefined) continue
+    const version = versionInBytes(bytes, prefix)
+    if (version >= 0) rows.readings[index] = new StoredReading(ref, version, bytes, watermark)
+  }
+  return 'read'
+}
+
+function keysOf(parts: RegistersParts, rows: Rows, from: number, to: number): string[] {
+  const wanted: string[] = [parts.keys.watermark(rows.companyId)]
+  for (let index = from; index < to; index += 1) {
+    const ref = rows.refs[index]
+    if (ref?.companyId !== rows.companyId) {
+      throw new InvalidInputError(`refs[${index}].companyId`, `the company of the read`, ref?.companyId)
+    }
+    const key = parts.keys.register(ref)
+    rows.keys[index] = key
+    wanted.push(key)
+  }
+  return wanted
+}
+
+async function valuesOf(
+  parts: RegistersParts,
+  keys: readonly string[],
+): Promise<readonly (Buffer | null)[] | 'unusable' | 'silent'> {
+  try {
+    return await readMany(parts.redis, keys, { deadlineMs: parts.redisDeadlineMs, observer: parts.observer })
+  } catch (error) {
+    return error instanceof RedisRefusedError ? 'unusable' : 'silent'
+  }
+}

@@ -1,0 +1,56 @@
+/** When reads stop asking a Redis that does not answer. */
+
+import { manualClock } from '@kerp/core/testing'
+import { expect, test } from 'vitest'
+import { Circuit } from '../../packages/registers/src/circuit.js'
+
+function openCircuit() {
+  const clock = manualClock()
+  const circuit = new Circuit({ clock, failuresMax: 2, openMs: 250 })
+  return { clock, circuit }
+}
+
+test('one call without an answer changes nothing, two in a row stop the asking', () => {
+  const { circuit } = openCircuit()
+  circuit.silent()
+  expect(circuit.admits()).toBe(true)
+  circuit.answered()
+  circuit.silent()
+  expect(circuit.admits()).toBe(true)
+  circuit.silent()
+  expect(circuit.admits()).toBe(false)
+})
+
+test('after a pause one call tries for all, and its answer lets everyone ask again', async () => {
+  const { clock, circuit } = openCircuit()
+  circuit.silent()
+  circuit.silent()
+  await clock.advance(249)
+  expect(circuit.admits()).toBe(false)
+  await clock.advance(1)
+  expect([circuit.admits(), circuit.admits()]).toEqual([true, false])
+  circuit.answered()
+  expect([circuit.admits(), circuit.admits()]).toEqual([true, true])
+})
+
+test('a try that gets no answer either waits for the next pause', async () => {
+  const { clock, circuit } = openCircuit()
+  circuit.silent()
+  circuit.silent()
+  await clock.advance(250)
+  expect(circuit.admits()).toBe(true)
+  circuit.silent()
+  expect(circuit.admits()).toBe(false)
+  await clock.advance(250)
+  expect(circuit.admits()).toBe(true)
+})
+
+test('a try that was not made after all leaves the turn to another', async () => {
+  const { clock, circuit } = openCircuit()
+  circuit.silent()
+  circuit.silent()
+  await clock.advance(250)
+  expect(circuit.admits()).toBe(true)
+  circuit.abandoned()
+  expect(circuit.admits()).toBe(true)
+})
