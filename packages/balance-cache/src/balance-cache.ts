@@ -1,0 +1,180 @@
+/**
+ * Account balances, read through Redis: exact, versioned, and with their age.
+ *
+ * A thin layer in the words of accounting; `Registers` beneath holds the mechanism, and `OutboxRelay` must run
+ * somewhere to keep the cache moving.
+ */
+
+import {
+  combineObservers,
+  type InvalidationLog,
+  KerpError,
+  type Observer,
+  type ReadToken,
+  type RegisterImages,
+  type RegisterRef,
+  type RegisterSource,
+} from '@kerp/core'
+import type { ApplyResult, RegisterReading, Registers } from '@kerp/registers'
+import { auditBalances, type BalanceAudit, type BalanceAuditOptions } from './audit.js'
+import { AccountBalance, type AccountRef, type Balance, balanceRef, present } from './balance.js'
+import { warmBalances, type WarmOptions, type WarmProgress } from './warm.js'
+
+/** What a `BalanceCache` is made of. */
+export interface BalanceCacheOptions {
+  readonly registers: Registers
+  /** Lists rows for warming and audits; the same database that the registers are loaded from. */
+  readonly source: RegisterSource
+  /** Makes invalidations outlive Redis; without it they are lost when Redis is. */
+  readonly invalidations?: InvalidationLog
+  readonly observer?: Observer
+}
+
+/** What a read may ask for beside its balances. */
+export interface BalanceReadOptions {
+  /** The token of a posting: balances are at least as new as it. Of several companies, only theirs. */
+  readonly atLeast?: ReadToken | undefined
+}
+
+/** Reads balances, and keeps them right when vouchers are posted. */
+export class BalanceCache {
+  readonly #registers: Registers
+  readonly #source: RegisterSource
+  readonly #invalidations: InvalidationLog | undefined
+  readonly #observer: Observer
+
+  /** No I/O happens here. */
+  constructor(options: BalanceCacheOptions) {
+    this.#registers = options.registers
+    this.#source = options.source
+    this.#invalidations = options.invalidations
+    this.#observer = combineObservers(options.observer)
+  }
+
+  /**
+   * One balance; zero with version 0 if it was never posted to.
+   *
+   * @throws like `getMany`.
+   */
+  async get(ref: AccountRef, options: BalanceReadOptions = {}): Promise<Balance> {
+    const readings = await this.#registers.getMany(ref.companyId, [balanceRef(ref)], options)
+    return new AccountBalance(ref, present(readings[0]))
+  }
+
+  /**
+   * Balances in the order of `refs`, of which any may stand there twice, of any companies.
+   *
+   * Cached balances cost one round trip whatever their number, the others one database statement per company.
+   * Each balance is exact; several are not one moment.
+   *
+   * @throws {InvalidInputError} `INVALID_INPUT` or `INVALID_KEY` for a ref or token that is none.
+   * @throws {EpochChangedError} `EPOCH_CHANGED`: the token is of another history than the database's.
+   * @throws {VersionNotReachedError} `VERSION_NOT_REACHED`, retryable: the database is behind the token.
+   * @throws {OverloadedError} `OVERLOADED` or {DeadlineExceededError} `DEADLINE_EXCEEDED`, retryable.
+   * @throws what the source throws, for example `DATABASE_UNAVAILABLE`.
+   */
+  async getMany(refs: readonly AccountRef[], options: BalanceReadOptions = {}): Promise<readonly Balance[]> {
+    const readings = await this.#read(refs, options)
+    return refs.map((ref, index) => new AccountBalance(ref, present(readings[index])))
+  }
+
+  /**
+   * Hands the post-images of a committed voucher to the cache; call it after COMMIT was acknowledged.
+   *
+   * Never throws because of Redis: the relay brings the same images, and the result says what happened.
+   *
+   * @throws {InvalidInputError} `INVALID_INPUT` for images that no voucher can have committed.
+   */
+  apply(committed: RegisterImages): Promise<ApplyResult> {
+    return this.#registers.apply(committed)
+  }
+
+  /**
+   * Makes the next read of a balance load it anew, for example after a repair by hand.
+   *
+   * With an invalidation log this is durable, and Redis being down is no error. Without one it throws what
+   * Redis throws (`REDIS_NOT_DONE`, `REDIS_UNKNOWN`, `REDIS_REFUSED`).
+   */
+  async invalidate(ref: AccountRef): Promise<void> {
+    const register = balanceRef(ref)
+    await this.#invalidations?.invalidate(register)
+    await this.#atOnce(() => this.#registers.invalidate(register))
+  }
+
+  /** The same for all registers of a company, whatever their number: one new generation, no key is looked for. */
+  async invalidateAll(companyId: string): Promise<void> {
+    await this.#invalidations?.invalidateAll(companyId)
+    await this.#atOnce(() => this.#registers.invalidateAll(companyId))
+  }
+
+  /**
+   * Loads all balances of a fiscal year that are not cached, page by page.
+   *
+   * Goes on after `after`, and ends early when `signal` aborts; the answer says how far it came.
+   *
+   * @throws what the source throws.
+   */
+  warm(companyId: string, options: WarmOptions): Promise<WarmProgress> {
+    return warmBalances({ registers: this.#registers, source: this.#source }, companyId, options)
+  }
+
+  /**
+   * Compares cached balances with their rows, page by page, while posting may go on.
+   *
+   * A difference is reported as a fork to the observer, and all registers of the company are voided, unless
+   * `repair` is false.
+   *
+   * @throws what the source throws.
+   */
+  async audit(companyId: string, options: BalanceAuditOptions): Promise<BalanceAudit> {
+    const parts = { registers: this.#registers, source: this.#source }
+    const audit = await auditBalances(parts, companyId, options)
+    if (audit.differences.length > 0) {
+      this.#observer.registerFork?.({ count: audit.differences.length })
+      if (options.repair !== false) await this.invalidateAll(companyId)
+    }
+    return audit
+  }
+
+  async #read(refs: readonly AccountRef[], options: BalanceReadOptions): Promise<readonly RegisterReading[]> {
+    const companyId = refs[0]?.companyId
+    if (companyId === undefined) return []
+    const registers = refs.map(balanceRef)
+    if (registers.every((ref) => ref.companyId === companyId)) {
+      return this.#registers.getMany(companyId, registers, options)
+    }
+    return this.#readCompanies(registers, options)
+  }
+
+  async #readCompanies(
+    registers: readonly RegisterRef[],
+    options: BalanceReadOptions,
+  ): Promise<readonly RegisterReading[]> {
+    const companies = new Map<string, number[]>()
+    for (const [index, { companyId }] of registers.entries()) {
+      const indexes = companies.get(companyId)
+      if (indexes === undefined) companies.set(companyId, [index])
+      else indexes.push(index)
+    }
+    const readings = new Array<RegisterReading>(registers.length)
+    await Promise.all(
+      [...companies].map(async ([companyId, indexes]) => {
+        const refs = indexes.map((index) => present(registers[index]))
+        const found = await this.#registers.getMany(companyId, refs, options)
+        for (const [at, index] of indexes.entries()) readings[index] = present(found[at])
+      }),
+    )
+    return readings
+  }
+
+  // With a log the invalidation is written already, and the relay brings it; this only makes it quicker.
+  async #atOnce(effect: () => Promise<void>): Promise<void> {
+    try {
+      await effect()
+    } catch (error) {
+      if (this.#invalidations === undefined) throw error
+      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
+      this.#observer.backgroundError?.({ source: 'BalanceCache', code })
+    }
+  }
+}
