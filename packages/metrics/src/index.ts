@@ -1,0 +1,5 @@
+export { LATENCY_BUCKETS_S } from './histogram-cell.js'
+export { type LabelDefinition, type MetricDefinition, METRICS } from './metric-names.js'
+export { createMetrics, type Metrics, type MetricsOptions } from './metrics.js'
+export type { CacheFigures, LatencyFigures, MetricsSnapshot } from './metrics-snapshot.js'
+export type { MetricRegistry } from './registry-metric.js'

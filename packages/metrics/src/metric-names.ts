@@ -1,0 +1,251 @@
+/**
+ * The catalogue: every metric with its type, its labels and the words that a label can have.
+ *
+ * Names end in their unit, counters in `_total`, times are in seconds. Tenant ids, keys and accounts are never
+ * labels. docs/metrics.md says the same in prose; a test compares them.
+ */
+
+import {
+  type CacheRequest,
+  type GenerationChange,
+  type LockAcquire,
+  type LockGivenBack,
+  type LockLoss,
+  type Posting,
+  type PostingBatch,
+  type RedisOperation,
+  type RegisterApply,
+  type RegisterFamily,
+  STEPS,
+  STOCK_STEPS,
+  type StockBatch,
+  type StockMove,
+} from '@kerp/core'
+
+/** A label. Its `words` exist at 0 from the start; `open` ones may be joined by others, up to a maximum. */
+export interface LabelDefinition {
+  readonly name: string
+  readonly words: readonly string[]
+  readonly open: boolean
+}
+
+/** One metric of the catalogue; it has at most two labels. */
+export interface MetricDefinition {
+  readonly name: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly LabelDefinition[]
+}
+
+const TYPES = words<RegisterFamily>({ balance: true, inventory: true })
+const type = open('type', TYPES)
+const status = closed('status', ['ok', 'error'])
+const postingResult = closed(
+  'result',
+  words<Posting['result']>({
+    posted: true,
+    replayed: true,
+    conflict: true,
+    rejected: true,
+    unknown: true,
+    failed: true,
+  }),
+)
+
+const stockKind = closed(
+  'kind',
+  words<StockMove['kind']>({
+    adjust: true,
+    transfer: true,
+    reserve: true,
+    confirm: true,
+    cancel: true,
+    expire: true,
+  }),
+)
+
+const lockResult = closed(
+  'result',
+  words<LockAcquire['result']>({ acquired: true, busy: true, timeout: true, failed: true }),
+)
+
+/** Every metric that `createMetrics` registers. */
+export const METRICS = {
+  redisOperations: counter('redis_operations_total', 'Calls to Redis by how they ended', [
+    open('operation'),
+    closed('status', words<RedisOperation['status']>({ ok: true, error: true, timeout: true })),
+  ]),
+  redisOperationLatency: histogram('redis_operation_latency_seconds', 'Time of a call to Redis', [
+    open('operation'),
+  ]),
+  redisScriptFallbacks: counter('redis_script_fallbacks_total', 'EVALSHA calls that had to be sent as EVAL', [
+    open('script'),
+  ]),
+  cacheRequests: counter('cache_requests_total', 'Values that were asked for, by how they were answered', [
+    type,
+    closed(
+      'result',
+      words<CacheRequest['result']>({ hit: true, miss: true, wait: true, stale: true, bypass: true }),
+    ),
+  ]),
+  cacheReadLatency: histogram('cache_read_latency_seconds', 'Time of one read of one or many values', [type]),
+  cacheLoads: counter('cache_loads_total', 'Loads of missing values from the database', [type, status]),
+  cacheLoadLatency: histogram('cache_load_latency_seconds', 'Time of one load from the database', [type]),
+  registerApplies: counter('register_applies_total', 'Post-images handed to Redis, by what became of them', [
+    closed(
+      'result',
+      words<RegisterApply['result']>({
+        applied: true,
+        skipped: true,
+        pending: true,
+        absent: true,
+        refused: true,
+      }),
+    ),
+  ]),
+  generationChanges: counter(
+    'register_generation_changes_total',
+    'Times that all registers of a company were voided',
+    [
+      closed(
+        'reason',
+        words<GenerationChange['reason']>({
+          absent: true,
+          epoch: true,
+          trimmed: true,
+          fork: true,
+          invalidateAll: true,
+        }),
+      ),
+    ],
+  ),
+  registerForks: counter('register_forks_total', 'Registers seen with one version and two values', []),
+  postings: counter('voucher_postings_total', 'Postings of a voucher by how they ended', [postingResult]),
+  postingLatency: histogram('voucher_posting_latency_seconds', 'Time of posting one voucher', [
+    postingResult,
+  ]),
+  postingBatches: counter('voucher_posting_batches_total', 'Transactions of coalesced vouchers', [
+    closed(
+      'result',
+      words<PostingBatch['result']>({ committed: true, retried: true, bisected: true, failed: true }),
+    ),
+  ]),
+  postingBatchSize: histogram('voucher_posting_batch_size', 'Vouchers in one transaction', []),
+  postingBatchLatency: histogram(
+    'voucher_posting_batch_latency_seconds',
+    'Time of one transaction of vouchers',
+    [],
+  ),
+  postingQueue: gauge('voucher_posting_queue_size', 'Vouchers that wait for a transaction', []),
+  stockMovements: counter('stock_movements_total', 'Movements of stock by how they ended', [
+    stockKind,
+    closed(
+      'result',
+      words<StockMove['result']>({
+        done: true,
+        replayed: true,
+        conflict: true,
+        insufficient: true,
+        fenced: true,
+        settled: true,
+        rejected: true,
+        unknown: true,
+        failed: true,
+      }),
+    ),
+  ]),
+  stockMovementLatency: histogram('stock_movement_latency_seconds', 'Time of one movement of stock', [
+    stockKind,
+  ]),
+  stockBatches: counter('stock_batches_total', 'Transactions of coalesced movements of stock', [
+    closed(
+      'result',
+      words<StockBatch['result']>({ committed: true, retried: true, bisected: true, failed: true }),
+    ),
+  ]),
+  stockBatchSize: histogram('stock_batch_size', 'Movements of stock in one transaction', []),
+  stockBatchLatency: histogram('stock_batch_latency_seconds', 'Time of one transaction of movements', []),
+  stockQueue: gauge('stock_queue_size', 'Movements of stock that wait for a transaction', []),
+  relayTicks: counter('outbox_relay_ticks_total', 'Passes of the outbox relay', [status]),
+  relayTickLatency: histogram(
+    'outbox_relay_tick_latency_seconds',
+    'Time of one pass of the outbox relay',
+    [],
+  ),
+  relayRows: counter('outbox_relay_rows_total', 'Outbox rows that were relayed', []),
+  relayCompanies: gauge('outbox_relay_companies', 'Companies in the latest pass of the outbox relay', []),
+  relayLag: gauge(
+    'outbox_relay_lag_seconds',
+    'Age of the database moment that the registers have reached',
+    [],
+  ),
+  lockAcquisitions: counter('lock_acquisitions_total', 'Wishes for a lock by how they ended', [
+    lockResult,
+    closed('via', words<LockAcquire['via']>({ asked: true, handed: true, local: true, none: true })),
+  ]),
+  lockAcquireLatency: histogram('lock_acquire_latency_seconds', 'Time from the wish for a lock to its end', [
+    lockResult,
+  ]),
+  lockReleases: counter('lock_releases_total', 'Locks given back, by what Redis knew of them', [
+    closed(
+      'result',
+      words<LockGivenBack['result']>({ released: true, expired: true, lost: true, unknown: true }),
+    ),
+  ]),
+  lockHeld: histogram('lock_held_seconds', 'Time that a lock was held until it was given back or lost', []),
+  lockLosses: counter('lock_losses_total', 'Locks lost while they were held', [
+    closed(
+      'reason',
+      words<LockLoss['reason']>({
+        expired: true,
+        unreachable: true,
+        taken: true,
+        maxHold: true,
+        closed: true,
+      }),
+    ),
+  ]),
+  lockFencedWrites: counter(
+    'lock_fenced_writes_total',
+    'Writes refused because a later holder wrote before',
+    [],
+  ),
+  backgroundErrors: counter('background_errors_total', 'Failures of background work that is tried again', [
+    open('source'),
+    open('code'),
+  ]),
+  steps: counter('steps_total', 'Numbered steps between request and answer that were passed', [
+    closed('step', [...STEPS, ...STOCK_STEPS]),
+  ]),
+  eventLoopUtilization: gauge(
+    'nodejs_eventloop_utilization_ratio',
+    'Busy share of the event loop since the last scrape',
+    [],
+  ),
+  eventLoopDelay: histogram('nodejs_eventloop_delay_seconds', 'How late the event loop runs what is due', []),
+} as const satisfies Readonly<Record<string, MetricDefinition>>
+
+function counter(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
+  return { name, type: 'counter', help, labels }
+}
+
+function gauge(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
+  return { name, type: 'gauge', help, labels }
+}
+
+function histogram(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
+  return { name, type: 'histogram', help, labels }
+}
+
+function closed(name: string, set: readonly string[]): LabelDefinition {
+  return { name, words: set, open: false }
+}
+
+function open(name: string, set: readonly string[] = []): LabelDefinition {
+  return { name, words: set, open: true }
+}
+
+// Written as an object, so that the compiler refuses a word that core does not have, and one that is missing.
+function words<W extends string>(set: Readonly<Record<W, true>>): readonly string[] {
+  return Object.keys(set)
+}

@@ -1,0 +1,130 @@
+/** Translates each observation of core into additions to plain numbers: the hot path of metrics. */
+
+import type { Clock, Observer } from '@kerp/core'
+import type { Slots } from './slots.js'
+
+/** An observer with a method for every observation; it never throws. */
+export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> {
+  return {
+    ...cacheObserver(slots),
+    ...postingObserver(slots),
+    ...stockObserver(slots),
+    ...relayObserver(slots, clock),
+    ...lockObserver(slots),
+    backgroundError({ source, code }) {
+      slots.backgroundErrors.cell(source, code).value += 1
+    },
+    step({ name }) {
+      slots.steps.cell(name).value += 1
+    },
+  }
+}
+
+function cacheObserver(slots: Slots) {
+  return {
+    redisOperation({ operation, status, elapsedMs }) {
+      slots.redisOperations.cell(operation, status).value += 1
+      slots.redisOperationLatency.cell(operation).observe(elapsedMs / 1_000)
+    },
+    scriptFallback({ script }) {
+      slots.redisScriptFallbacks.cell(script).value += 1
+    },
+    cacheRequest({ type, result, count }) {
+      slots.cacheRequests.cell(type, result).value += amountOf(count)
+    },
+    cacheRead({ type, elapsedMs }) {
+      slots.cacheReadLatency.cell(type).observe(elapsedMs / 1_000)
+    },
+    cacheLoad({ type, ok, elapsedMs }) {
+      slots.cacheLoads.cell(type, statusOf(ok)).value += 1
+      slots.cacheLoadLatency.cell(type).observe(elapsedMs / 1_000)
+    },
+    registerApply({ result, count }) {
+      slots.registerApplies.cell(result).value += amountOf(count)
+    },
+    generationChange({ reason }) {
+      slots.generationChanges.cell(reason).value += 1
+    },
+    registerFork({ count }) {
+      slots.registerForks.cell().value += amountOf(count)
+    },
+  } satisfies Observer
+}
+
+function postingObserver(slots: Slots) {
+  return {
+    posting({ result, elapsedMs }) {
+      slots.postings.cell(result).value += 1
+      slots.postingLatency.cell(result).observe(elapsedMs / 1_000)
+    },
+    postingBatch({ result, vouchers, elapsedMs }) {
+      slots.postingBatches.cell(result).value += 1
+      slots.postingBatchSize.cell().observe(vouchers)
+      slots.postingBatchLatency.cell().observe(elapsedMs / 1_000)
+    },
+    postingQueue({ waiting }) {
+      slots.postingQueue.value = amountOf(waiting)
+    },
+  } satisfies Observer
+}
+
+function stockObserver(slots: Slots) {
+  return {
+    stockMove({ kind, result, elapsedMs }) {
+      slots.stockMovements.cell(kind, result).value += 1
+      slots.stockMovementLatency.cell(kind).observe(elapsedMs / 1_000)
+    },
+    stockBatch({ result, movements, elapsedMs }) {
+      slots.stockBatches.cell(result).value += 1
+      slots.stockBatchSize.cell().observe(movements)
+      slots.stockBatchLatency.cell().observe(elapsedMs / 1_000)
+    },
+    stockQueue({ waiting }) {
+      slots.stockQueue.value = amountOf(waiting)
+    },
+  } satisfies Observer
+}
+
+function relayObserver(slots: Slots, clock: Clock) {
+  return {
+    relayTick({ ok, rows, companies, elapsedMs }) {
+      slots.relayTicks.cell(statusOf(ok)).value += 1
+      slots.relayTickLatency.cell().observe(elapsedMs / 1_000)
+      slots.relayRows.cell().value += amountOf(rows)
+      slots.relayCompanies.value = amountOf(companies)
+    },
+    relayLag({ lagMs }) {
+      slots.relayLag.lagMs = amountOf(lagMs)
+      slots.relayLag.toldAtMs = clock.monotonicMs()
+    },
+  } satisfies Observer
+}
+
+function lockObserver(slots: Slots) {
+  return {
+    lockAcquire({ result, via, elapsedMs }) {
+      slots.lockAcquisitions.cell(result, via).value += 1
+      slots.lockAcquireLatency.cell(result).observe(elapsedMs / 1_000)
+    },
+    lockRelease({ result, heldMs }) {
+      slots.lockReleases.cell(result).value += 1
+      slots.lockHeld.cell().observe(heldMs / 1_000)
+    },
+    lockLost({ reason, heldMs }) {
+      slots.lockLosses.cell(reason).value += 1
+      slots.lockHeld.cell().observe(heldMs / 1_000)
+    },
+    lockFenced({ count }) {
+      slots.lockFencedWrites.cell().value += amountOf(count)
+    },
+  } satisfies Observer
+}
+
+function statusOf(ok: boolean): 'ok' | 'error' {
+  return ok ? 'ok' : 'error'
+}
+
+// A counter never goes back, and one NaN would spoil it for the life of the process.
+function amountOf(count: number): number {
+  return count > 0 ? count : 0
+}

@@ -1,0 +1,109 @@
+/** The numbers of one instance, by what they are about. */
+
+import type { Clock } from '@kerp/core'
+import { BATCH_BUCKETS, HELD_BUCKETS_S } from './histogram-cell.js'
+import { METRICS } from './metric-names.js'
+import { MetricSet } from './metric-set.js'
+
+/** The lag as it was last told, and when. */
+export interface LagCell {
+  lagMs: number
+  toldAtMs: number
+}
+
+/** What the slots are made of. */
+export interface SlotOptions {
+  readonly clock: Clock
+  readonly latencyBuckets: readonly number[]
+  /** Answers with the busy share of the event loop since its previous call. */
+  readonly utilization: () => number
+}
+
+/** The numbers of one instance. */
+export type Slots = ReturnType<typeof createSlots>
+
+/** Makes all series of the catalogue, each closed one at 0. */
+export function createSlots({ clock, latencyBuckets, utilization }: SlotOptions) {
+  const set = new MetricSet(latencyBuckets)
+  set.readGauge(METRICS.eventLoopUtilization, utilization, () => undefined)
+  return {
+    metrics: set.metrics,
+    ...cacheSlots(set),
+    ...postingSlots(set),
+    ...stockSlots(set),
+    ...relaySlots(set, clock),
+    ...lockSlots(set),
+    backgroundErrors: set.counter(METRICS.backgroundErrors),
+    steps: set.counter(METRICS.steps),
+    eventLoopDelay: set.histogram(METRICS.eventLoopDelay),
+  }
+}
+
+/**
+ * The lag at this moment in ms. It goes on growing after it was told, so that a relay which hangs, and tells
+ * nothing, does not look punctual; 0 in a process whose relay never told any.
+ */
+export function currentLagMs({ lagMs, toldAtMs }: LagCell, clock: Clock): number {
+  return Number.isNaN(toldAtMs) ? 0 : lagMs + clock.monotonicMs() - toldAtMs
+}
+
+function cacheSlots(set: MetricSet) {
+  return {
+    redisOperations: set.counter(METRICS.redisOperations),
+    redisOperationLatency: set.histogram(METRICS.redisOperationLatency),
+    redisScriptFallbacks: set.counter(METRICS.redisScriptFallbacks),
+    cacheRequests: set.counter(METRICS.cacheRequests),
+    cacheReadLatency: set.histogram(METRICS.cacheReadLatency),
+    cacheLoads: set.counter(METRICS.cacheLoads),
+    cacheLoadLatency: set.histogram(METRICS.cacheLoadLatency),
+    registerApplies: set.counter(METRICS.registerApplies),
+    generationChanges: set.counter(METRICS.generationChanges),
+    registerForks: set.counter(METRICS.registerForks),
+  }
+}
+
+function postingSlots(set: MetricSet) {
+  return {
+    postings: set.counter(METRICS.postings),
+    postingLatency: set.histogram(METRICS.postingLatency),
+    postingBatches: set.counter(METRICS.postingBatches),
+    postingBatchSize: set.histogram(METRICS.postingBatchSize, BATCH_BUCKETS),
+    postingBatchLatency: set.histogram(METRICS.postingBatchLatency),
+    postingQueue: set.gauge(METRICS.postingQueue),
+  }
+}
+
+function stockSlots(set: MetricSet) {
+  return {
+    stockMovements: set.counter(METRICS.stockMovements),
+    stockMovementLatency: set.histogram(METRICS.stockMovementLatency),
+    stockBatches: set.counter(METRICS.stockBatches),
+    stockBatchSize: set.histogram(METRICS.stockBatchSize, BATCH_BUCKETS),
+    stockBatchLatency: set.histogram(METRICS.stockBatchLatency),
+    stockQueue: set.gauge(METRICS.stockQueue),
+  }
+}
+
+function relaySlots(set: MetricSet, clock: Clock) {
+  const relayLag: LagCell = { lagMs: 0, toldAtMs: Number.NaN }
+  const readSeconds = () => currentLagMs(relayLag, clock) / 1_000
+  set.readGauge(METRICS.relayLag, readSeconds, () => void (relayLag.toldAtMs = Number.NaN))
+  return {
+    relayLag,
+    relayTicks: set.counter(METRICS.relayTicks),
+    relayTickLatency: set.histogram(METRICS.relayTickLatency),
+    relayRows: set.counter(METRICS.relayRows),
+    relayCompanies: set.gauge(METRICS.relayCompanies),
+  }
+}
+
+function lockSlots(set: MetricSet) {
+  return {
+    lockAcquisitions: set.counter(METRICS.lockAcquisitions),
+    lockAcquireLatency: set.histogram(METRICS.lockAcquireLatency),
+    lockReleases: set.counter(METRICS.lockReleases),
+    lockHeld: set.histogram(METRICS.lockHeld, HELD_BUCKETS_S),
+    lockLosses: set.counter(METRICS.lockLosses),
+    lockFencedWrites: set.counter(METRICS.lockFencedWrites),
+  }
+}

@@ -1,0 +1,39 @@
+/** One example of every observation, for the tests that need them all. */
+
+import type { Observer } from '@kerp/core'
+
+type Examples = {
+  readonly [K in keyof Observer]-?: Parameters<Required<Observer>[K]>[0]
+}
+
+/** What each method of an observer is called with. */
+export const EXAMPLES: Examples = {
+  redisOperation: { operation: 'readRegisters', status: 'ok', elapsedMs: 1 },
+  scriptFallback: { script: 'readRegisters' },
+  cacheRequest: { type: 'balance', result: 'hit', count: 3 },
+  cacheRead: { type: 'balance', elapsedMs: 1 },
+  cacheLoad: { type: 'balance', ok: true, elapsedMs: 1 },
+  registerApply: { result: 'applied', count: 2 },
+  generationChange: { reason: 'fork' },
+  registerFork: { count: 1 },
+  posting: { result: 'posted', elapsedMs: 1 },
+  postingBatch: { result: 'committed', vouchers: 40, elapsedMs: 1 },
+  postingQueue: { waiting: 4 },
+  stockMove: { kind: 'adjust', result: 'done', elapsedMs: 1 },
+  stockBatch: { result: 'committed', movements: 40, elapsedMs: 1 },
+  stockQueue: { waiting: 4 },
+  relayTick: { ok: true, rows: 5, companies: 2, elapsedMs: 1 },
+  relayLag: { lagMs: 250 },
+  lockAcquire: { result: 'acquired', via: 'asked', elapsedMs: 1 },
+  lockRelease: { result: 'released', heldMs: 20 },
+  lockLost: { reason: 'expired', heldMs: 20 },
+  lockFenced: { count: 1 },
+  backgroundError: { source: 'relay', code: 'REDIS_NOT_DONE' },
+  step: { name: 'posting.committed' },
+}
+
+/** Calls one method of an observer with its example. */
+export function tell(observer: Required<Observer>, name: keyof Observer): void {
+  const method = observer[name] as (observation: unknown) => void
+  method(EXAMPLES[name])
+}
