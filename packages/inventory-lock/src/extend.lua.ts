@@ -1,0 +1,40 @@
+/** The script that renews leases, many in one call, and lists what is held for those who look. */
+
+import { defineScript } from '@kerp/redis'
+import { UnexpectedReplyError } from './errors.js'
+
+/**
+ * Renews leases of one company that are still ours; never revives one that ended.
+ *
+ * More keys: one per lock. More arguments per lock: grant (`OWNER|FENCE`), ttlMs. Replies: a list of 1 (renewed)
+ * and 0 (gone, or another owner has it). Whoever is renewed is listed in `held` until the new end of its lease.
+ */
+export const extendLocks = defineScript({
+  name: 'extend-locks',
+  keys: ['held'],
+  args: [],
+  lua: `
+local time = redis.call('TIME')
+local nowMs = time[1] * 1000 + math.floor(time[2] / 1000)
+local replies = {}
+for entry = 1, #KEYS - firstKey + 1 do
+  local lock = KEYS[firstKey + entry - 1]
+  local grant, ttlMs = ARGV[firstArg + 2 * entry - 2], ARGV[firstArg + 2 * entry - 1]
+  if redis.call('GET', lock) == grant then
+    redis.call('PEXPIRE', lock, ttlMs)
+    redis.call('ZADD', held, nowMs + ttlMs, lock .. '|' .. grant)
+    replies[entry] = 1
+  else
+    redis.call('ZREM', held, lock .. '|' .. grant)
+    replies[entry] = 0
+  end
+end
+redis.call('ZREMRANGEBYSCORE', held, '-inf', nowMs - 1)
+redis.call('PEXPIRE', held, 172800000)
+return replies
+`,
+  parse: (reply): readonly boolean[] => {
+    if (Array.isArray(reply)) return reply.map((code) => code === 1)
+    throw new UnexpectedReplyError('extend-locks')
+  },
+})

@@ -1,0 +1,119 @@
+/**
+ * Watches every hold of a process from one timer wheel: renews leases in batches, ends holds in time.
+ *
+ * A hold whose lease is over is lost by the local timer, whatever Redis does: the timer is set before a renewal
+ * is sent, not after it failed.
+ */
+
+import { type Clock, TimerWheel } from '@kerp/core'
+import type { Holding } from './holding.js'
+import { type ClockReading, type Lease, readClocks } from './lease.js'
+
+/** How one renewal ended: `unknown` is tried again until the lease is over. */
+export type Renewal = 'renewed' | 'taken' | 'unknown'
+
+/** Sends renewals; answers in the order of the holds. Never rejects. */
+export type Renewer<G extends Lease> = (
+  holdings: readonly Holding<G>[],
+  deadlineMs: number,
+) => Promise<readonly Renewal[]>
+
+/** What a keeper is made of. */
+export interface LeaseKeeperOptions<G extends Lease> {
+  readonly clock: Clock
+  readonly renewer: Renewer<G>
+  /** After this time a hold is renewed for the first time, which lists it for others, in ms. */
+  readonly firstRenewalMs: number
+}
+
+/** Resolution of the wheel, in ms; far below the margin of the shortest lease. */
+const TICK_MS = 10
+
+/** The longest that one renewal may take, in ms. */
+const RENEWAL_MS_MAX = 250
+
+/** Renews and ends the holds of one process. */
+export class LeaseKeeper<G extends Lease> {
+  readonly #clock: Clock
+  readonly #renewer: Renewer<G>
+  readonly #firstRenewalMs: number
+  readonly #wheel: TimerWheel
+  #due: Holding<G>[] = []
+
+  constructor({ clock, renewer, firstRenewalMs }: LeaseKeeperOptions<G>) {
+    this.#clock = clock
+    this.#renewer = renewer
+    this.#firstRenewalMs = firstRenewalMs
+    this.#wheel = new TimerWheel(clock, TICK_MS)
+  }
+
+  /** Begins to watch a hold. */
+  keep(holding: Holding<G>, now: ClockReading): void {
+    const restMs = holding.remainingMsAt(now)
+    // Handed-over leases are short and have begun before: half of what is left is the latest sensible moment.
+    const renewMs = Math.min(this.#firstRenewalMs, holding.ttlMs / 3, restMs / 2)
+    this.#lookIn(holding, holding.renew ? renewMs : restMs)
+  }
+
+  /** Renews now, whatever `renew` says. */
+  async extend(holding: Holding<G>, ttlMs: number): Promise<Renewal> {
+    const before = holding.ttlMs
+    holding.ttlMs = ttlMs
+    const [renewal = 'unknown'] = await this.#renew([holding])
+    if (renewal === 'unknown') holding.ttlMs = before
+    return renewal
+  }
+
+  #lookIn(holding: Holding<G>, delayMs: number): void {
+    holding.timer?.cancel()
+    holding.timer = this.#wheel.schedule(delayMs, () => this.#look(holding))
+  }
+
+  #look(holding: Holding<G>): void {
+    const now = readClocks(this.#clock)
+    if (holding.loseIfOver(now, holding.renew ? 'unreachable' : 'expired')) return
+    const restMs = holding.remainingMsAt(now)
+    this.#lookIn(holding, restMs)
+    // Nothing to gain when the hold ends before its lease does.
+    if (!holding.renew || restMs < holding.lease.remainingMsAt(now)) return
+    this.#due.push(holding)
+    if (this.#due.length === 1) queueMicrotask(() => this.#renewDue())
+  }
+
+  #renewDue(): void {
+    const due = this.#due
+    this.#due = []
+    void this.#renew(due)
+  }
+
+  async #renew(holdings: readonly Holding<G>[]): Promise<readonly Renewal[]> {
+    const begun = readClocks(this.#clock)
+    const shortestMs = Math.min(...holdings.map(({ ttlMs }) => ttlMs))
+    const renewals = await this.#renewer(holdings, Math.min(shortestMs / 6, RENEWAL_MS_MAX))
+    holdings.forEach((holding, index) => this.#renewed(holding, begun, renewals[index] ?? 'unknown'))
+    return renewals
+  }
+
+  #renewed(holding: Holding<G>, begun: ClockReading, renewal: Renewal): void {
+    if (holding.lossReason !== undefined) return
+    if (renewal === 'taken') {
+      holding.lose('taken')
+      return
+    }
+    if (renewal === 'renewed') {
+      holding.isListed = true
+      holding.lease.renew(begun, holding.ttlMs)
+    }
+    const now = readClocks(this.#clock)
+    const restMs = holding.remainingMsAt(now)
+    if (!holding.renew) this.#lookIn(holding, restMs)
+    else if (renewal === 'renewed') this.#lookIn(holding, Math.min(restMs, this.#nextRenewalMs(holding, now)))
+    else this.#lookIn(holding, Math.min(restMs, holding.ttlMs / 6))
+  }
+
+  /** A third of the lease, at a moment that leases of the same length share, so that they are renewed together. */
+  #nextRenewalMs({ ttlMs }: Holding<G>, { monotonicMs }: ClockReading): number {
+    const gridMs = Math.max(TICK_MS, ttlMs / 30)
+    return Math.floor((monotonicMs + ttlMs / 3) / gridMs) * gridMs - monotonicMs
+  }
+}

@@ -1,0 +1,111 @@
+/** The objects that callers get: each is given back by itself, several may share one hold. */
+
+import type { Holding } from './holding.js'
+import { InvalidInputError } from '@kerp/core'
+import type { HeldLock, Lock, LockExtension, LockRelease } from './lock.js'
+import type { LockResource } from './lock-names.js'
+import { checkTtlMs } from './lock-options.js'
+
+/** A lock as its holder sees it. */
+export class HeldLockHandle implements HeldLock {
+  readonly #holding: Holding
+  #releasing: Promise<LockRelease> | undefined
+
+  constructor(holding: Holding) {
+    this.#holding = holding
+  }
+
+  /** The hold behind a handle of this package that is still open; undefined for anything else. */
+  static holdingOf(lock: unknown): Holding | undefined {
+    if (!(lock instanceof HeldLockHandle) || lock.#releasing !== undefined) return undefined
+    return lock.#holding
+  }
+
+  get resource(): LockResource {
+    return this.#holding.resource
+  }
+
+  get holder(): string {
+    return this.#holding.holder
+  }
+
+  get remainingMs(): number {
+    return this.#releasing === undefined ? this.#holding.remainingMs : 0
+  }
+
+  get signal(): AbortSignal {
+    return this.#holding.signal
+  }
+
+  assertHeld(): void {
+    if (this.#releasing !== undefined) throw this.#holding.lossError('released')
+    this.#holding.assertHeld()
+  }
+
+  async extend(ttlMs = this.#holding.ttlMs): Promise<LockExtension> {
+    checkTtlMs(ttlMs)
+    if (this.remainingMs <= 0) return 'lost'
+    return this.#holding.extend(ttlMs)
+  }
+
+  release(): Promise<LockRelease> {
+    return (this.#releasing ??= this.#holding.leave())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release()
+  }
+}
+
+/** A lock with a fence as its holder sees it. */
+export class LockHandle extends HeldLockHandle implements Lock {
+  readonly #fenced: Holding
+
+  constructor(holding: Holding) {
+    super(holding)
+    this.#fenced = holding
+  }
+
+  get fence(): string {
+    return this.#fenced.fence ?? '0'
+  }
+
+  get fenceNumber(): number {
+    return Number(this.fence)
+  }
+
+  async raiseFence(floor: string): Promise<string> {
+    checkFence(floor)
+    this.assertHeld()
+    return this.#fenced.raiseFence(floor)
+  }
+}
+
+/**
+ * Joins the hold of `within` when it is of this very resource; undefined when it is of another.
+ *
+ * @throws {LockLostError} `LOCK_LOST` when that lock is not held any more.
+ */
+export function joinHolding(within: HeldLock | undefined, resource: LockResource): Holding | undefined {
+  if (within === undefined) return undefined
+  const { companyId, type, id } = within.resource
+  if (companyId !== resource.companyId || type !== resource.type || id !== resource.id) return undefined
+  within.assertHeld()
+  const holding = HeldLockHandle.holdingOf(within)
+  holding?.enter()
+  return holding
+}
+
+/** The highest fence that can be a floor: a thousand years of microseconds below 2^53 would not fit, 200 do. */
+const FENCE_MAX = 9_000_000_000_000_000
+
+/**
+ * Refuses what is no fence.
+ *
+ * @throws {InvalidInputError} `INVALID_INPUT`
+ */
+export function checkFence(value: unknown, field = 'fence'): void {
+  const isFence =
+    typeof value === 'string' && /^(?:0|[1-9]\d{0,15})$/.test(value) && Number(value) <= FENCE_MAX
+  if (!isFence) throw new InvalidInputError(field, `whole decimal digits up to ${FENCE_MAX}`, value)
+}

@@ -1,0 +1,92 @@
+/** How much of an item is in a warehouse: exact, versioned, and with its age. Quantities are thousandths. */
+
+import {
+  formatQuantity,
+  parseMinorUnits,
+  type RegisterImage,
+  type RegisterRef,
+  type StockRef,
+} from '@kerp/core'
+import type { RegisterReading } from '@kerp/registers'
+
+/** A row of stock in one state. One that was never written is zero with version 0. */
+export interface StockLevel extends StockRef {
+  /** What is there. */
+  readonly onHand: bigint
+  /** What of it is kept for reservations. */
+  readonly reserved: bigint
+  /** On hand less reserved: what a movement may take. */
+  readonly available: bigint
+  /** Grows by one with each movement that touches the row; names exactly one state. */
+  readonly version: number
+}
+
+/** A level as it was read. */
+export interface StockReading extends StockLevel {
+  /** The level is at least as new as this moment of the database's clock. */
+  readonly asOf: Date
+  /** Who answered. */
+  readonly source: 'l1' | 'redis' | 'database'
+}
+
+/** The register of a row of stock: family `inventory`, parts item and warehouse, fields on hand and reserved. */
+export function stockRegister({ companyId, item, warehouse }: StockRef): RegisterRef {
+  return { companyId, family: 'inventory', parts: [item, warehouse] }
+}
+
+/** The level in an image of a row, for example of those that a movement answers. */
+export function stockLevel({ ref, version, fields }: RegisterImage): StockLevel {
+  const [item, warehouse] = ref.parts
+  const onHand = parseMinorUnits(fields[0], 'onHand')
+  const reserved = parseMinorUnits(fields[1], 'reserved')
+  return {
+    companyId: ref.companyId,
+    item,
+    warehouse,
+    onHand,
+    reserved,
+    available: onHand - reserved,
+    version,
+  }
+}
+
+/** The level in a reading of its register. */
+export function stockReading({ image, asOfMs, source }: RegisterReading): StockReading {
+  return { ...stockLevel(image), asOf: new Date(asOfMs), source }
+}
+
+/** What a level looks like in JSON: quantities in units, as decimal strings in shortest form. */
+export interface StockLevelJson {
+  readonly item: string
+  readonly warehouse: string
+  /** What is there. */
+  readonly quantity: string
+  readonly reserved: string
+  readonly available: string
+  readonly version: number
+}
+
+/**
+ * Writes a level for JSON.
+ *
+ * @example
+ * stockLevelJson({ companyId: 'c1', item: 'A', warehouse: 'W1', onHand: 2500n, reserved: 0n, available: 2500n, version: 3 })
+ * // { item: 'A', warehouse: 'W1', quantity: '2.5', reserved: '0', available: '2.5', version: 3 }
+ */
+export function stockLevelJson({
+  item,
+  warehouse,
+  onHand,
+  reserved,
+  available,
+  version,
+}: StockLevel): StockLevelJson {
+  return {
+    item,
+    warehouse,
+    quantity: formatQuantity(onHand),
+    reserved: formatQuantity(reserved),
+    available: formatQuantity(available),
+    version,
+  }
+}

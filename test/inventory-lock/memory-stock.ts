@@ -1,0 +1,144 @@
+/** A stock store in memory for tests without PostgreSQL: the same judge, over rows of a `MemoryDatabase`. */
+
+import {
+  type Clock,
+  type KerpError,
+  MovementConflictError,
+  type RegisterImage,
+  readTokenOf,
+  type ReservationChange,
+  type ReservationRef,
+  type ReservationState,
+  type StockAdjustment,
+  type StockExpiry,
+  type StockMovement,
+  type StockReservation,
+  type StockStore,
+  type StockTransfer,
+} from '@kerp/core'
+import { judge, type LockedReservation } from '../../packages/postgres/src/stock-judge.js'
+import { answerOf, type StockAnswer } from '../../packages/postgres/src/stock-kind.js'
+import { StockRows } from '../../packages/postgres/src/stock-rows.js'
+import {
+  adjustWork,
+  reserveWork,
+  settleWork,
+  type StockChange,
+  type StockWork,
+  transferWork,
+} from '../../packages/postgres/src/stock-work.js'
+import type { MemoryDatabase } from '../registers/memory-database.js'
+
+interface Held {
+  state: ReservationState
+  readonly expiresAtMs: number
+  readonly changes: readonly StockChange[]
+}
+
+/** One movement after the other; what it commits is in the database's outbox. */
+export class MemoryStock implements StockStore {
+  readonly #fences = new Map<string, bigint>()
+  readonly #stored = new Map<string, { hash: string; images: readonly RegisterImage[] }>()
+  readonly #held = new Map<string, Held>()
+
+  constructor(
+    private readonly database: MemoryDatabase,
+    private readonly clock: Clock,
+  ) {}
+
+  async adjust(adjustment: StockAdjustment): Promise<StockMovement> {
+    return this.#moved(adjustWork(adjustment))
+  }
+
+  async transfer(transfer: StockTransfer): Promise<StockMovement> {
+    return this.#moved(transferWork(transfer))
+  }
+
+  async reserve(reservation: StockReservation): Promise<ReservationChange> {
+    return this.#changed(reserveWork(reservation))
+  }
+
+  async confirm(reservation: ReservationRef): Promise<ReservationChange> {
+    return this.#changed(settleWork('confirm', reservation))
+  }
+
+  async cancel(reservation: ReservationRef): Promise<ReservationChange> {
+    return this.#changed(settleWork('cancel', reservation))
+  }
+
+  async expire({ limit }: { readonly limit: number }): Promise<StockExpiry> {
+    const due = [...this.#held]
+      .filter(([, held]) => held.state === 'held' && this.#isDue(held))
+      .slice(0, limit)
+    const expired: ReservationChange[] = []
+    for (const [name] of due) {
+      const [companyId = '', reservationId = ''] = name.split('\n')
+      expired.push(await this.#changed(settleWork('expire', { companyId, reservationId })))
+    }
+    return { expired, isMore: due.length === limit }
+  }
+
+  #isDue(held: Held): boolean {
+    return held.expiresAtMs <= this.clock.nowMs()
+  }
+
+  async #moved(work: StockWork): Promise<StockMovement> {
+    const { kind, epoch, images } = await this.#do(work)
+    const token = readTokenOf({ epoch, images })
+    const { companyId, id } = work
+    return { companyId, movementId: id, replayed: kind === 'replayed', epoch, images, token }
+  }
+
+  async #changed(work: StockWork): Promise<ReservationChange> {
+    const { kind, epoch, images, state, expiresAtMs } = await this.#do(work)
+    const { companyId, id } = work
+    if (state === undefined || expiresAtMs === undefined) throw new MovementConflictError(companyId, id)
+    const token = readTokenOf({ epoch, images })
+    const facts = { state, expiresAt: new Date(expiresAtMs), replayed: kind === 'replayed' }
+    return { companyId, reservationId: id, ...facts, epoch, images, token }
+  }
+
+  async #do(work: StockWork): Promise<Exclude<StockAnswer, { kind: 'notDue' }>> {
+    await Promise.resolve()
+    const held = this.#held.get(nameOf(work))
+    const changes = work.space === 'settle' ? (held?.changes ?? []) : work.changes
+    const rows = this.#rowsOf(work, changes)
+    const reservations = new Map<string, LockedReservation>()
+    if (held !== undefined) reservations.set(work.name, { ...held, isDue: this.#isDue(held) })
+    const facts = { nowMs: this.clock.nowMs(), stored: this.#stored, reservations }
+    const { outcomes, accepted } = judge([work], rows, facts)
+    for (const { kind, images, expiresAtMs = 0 } of accepted) {
+      this.#stored.set(work.name, { hash: work.hash, images })
+      for (const image of images) this.database.write(image)
+      for (const row of rows.all) this.#fences.set(JSON.stringify(row.ref), row.fence)
+      if (work.space === 'hold') this.#held.set(nameOf(work), { state: 'held', expiresAtMs, changes })
+      if (held !== undefined && kind !== 'reserve') {
+        held.state = kind === 'confirm' ? 'confirmed' : kind === 'cancel' ? 'cancelled' : 'expired'
+      }
+    }
+    const { epoch } = this.database
+    const result = { epoch, outcomes, isChanged: accepted.length > 0, rowNames: [] }
+    const answer: StockAnswer | KerpError = answerOf(result, work, 0)
+    if (answer instanceof Error) throw answer
+    if (answer.kind === 'notDue') throw new MovementConflictError(work.companyId, work.id)
+    return answer
+  }
+
+  #rowsOf(work: StockWork, changes: readonly StockChange[]): StockRows {
+    const rows = new StockRows()
+    rows.add(work.companyId, changes)
+    for (const row of rows.all) {
+      const { version, fields } = this.database.row(row.ref)
+      row.version = version
+      row.onHand = BigInt(fields[0])
+      row.reserved = BigInt(fields[1])
+      row.fence = this.#fences.get(JSON.stringify(row.ref)) ?? 0n
+    }
+    return rows
+  }
+}
+
+/** Of a reservation, for its making and its end alike. */
+function nameOf({ companyId, id }: StockWork): string {
+  return `${companyId}\n${id}`
+}
