@@ -1,0 +1,64 @@
+/** What the environment decides, read and checked once at start. */
+
+import { InvalidOptionError, wholeNumberOption } from '@kerp/core'
+
+/** Settings of one app process. */
+export interface ErpConfig {
+  readonly host: string
+  /** 0 takes a free port; the address is printed. */
+  readonly port: number
+  /** Redis for everything that must not be evicted; undefined starts a private one. */
+  readonly redisUrl: string | undefined
+  /** A second Redis for cached figures, which may evict; undefined shares the first. */
+  readonly redisCacheUrl: string | undefined
+  /** undefined starts a private PostgreSQL. */
+  readonly databaseUrl: string | undefined
+  /** Where the private PostgreSQL keeps its data; undefined keeps nothing beyond the run. */
+  readonly dataDir: string | undefined
+  readonly authSecret: string
+  /** `step:n`, for crash tests. */
+  readonly failPoint: string | undefined
+}
+
+/**
+ * Signs tokens when there is no AUTH_SECRET. Knowing it gives nobody more than `POST /session` does, which
+ * asks for no password; and without AUTH_SECRET only this machine can reach either.
+ */
+const LOOPBACK_SECRET = 'demo accounts on loopback'
+
+const AUTH_SECRET_LENGTH_MIN = 16
+const LOOPBACK = /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/
+
+/**
+ * Reads the settings from environment variables.
+ *
+ * @throws {InvalidOptionError} `INVALID_OPTION` for a PORT that is none, an AUTH_SECRET below 16 characters,
+ * and a HOST that other machines can reach when there is no AUTH_SECRET.
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): ErpConfig {
+  const value = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
+  const host = value('HOST') ?? '127.0.0.1'
+  const authSecret = value('AUTH_SECRET')
+  if (authSecret === undefined && !LOOPBACK.test(host)) {
+    throw new InvalidOptionError('erp', 'HOST', 'a loopback address as long as AUTH_SECRET is not set', host)
+  }
+  if (authSecret !== undefined && authSecret.length < AUTH_SECRET_LENGTH_MIN) {
+    const expected = `at least ${AUTH_SECRET_LENGTH_MIN} characters long`
+    throw new InvalidOptionError('erp', 'AUTH_SECRET', expected, `${authSecret.length} characters`)
+  }
+  return {
+    host,
+    port: portOf(value('PORT')),
+    redisUrl: value('REDIS_URL'),
+    redisCacheUrl: value('REDIS_CACHE_URL'),
+    databaseUrl: value('DATABASE_URL'),
+    dataDir: value('DATA_DIR'),
+    authSecret: authSecret ?? LOOPBACK_SECRET,
+    failPoint: value('FAIL_POINT'),
+  }
+}
+
+function portOf(text: string | undefined): number {
+  const port = text === undefined ? undefined : /^\d{1,5}$/.test(text) ? Number(text) : text
+  return wholeNumberOption('erp', 'PORT', port, { min: 0, max: 65_535, fallback: 3_000 })
+}

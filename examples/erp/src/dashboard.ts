@@ -1,0 +1,88 @@
+/** The figures that a manager looks at first, read through the cache. */
+
+import { formatAmount } from '@kerp/core'
+import type { Balance, BalanceCache } from '@kerp/balance-cache'
+import type { Chart } from './chart.js'
+import type { Company } from './companies.js'
+import { fiscalYearQuery } from './http/fields.js'
+import { companyOf, type HttpServer, queryFields } from './http/server.js'
+
+/** What a figure adds up, and how it counts each balance: those that stand in credit are turned. */
+interface FigureRule {
+  readonly accounts: readonly string[]
+  readonly minorUnitsOf: (balance: Balance) => bigint
+}
+
+type FigureName = 'sales' | 'purchases' | 'cash' | 'receivable' | 'payable'
+
+/** The five figures of a company's year, in minor units. */
+export interface DashboardFigures extends Readonly<Record<FigureName, bigint>> {
+  /** The oldest moment that one of them is known to be as new as. */
+  readonly updatedAt: Date
+}
+
+/** Reads the figures of the dashboard. */
+export class Dashboard {
+  readonly #balances: BalanceCache
+  readonly #rules: Readonly<Record<FigureName, FigureRule>>
+
+  constructor({ balances, chart }: { readonly balances: BalanceCache; readonly chart: Chart }) {
+    this.#balances = balances
+    const under = (...groups: readonly string[]): readonly string[] =>
+      chart.postableUnder(...groups).map(({ code }) => code)
+    const net = ({ balance }: Balance): bigint => balance
+    const turned = ({ balance }: Balance): bigint => -balance
+    this.#rules = {
+      sales: { accounts: under('40000'), minorUnitsOf: turned },
+      purchases: { accounts: under('12010', '12040', '12050', '12060'), minorUnitsOf: ({ debit }) => debit },
+      cash: { accounts: under('11010', '11020', '11030'), minorUnitsOf: net },
+      receivable: { accounts: under('11210', '11220'), minorUnitsOf: net },
+      payable: { accounts: under('21010', '21020'), minorUnitsOf: turned },
+    }
+  }
+
+  /** Reads them all in one round trip. */
+  async read(companyId: string, fiscalYear: number): Promise<DashboardFigures> {
+    const accounts = Object.values(this.#rules).flatMap((rule) => rule.accounts)
+    const found = await this.#balances.getMany(
+      accounts.map((account) => ({ companyId, account, fiscalYear })),
+    )
+    const byAccount = new Map(found.map((balance) => [balance.account, balance]))
+    const figure = ({ accounts: added, minorUnitsOf }: FigureRule): bigint =>
+      added.reduce((sum, account) => sum + minorUnitsOfAccount(byAccount.get(account), minorUnitsOf), 0n)
+    return {
+      sales: figure(this.#rules.sales),
+      purchases: figure(this.#rules.purchases),
+      cash: figure(this.#rules.cash),
+      receivable: figure(this.#rules.receivable),
+      payable: figure(this.#rules.payable),
+      updatedAt: new Date(Math.min(...found.map(({ asOf }) => asOf.getTime()))),
+    }
+  }
+}
+
+function minorUnitsOfAccount(balance: Balance | undefined, minorUnitsOf: FigureRule['minorUnitsOf']): bigint {
+  return balance === undefined ? 0n : minorUnitsOf(balance)
+}
+
+/** Registers the route below `/companies/:company`. */
+export function dashboardRoutes(server: HttpServer, dashboard: Dashboard): void {
+  server.get('/dashboard', async (request) => {
+    const company = companyOf(request)
+    const figures = await dashboard.read(company.id, fiscalYearQuery(queryFields(request)))
+    return dashboardView(company, figures)
+  })
+}
+
+function dashboardView(company: Company, figures: DashboardFigures): object {
+  const money = (name: FigureName): string => formatAmount(figures[name], company.currency)
+  return {
+    sales: money('sales'),
+    purchases: money('purchases'),
+    cash: money('cash'),
+    receivable: money('receivable'),
+    payable: money('payable'),
+    updatedAt: figures.updatedAt.toISOString(),
+    locks: [],
+  }
+}

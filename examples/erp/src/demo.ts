@@ -1,0 +1,119 @@
+/**
+ * What `npm run demo` runs: the whole app, then the main job on it with progress bars, then the audit and a
+ * table of figures. Stays up until Ctrl-C unless it was told to leave.
+ */
+
+import { KerpError } from '@kerp/core'
+import { COMPANIES } from './companies.js'
+import { readConfig } from './config.js'
+import { generateMonth } from './demo/generator.js'
+import { runMonth } from './demo/month-job.js'
+import { type DemoOptions, readDemoOptions } from './demo/options.js'
+import { type Invoice, readOrders } from './demo/orders.js'
+import { RedisFaults } from './demo/redis-faults.js'
+import { auditDemo, type DemoReport, demoReport, printReport } from './demo/report.js'
+import { Screen } from './demo/screen.js'
+import { type Erp, openErp } from './main.js'
+
+const GENERATED_MONTH = '2026-01'
+
+/** `--faults` was asked for, and there is no Redis here that may be broken on purpose. */
+const EXIT_NO_FAULTS = 2
+
+/** Ctrl-C before the job was done, as a shell would say it. */
+const EXIT_INTERRUPTED = 130
+
+async function main(): Promise<number> {
+  const options = readDemoOptions(process.argv.slice(2))
+  const screen = new Screen(process.stdout)
+  const config = readConfig({ ...process.env, PORT: process.env['PORT'] ?? '0' })
+  const erp = await openErp(config, { say: (line) => screen.line(line) })
+  const asked = interrupted()
+  try {
+    if (options.faults && erp.redisServer === undefined) {
+      screen.line(`--faults needs a Redis that the demo started itself; this one is ${erp.parts.redis}.`)
+      return EXIT_NO_FAULTS
+    }
+    const report = await Promise.race([runJob(erp, options, screen), asked])
+    if (report === undefined) return EXIT_INTERRUPTED
+    if (!options.exit) screen.line(`The app stays up at ${erp.url} until Ctrl-C.`)
+    if (options.json) screen.line(JSON.stringify(report))
+    if (!options.exit) await asked
+    return report.ok ? 0 : 1
+  } finally {
+    await erp.close()
+  }
+}
+
+/** From the first HTTP answer to the printed audit. */
+async function runJob(erp: Erp, options: DemoOptions, screen: Screen): Promise<DemoReport> {
+  await fetch(`${erp.url}/healthz`)
+  const firstAnswerMs = performance.now()
+  screen.line(`listening on ${erp.url}`)
+  const invoices = await readInvoices(options, screen)
+  const warmMs = await warm(erp, invoices, screen)
+  const faults =
+    options.faults && erp.redisServer !== undefined
+      ? new RedisFaults({ erp, server: erp.redisServer, screen })
+      : undefined
+  const month = await runMonth({
+    erp,
+    invoices,
+    screen,
+    ...(faults === undefined ? {} : { onProgress: faults.onProgress }),
+  })
+  const faultReports = (await faults?.finish()) ?? []
+  const audit = await auditDemo(erp, month)
+  const report = demoReport(
+    erp,
+    month,
+    audit,
+    { firstAnswerMs, warmMs, totalMs: performance.now() },
+    faultReports,
+  )
+  printReport(screen, report)
+  return report
+}
+
+async function readInvoices(options: DemoOptions, screen: Screen): Promise<readonly Invoice[]> {
+  if (options.ordersFile === undefined) {
+    const { seed, invoices } = options
+    screen.line(`orders: ${invoices} invoices generated for ${GENERATED_MONTH}, seed ${seed}`)
+    return generateMonth({ seed, invoices, month: GENERATED_MONTH })
+  }
+  const invoices = await readOrders(options.ordersFile)
+  screen.line(`orders: ${invoices.length} invoices of ${options.ordersFile}`)
+  return invoices
+}
+
+/** Brings the rows that the database has into Redis, company by company. Returns how long that took, in ms. */
+async function warm(erp: Erp, invoices: readonly Invoice[], screen: Screen): Promise<number> {
+  const begunMs = performance.now()
+  const years = new Set(invoices.map(({ date }) => Number(date.slice(0, 4))))
+  const bar = screen.bar('warming the cache', COMPANIES.length * years.size)
+  for (const { id } of COMPANIES) {
+    for (const fiscalYear of years) {
+      await erp.balances.warm(id, { fiscalYear })
+      bar.advance()
+    }
+  }
+  bar.finish()
+  return performance.now() - begunMs
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve())
+    process.once('SIGTERM', () => resolve())
+  })
+}
+
+await main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    const text =
+      error instanceof KerpError ? error.message : error instanceof Error ? error.stack : String(error)
+    process.stderr.write(`${text}\n`)
+    process.exit(1)
+  },
+)

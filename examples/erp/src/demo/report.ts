@@ -1,0 +1,153 @@
+/** What the demo says at its end: the audit, the table of figures, and both as one JSON object. */
+
+import type { AuditLine } from '../audit.js'
+import type { Erp } from '../main.js'
+import { COMPANIES } from '../companies.js'
+import type { LatencyHistogram } from './latency.js'
+import type { MonthReport } from './month-job.js'
+import type { FaultReport } from './redis-faults.js'
+import type { Screen } from './screen.js'
+
+/** The object of the last line under `--json`. */
+export interface DemoReport {
+  /** True only if every line of the audit holds. */
+  readonly ok: boolean
+  readonly audit: readonly AuditLine[]
+  readonly figures: Readonly<Record<string, number>>
+  readonly parts: { readonly redis: string; readonly database: string }
+}
+
+/** What was measured beside the job, in ms. */
+export interface DemoTimes {
+  /** From the start of this process to the first HTTP answer. */
+  readonly firstAnswerMs: number
+  /** Cache warming of all companies. */
+  readonly warmMs: number
+  /** From the start of this process to the end of the audit. */
+  readonly totalMs: number
+}
+
+/** Stands between the companies in one figure. */
+const PARTS_OF_FIGURE = ' · '
+
+/** Audits every company, and what only the demo can know: that nothing acknowledged is missing. */
+export async function auditDemo(erp: Erp, month: MonthReport): Promise<readonly AuditLine[]> {
+  const perCompany = await Promise.all(COMPANIES.map(({ id }) => erp.audit.exactness(id)))
+  const names = perCompany[0]?.map(({ name }) => name) ?? []
+  const exactness = names.map((name, at): AuditLine => {
+    const lines = perCompany.map((company) => company[at]).filter((line) => line !== undefined)
+    return {
+      name,
+      ok: lines.every(({ ok }) => ok),
+      figure: lines
+        .map(({ figure }, index) => `${COMPANIES[index]?.id ?? ''} ${figure}`)
+        .join(PARTS_OF_FIGURE),
+      differences: lines.reduce((sum, { differences }) => sum + differences, 0),
+    }
+  })
+  return [
+    ...exactness,
+    counted(
+      'every acknowledged voucher changed the balances once',
+      `${month.vouchers} vouchers`,
+      month.sumsWrong.length,
+    ),
+    counted('every caller saw its own voucher', `${month.ownWritesMissed} missed`, month.ownWritesMissed),
+    ...erp.audit.measurements(),
+  ]
+}
+
+function counted(name: string, figure: string, differences: number): AuditLine {
+  return { name, ok: differences === 0, figure, differences }
+}
+
+/** Puts everything together. */
+export function demoReport(
+  erp: Erp,
+  month: MonthReport,
+  audit: readonly AuditLine[],
+  times: DemoTimes,
+  faults: readonly FaultReport[],
+): DemoReport {
+  const seconds = month.postingMs / 1_000
+  const cache = erp.metrics.snapshot().caches['balance']
+  return {
+    ok: audit.every(({ ok }) => ok),
+    audit,
+    figures: {
+      invoices: month.invoices,
+      vouchers: month.vouchers,
+      replayed: month.replayed,
+      voucherLines: month.voucherLines,
+      postPerSecond: Math.round(month.vouchers / seconds),
+      linesPerSecond: Math.round(month.voucherLines / seconds),
+      p50Ms: percentile(month.postLatency, 0.5),
+      p99Ms: percentile(month.postLatency, 0.99),
+      looks: month.readLatency.count,
+      readP50Ms: percentile(month.readLatency, 0.5),
+      readP99Ms: percentile(month.readLatency, 0.99),
+      balancesRead: cache?.requests ?? 0,
+      hitRatio: rounded(cache?.hitRatio ?? 0, 4),
+      firstAnswerMs: Math.round(times.firstAnswerMs),
+      warmMs: Math.round(times.warmMs),
+      postingMs: Math.round(month.postingMs),
+      totalMs: Math.round(times.totalMs),
+      ...Object.fromEntries(
+        faults.map((fault) => [`${fault.kind}RecoveredMs`, Math.round(fault.recoveredMs)]),
+      ),
+    },
+    parts: erp.parts,
+  }
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  invoices: 'invoices in the month',
+  vouchers: 'vouchers posted, three companies',
+  replayed: 'of these, posted before',
+  voucherLines: 'voucher lines',
+  postPerSecond: 'vouchers per second',
+  linesPerSecond: 'voucher lines per second',
+  p50Ms: 'posting p50, ms',
+  p99Ms: 'posting p99, ms',
+  looks: 'dashboards read meanwhile',
+  readP50Ms: 'dashboard p50, ms',
+  readP99Ms: 'dashboard p99, ms',
+  balancesRead: 'balances read through the cache',
+  hitRatio: 'hit ratio',
+  firstAnswerMs: 'start to first HTTP answer, ms',
+  warmMs: 'cache warming, ms',
+  postingMs: 'posting, ms',
+  totalMs: 'all in all, ms',
+  killRecoveredMs: 'Redis killed: back in use after, ms',
+  pauseRecoveredMs: 'Redis paused: back in use after, ms',
+}
+
+/** Prints the audit and the figures. */
+export function printReport(screen: Screen, report: DemoReport): void {
+  screen.line()
+  screen.line('Audit')
+  screen.table(
+    report.audit.flatMap(({ name, ok, figure }) => {
+      const [first = '', ...more] = figure.split(PARTS_OF_FIGURE)
+      return [[ok ? '  ✓' : '  ✗', name, first], ...more.map((part) => ['', '', part])]
+    }),
+  )
+  screen.line()
+  screen.line('Figures')
+  screen.table(
+    Object.entries(report.figures).map(([name, value]) => [
+      `  ${WORDS[name] ?? name}`,
+      value.toLocaleString('en-US'),
+    ]),
+  )
+  screen.line()
+  screen.line(report.ok ? 'Every line of the audit holds.' : 'THE AUDIT FAILED.')
+}
+
+function percentile(latency: LatencyHistogram, share: number): number {
+  return rounded(latency.percentileMs(share) ?? 0, 2)
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}

@@ -1,0 +1,51 @@
+/** Errors that only this app's HTTP surface has. Those of the library come from its packages. */
+
+import { KerpError } from '@kerp/core'
+
+/** The request bears no token, or one that is not ours or has run out. */
+export class UnauthorizedError extends KerpError {
+  static override readonly errorName = 'UnauthorizedError'
+
+  constructor() {
+    super('This route needs the header `Authorization: Bearer <token>` with a token of POST /session.', {
+      code: 'UNAUTHORIZED',
+      retryable: false,
+    })
+  }
+}
+
+/** The token is of another company. */
+export class ForbiddenError extends KerpError {
+  static override readonly errorName = 'ForbiddenError'
+
+  constructor() {
+    super('The token is of another company.', { code: 'FORBIDDEN', retryable: false })
+  }
+}
+
+/** No such company, or no such route. */
+export class NotFoundError extends KerpError {
+  static override readonly errorName = 'NotFoundError'
+
+  constructor(message: string, code: 'COMPANY_NOT_FOUND' | 'ROUTE_NOT_FOUND') {
+    super(message, { code, retryable: false })
+  }
+}
+
+/** The request is not HTTP or JSON as this app reads them. */
+export class MalformedRequestError extends KerpError {
+  static override readonly errorName = 'MalformedRequestError'
+
+  constructor(message: string) {
+    super(message, { code: 'MALFORMED_REQUEST', retryable: false })
+  }
+}
+
+/** The body is longer than this app reads. */
+export class BodyTooLargeError extends KerpError {
+  static override readonly errorName = 'BodyTooLargeError'
+
+  constructor(readonly bytesMax: number) {
+    super(`The body must be at most ${bytesMax} bytes long.`, { code: 'BODY_TOO_LARGE', retryable: false })
+  }
+}

@@ -1,0 +1,26 @@
+/** `POST /session`: a token and a ticket for a demo account. */
+
+import { InvalidInputError } from '@kerp/core'
+import { findCompany } from './companies.js'
+import { NotFoundError } from './http/errors.js'
+import { textField } from './http/fields.js'
+import { bodyFields, type HttpServer } from './http/server.js'
+import type { Sessions } from './session.js'
+
+const USER = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,63}$/u
+
+/** Registers the route. */
+export function sessionRoutes(server: HttpServer, sessions: Sessions): void {
+  server.post('/session', (request) => {
+    const body = bodyFields(request)
+    const companyId = textField(body, 'company')
+    const user = textField(body, 'user')
+    if (!USER.test(user)) {
+      throw new InvalidInputError('user', 'a name of 1 to 64 letters, digits, spaces and . _ @ -', user)
+    }
+    if (findCompany(companyId) === undefined) {
+      throw new NotFoundError('There is no such company.', 'COMPANY_NOT_FOUND')
+    }
+    return sessions.open({ companyId, user })
+  })
+}

@@ -1,0 +1,132 @@
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openPrivateRedis } from '@kerp/redis/testing'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { freshDatabase, sql } from './erp-database.js'
+import { fieldOf, spawnSource } from './erp-process.js'
+
+interface Run {
+  readonly code: number | null
+  readonly output: string
+  /** The last line, parsed. */
+  readonly report: unknown
+}
+
+async function demo(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  const child = spawnSource('examples/erp/src/demo.ts', args, env)
+  let output = ''
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  await once(child, 'close')
+  const lastLine = output.trimEnd().split('\n').at(-1) ?? ''
+  return { code: child.exitCode, output, report: lastLine.startsWith('{') ? JSON.parse(lastLine) : undefined }
+}
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kerp-demo-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const orders = [
+  'invoice,item,qty,ts,unit_price_pence,customer,country',
+  '536365,85123A,6,2010-12-01T08:26,255,17850,United Kingdom',
+  '536365,71053,2,2010-12-01T08:26,100,17850,United Kingdom',
+  'C536366,85123A,-1,2010-12-02T08:26,255,17850,United Kingdom',
+  '536367,22139,56,2010-12-03T08:26,0,,United Kingdom',
+]
+
+describe('The demo', () => {
+  it('posts a generated month, reads while it posts, and ends with an audit that holds', async () => {
+    const databaseUrl = await freshDatabase(inject('databaseUrl'))
+    const run = await demo(['--exit', '--json', '--invoices', '200'], { DATABASE_URL: databaseUrl })
+    expect(run.code, run.output).toBe(0)
+    expect(fieldOf(run.report, 'ok')).toBe(true)
+    expect(Object.keys(run.report as object)).toEqual(['ok', 'audit', 'figures', 'parts'])
+    const audit = fieldOf(run.report, 'audit') as readonly unknown[]
+    expect(audit.length).toBeGreaterThanOrEqual(5)
+    for (const line of audit) {
+      expect(line).toEqual({
+        name: expect.any(String) as string,
+        ok: true,
+        figure: expect.any(String) as string,
+        differences: 0,
+      })
+    }
+    const figures = fieldOf(run.report, 'figures')
+    const [stored] = await sql(databaseUrl, 'SELECT count(*)::text AS vouchers FROM kerp.voucher')
+    expect(fieldOf(figures, 'vouchers')).toBe(Number(stored?.['vouchers']))
+    expect(fieldOf(figures, 'vouchers')).toBeGreaterThan(100)
+    for (const name of ['postPerSecond', 'hitRatio', 'p50Ms', 'p99Ms', 'balancesRead']) {
+      expect(fieldOf(figures, name)).toBeGreaterThan(0)
+    }
+    expect(fieldOf(run.report, 'parts')).toEqual({
+      redis: expect.stringContaining('redis-server') as string,
+      database: 'DATABASE_URL',
+    })
+  })
+
+  it('replays an order file: each invoice to all three companies, returns reversed, nothing for zero', async () => {
+    const databaseUrl = await freshDatabase(inject('databaseUrl'))
+    const file = join(folder, 'orders.csv')
+    await writeFile(file, orders.join('\n'))
+    const run = await demo(['--exit', '--json', '--orders', file], { DATABASE_URL: databaseUrl })
+    expect(run.code, run.output).toBe(0)
+    expect(fieldOf(run.report, 'figures', 'vouchers')).toBe(6)
+    const rows = await sql(
+      databaseUrl,
+      `SELECT company, account, fiscal_year::text AS year, debit::text, credit::text, version::text
+         FROM kerp.balance ORDER BY company, account`,
+    )
+    // Net 1,730 and −255, VAT 173 and −26 (25.5 rounded half up).
+    const expected = ['c1', 'c2', 'c3'].flatMap((company) => [
+      { company, account: '11210', year: '2010', debit: '1903', credit: '281', version: '2' },
+      { company, account: '21210', year: '2010', debit: '26', credit: '173', version: '2' },
+      { company, account: '41010', year: '2010', debit: '255', credit: '1730', version: '2' },
+    ])
+    expect(rows).toEqual(expected)
+    const again = await demo(['--exit', '--json', '--orders', file], { DATABASE_URL: databaseUrl })
+    expect(again.code, again.output).toBe(0)
+    expect(fieldOf(again.report, 'figures', 'replayed')).toBe(6)
+  })
+
+  it('holds while its Redis is killed and paused', async () => {
+    const databaseUrl = await freshDatabase(inject('databaseUrl'))
+    const run = await demo(['--exit', '--json', '--faults', '--invoices', '200'], {
+      DATABASE_URL: databaseUrl,
+    })
+    expect(run.code, run.output).toBe(0)
+    expect(fieldOf(run.report, 'ok')).toBe(true)
+    expect(fieldOf(run.report, 'figures', 'killRecoveredMs')).toEqual(expect.any(Number))
+    expect(fieldOf(run.report, 'figures', 'pauseRecoveredMs')).toEqual(expect.any(Number))
+  })
+
+  it('breaks no Redis that it did not start: it says so and ends with code 2', async () => {
+    const databaseUrl = await freshDatabase(inject('databaseUrl'))
+    await using redis = await openPrivateRedis()
+    const run = await demo(['--exit', '--faults'], { DATABASE_URL: databaseUrl, REDIS_URL: redis.url })
+    expect(run.code, run.output).toBe(2)
+    expect(run.output).toMatch(/--faults needs a Redis that the demo started/)
+    expect(await sql(databaseUrl, 'SELECT id FROM kerp.voucher')).toEqual([])
+  })
+
+  it('runs without any redis-server on a double in its process, and says so', async () => {
+    const databaseUrl = await freshDatabase(inject('databaseUrl'))
+    const run = await demo(['--exit', '--json', '--invoices', '20'], {
+      DATABASE_URL: databaseUrl,
+      PATH: folder,
+    })
+    expect(run.code, run.output).toBe(0)
+    expect(fieldOf(run.report, 'parts', 'redis')).toMatch(/ioredis-mock/)
+  })
+
+  it.each([['--fast'], ['--invoices', 'many'], ['--orders'], ['--orders', 'none.csv']])(
+    'refuses what it does not know: %s %s',
+    async (...args) => {
+      const run = await demo([...args, '--exit'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
+      expect(run.code).toBe(1)
+    },
+  )
+})

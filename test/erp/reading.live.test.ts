@@ -1,0 +1,160 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { freshDatabase } from './erp-database.js'
+import { type CompanyClient, type ErpProcess, fieldOf, startErp } from './erp-process.js'
+import { saleOf } from './vouchers.js'
+
+let erp: ErpProcess
+let won: CompanyClient
+let pounds: CompanyClient
+beforeAll(async () => {
+  erp = await startErp({ DATABASE_URL: await freshDatabase(inject('databaseUrl')) })
+  won = await erp.as('c1')
+  pounds = await erp.as('c2')
+})
+afterAll(() => erp.stop())
+
+const codeOf = (body: unknown): unknown => fieldOf(body, 'error', 'code')
+
+describe('Balances', () => {
+  it('come in the order that was asked for, the same twice, zero where nothing was posted', async () => {
+    await pounds.post('/vouchers', { ...saleOf('order', '7.00'), fiscalYear: 2017 })
+    const read = await pounds.get(
+      '/balances?accounts=41010,11010,11210,41010&fiscalYear=2017&atLeast=11210:1',
+    )
+    expect(read.status).toBe(200)
+    const balances = fieldOf(read.body, 'balances') as readonly unknown[]
+    expect(balances).toEqual([
+      expect.objectContaining({ account: '41010', balance: '-7.00', version: 1 }),
+      expect.objectContaining({ account: '11010', debit: '0.00', balance: '0.00', version: 0 }),
+      expect.objectContaining({ account: '11210', balance: '7.00', fiscalYear: 2017 }),
+      expect.objectContaining({ account: '41010', balance: '-7.00', version: 1 }),
+    ])
+    for (const balance of balances) {
+      expect(['l1', 'redis', 'database']).toContain(fieldOf(balance, 'source'))
+      expect(new Date(String(fieldOf(balance, 'asOf'))).toISOString()).toBe(fieldOf(balance, 'asOf'))
+    }
+  })
+
+  it('come from Redis once they were read, and show each posting', async () => {
+    const path = '/balances?accounts=11210&fiscalYear=2016'
+    await pounds.post('/vouchers', { ...saleOf('warm-1', '1.00'), fiscalYear: 2016 })
+    await expect
+      .poll(async () => fieldOf((await pounds.get(path)).body, 'balances', 0, 'source'))
+      .toBe('redis')
+    const posted = await pounds.post('/vouchers', { ...saleOf('warm-2', '2.00'), fiscalYear: 2016 })
+    const version = Number(fieldOf(posted.body, 'balances', 0, 'version'))
+    const read = await pounds.get(`${path}&atLeast=11210:${version}`)
+    expect(fieldOf(read.body, 'balances', 0)).toMatchObject({ balance: '3.00', version: 2 })
+  })
+
+  it.each([
+    '?accounts=11210',
+    '?fiscalYear=2026',
+    '?accounts=&fiscalYear=2026',
+    '?accounts=99999&fiscalYear=2026',
+    '?accounts=11210,&fiscalYear=2026',
+    '?accounts=11210&accounts=11010&fiscalYear=2026',
+    '?accounts=__proto__&fiscalYear=2026',
+    '?accounts=*&fiscalYear=2026',
+    '?accounts=11210%00&fiscalYear=2026',
+    '?accounts=11210&fiscalYear=26',
+    '?accounts=11210&fiscalYear=2026.5',
+    '?accounts=11210&fiscalYear=9999',
+    '?accounts=11210&fiscalYear=2026&atLeast=11210',
+    '?accounts=11210&fiscalYear=2026&atLeast=11210:x',
+    '?accounts=11210&fiscalYear=2026&atLeast=:1',
+    '?accounts=11210&fiscalYear=2026&atLeast=',
+    '?accounts=11210&fiscalYear=2026&atLeast=11210:9007199254740993',
+  ])('are refused with 422 for %s', async (query) => {
+    const refused = await won.get(`/balances${query}`)
+    expect([refused.status, fieldOf(refused.body, 'error', 'retryable')]).toEqual([422, false])
+  })
+
+  it('that are not yet as new as the caller has seen are refused, never answered', async () => {
+    const refused = await won.get('/balances?accounts=11210&fiscalYear=2026&atLeast=11210:999999')
+    expect([refused.status, codeOf(refused.body)]).toEqual([409, 'VERSION_NOT_REACHED'])
+  })
+})
+
+describe('The ledger of an account', () => {
+  it('has its lines with the running balance, page by page', async () => {
+    const fiscalYear = 2015
+    for (const [index, amount] of ['1.00', '2.00', '3.00', '4.00', '5.00'].entries()) {
+      await pounds.post('/vouchers', { ...saleOf(`page-${index}`, amount), fiscalYear })
+    }
+    const pages: unknown[] = []
+    let after = ''
+    for (let page = 0; page < 3; page += 1) {
+      const read = await pounds.get(`/accounts/11210/ledger?fiscalYear=${fiscalYear}&limit=2${after}`)
+      expect(read.status).toBe(200)
+      pages.push(...(fieldOf(read.body, 'lines') as unknown[]))
+      const next = fieldOf(read.body, 'next')
+      if (page < 2) expect(next).toEqual(expect.any(String))
+      after = `&after=${encodeURIComponent(String(next))}`
+    }
+    expect(
+      pages.map((line) => [fieldOf(line, 'voucherId'), fieldOf(line, 'balance'), fieldOf(line, 'version')]),
+    ).toEqual([
+      ['page-0', '1.00', 1],
+      ['page-1', '3.00', 2],
+      ['page-2', '6.00', 3],
+      ['page-3', '10.00', 4],
+      ['page-4', '15.00', 5],
+    ])
+  })
+
+  it.each([
+    '99999/ledger?fiscalYear=2026',
+    '11210/ledger',
+    '11210/ledger?fiscalYear=2026&limit=0',
+    '%00/ledger?fiscalYear=2026',
+  ])('is refused with 422 for %s', async (path) => {
+    expect((await pounds.get(`/accounts/${path}`)).status).toBe(422)
+  })
+})
+
+describe('The whole company', () => {
+  it('has a trial balance over all accounts, whose totals are equal', async () => {
+    await pounds.post('/vouchers', { ...saleOf('trial', '9.00', { vat: '0.82' }), fiscalYear: 2014 })
+    const trial = await pounds.get('/trial-balance?fiscalYear=2014')
+    expect(fieldOf(trial.body, 'totals')).toEqual({ debit: '9.00', credit: '9.00' })
+    expect(fieldOf(trial.body, 'balances')).toHaveLength(124)
+    expect((await pounds.get('/trial-balance')).status).toBe(422)
+  })
+
+  it('has a dashboard', async () => {
+    await won.post('/vouchers', { ...saleOf('board', '1100', { vat: '100' }), fiscalYear: 2014 })
+    await won.post('/vouchers', {
+      id: 'board-2',
+      date: '2014-01-01',
+      fiscalYear: 2014,
+      lines: [
+        { account: '12010', debit: '700' },
+        { account: '21010', credit: '500' },
+        { account: '11020', credit: '200' },
+      ],
+    })
+    const read = await won.get('/dashboard?fiscalYear=2014')
+    expect(read.body).toEqual({
+      sales: '1000',
+      purchases: '700',
+      cash: '-200',
+      receivable: '1100',
+      payable: '500',
+      updatedAt: expect.any(String) as string,
+      locks: [],
+    })
+    expect((await won.get('/dashboard')).status).toBe(422)
+  })
+
+  it('passes its audit', async () => {
+    const audit = await pounds.get('/audit')
+    expect(audit.status).toBe(200)
+    expect(fieldOf(audit.body, 'ok')).toBe(true)
+    const lines = fieldOf(audit.body, 'lines') as readonly unknown[]
+    expect(lines.map((line) => fieldOf(line, 'name'))).toEqual(
+      expect.arrayContaining(['Σ debit = Σ credit', 'every cached balance = its row = Σ of its lines']),
+    )
+    for (const line of lines) expect(line).toMatchObject({ ok: true, differences: 0 })
+  })
+})

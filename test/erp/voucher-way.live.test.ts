@@ -1,0 +1,43 @@
+import { type Step, STEPS } from '@kerp/core'
+import { afterEach, expect, inject, it } from 'vitest'
+import { readConfig } from '../../examples/erp/src/config.js'
+import { type Erp, openErp } from '../../examples/erp/src/main.js'
+import { freshDatabase } from './erp-database.js'
+import { saleOf } from './vouchers.js'
+
+let erp: Erp | undefined
+afterEach(() => erp?.close())
+
+it('A voucher goes one way: posted, applied, answered, relayed', async () => {
+  const passed: Step[] = []
+  const databaseUrl = await freshDatabase(inject('databaseUrl'))
+  erp = await openErp(readConfig({ PORT: '0', DATABASE_URL: databaseUrl }), {
+    say: () => undefined,
+    observer: { step: ({ name }) => void passed.push(name) },
+  })
+  const { url, relay } = erp
+  const send = async (path: string, body: unknown, token = ''): Promise<unknown> => {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
+    const answer = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify(body), headers })
+    return answer.json()
+  }
+  const session = (await send('/session', { company: 'c1', user: 'tester' })) as { token: string }
+  // The first voucher makes the company known to the relay, so that the second meets a cache that is in use.
+  await send('/companies/c1/vouchers', saleOf('first', '1'), session.token)
+  await relay.caughtUp()
+  await erp.dashboard.read('c1', 2026)
+  passed.length = 0
+  await send('/companies/c1/vouchers', saleOf('second', '2'), session.token)
+  await relay.caughtUp()
+  const way = [...new Set(passed)]
+  // The relay runs beside the request and may overtake its end, but not its COMMIT.
+  expect(way.filter((step) => !step.startsWith('relay.'))).toEqual(
+    STEPS.filter((step) => !step.startsWith('relay.')),
+  )
+  expect(way.filter((step) => step.startsWith('relay.'))).toEqual([
+    'relay.read',
+    'relay.sending',
+    'relay.relayed',
+  ])
+  expect(way.indexOf('relay.read')).toBeGreaterThan(way.indexOf('posting.committing'))
+})
