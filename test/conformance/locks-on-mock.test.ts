@@ -1,0 +1,4 @@
+import { mockBackend } from './backend.js'
+import { locksConform } from './locks.js'
+
+locksConform(mockBackend())

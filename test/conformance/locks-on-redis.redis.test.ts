@@ -1,0 +1,4 @@
+import { redisBackend } from './backend.js'
+import { locksConform } from './locks.js'
+
+locksConform(redisBackend())

@@ -1,0 +1,4 @@
+import { mockBackend } from './backend.js'
+import { scriptsConform } from './scripts.js'
+
+scriptsConform(mockBackend())

@@ -1,0 +1,4 @@
+import { redisBackend } from './backend.js'
+import { scriptsConform } from './scripts.js'
+
+scriptsConform(redisBackend())

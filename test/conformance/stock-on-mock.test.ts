@@ -1,0 +1,4 @@
+import { mockBackend } from './backend.js'
+import { stockConforms } from './stock.js'
+
+stockConforms(mockBackend())

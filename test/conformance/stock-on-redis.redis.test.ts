@@ -1,0 +1,4 @@
+import { redisBackend } from './backend.js'
+import { stockConforms } from './stock.js'
+
+stockConforms(redisBackend())

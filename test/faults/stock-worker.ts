@@ -1,0 +1,130 @@
+/**
+ * A process of the stock torture: an app with its own connections, relay and sweeper, that sends movements from
+ * several callers at once, many of them more than once, and says on standard output what it was told.
+ *
+ * Lines: `done SPACE ID HASH`, `refused ID CODE`, `passed N` (number N needs no more sending), `over`.
+ */
+
+import { createInterface } from 'node:readline/promises'
+import type { RegisterImage } from '@kerp/core'
+import { seededRandom } from '@kerp/core/testing'
+import { ReservationSweeper, Stock } from '@kerp/inventory-lock'
+import { createKeys } from '@kerp/keys'
+import { anyWarehouse, Outbox, RegisterRows, StockLedger } from '@kerp/postgres'
+import { createRedis } from '@kerp/redis'
+import { OutboxRelay, Registers } from '@kerp/registers'
+import pg from 'pg'
+import { ITEMS, type StockOp, stockOp, stockOpId, WAREHOUSES } from './stock-ops.js'
+
+/** What the process is to do. */
+export interface StockWork {
+  readonly databaseUrl: string
+  readonly redisPath: string
+  readonly companyId: string
+  readonly seed: number
+  /** Numbers from here on, before `to`. */
+  readonly from: number
+  readonly to: number
+  /** Seeds of the other processes: their movements are sent again from here, too. */
+  readonly seeds: readonly number[]
+  readonly callers: number
+}
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+const work = JSON.parse(String((await lines.next()).value)) as StockWork
+const { companyId } = work
+const pool = new pg.Pool({ connectionString: work.databaseUrl, max: 8 })
+pool.on('error', () => undefined)
+const redis = createRedis({ path: work.redisPath }, {})
+redis.on('error', () => undefined)
+const keys = createKeys()
+const source = new RegisterRows({ pool })
+const store = new StockLedger({ pool, warehouses: anyWarehouse, deadlineMs: 60_000 })
+const registers = new Registers({ redis, keys, source })
+const stock = new Stock({ store, registers, source })
+const relay = new OutboxRelay({ redis, keys, outbox: new Outbox({ pool }) })
+const sweeper = new ReservationSweeper({ stock, everyMs: 20 })
+relay.start()
+sweeper.start()
+
+const random = seededRandom(work.seed * 7 + work.from)
+let next = work.from
+let sent = 0
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+/** What a caller was told, in 32 bits: the same movement must always have the same. */
+function hashOf(images: readonly RegisterImage[]): number {
+  const text = images
+    .map(({ ref, version, fields }) => [...ref.parts, version, ...fields].join(' '))
+    .join(';')
+  let hash = 0x811c9dc5
+  for (let index = 0; index < text.length; index += 1) {
+    hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193) >>> 0
+  }
+  return hash
+}
+
+async function told(
+  space: string,
+  id: string,
+  call: Promise<{ readonly images: readonly RegisterImage[] }>,
+): Promise<boolean> {
+  sent += 1
+  try {
+    say(`done ${space} ${id} ${hashOf((await call).images)}`)
+    return true
+  } catch (error) {
+    say(`refused ${id} ${String(Reflect.get(error as object, 'code'))}`)
+    return false
+  }
+}
+
+async function send(seed: number, n: number): Promise<void> {
+  const op: StockOp = stockOp(seed, n)
+  const id = stockOpId(seed, n)
+  if (op.kind === 'adjust') {
+    await told('move', id, stock.adjust({ companyId, movementId: id, ...op }))
+  } else if (op.kind === 'transfer') {
+    await told('move', id, stock.transfer({ companyId, movementId: id, ...op }))
+  } else if (await told('hold', id, stock.reserve({ companyId, reservationId: id, ...op }))) {
+    if (op.ending !== 'none') await told('settle', id, stock[op.ending]({ companyId, reservationId: id }))
+  }
+}
+
+/** A movement that was sent before, by this process or another one. */
+async function sendEarlierAgain(): Promise<void> {
+  const seed = work.seeds[Math.floor(random.fraction() * work.seeds.length)] ?? work.seed
+  const n = Math.max(0, next - 1 - Math.floor(random.fraction() * 300))
+  await send(seed, n)
+}
+
+async function readSome(): Promise<void> {
+  const refs = ITEMS.flatMap((item) => WAREHOUSES.map((warehouse) => ({ item, warehouse })))
+  for (const { onHand, reserved } of await stock.getMany(companyId, refs)) {
+    if (reserved < 0n || onHand < reserved) say(`negative ${onHand} ${reserved}`)
+  }
+}
+
+async function caller(): Promise<void> {
+  while (next < work.to) {
+    const n = next
+    next += 1
+    const twice = random.fraction() < 0.1
+    await Promise.all(twice ? [send(work.seed, n), send(work.seed, n)] : [send(work.seed, n)])
+    say(`passed ${n}`)
+    if (random.fraction() < 0.1) await sendEarlierAgain()
+    if (random.fraction() < 0.02) await readSome()
+  }
+}
+
+await Promise.all(Array.from({ length: work.callers }, caller))
+say(`over ${sent}`)
+await sweeper.close()
+await relay.close()
+await store.close()
+await pool.end()
+redis.disconnect()
+process.exit(0)
