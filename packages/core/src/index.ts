@@ -20,6 +20,15 @@ export {
   type KerpErrorFacts,
   OverloadedError,
 } from './errors.js'
+export type {
+  CommittedEvent,
+  EventAdvance,
+  EventAdvanceOptions,
+  EventHead,
+  EventPage,
+  EventPageQuery,
+  EventSource,
+} from './event-source.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'
 export {
