@@ -21,7 +21,8 @@ export interface Rule {
 }
 
 const IGNORED_FOLDERS = new Set(['node_modules', 'dist', 'coverage', '.git', '.kerp'])
-const IGNORED_FILES = /\.(?:tgz|log|gz|png|ico|woff2)$|\.bundled_\w+\.mjs$/
+// In a second work tree of a repository, `.git` is a file.
+const IGNORED_FILES = /^\.git$|\.(?:tgz|log|gz|png|ico|woff2)$|\.bundled_\w+\.mjs$/
 
 /** Reads everything that could be committed, committed or not. */
 export function readTree(root: string): SourceTree {
