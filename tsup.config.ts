@@ -21,5 +21,7 @@ export default defineConfig({
   clean: true,
   shims: true,
   splitting: true,
+  // Published as ES module only: our CommonJS build carries it inside.
+  noExternal: ['p-limit'],
   tsconfig: '../../tsconfig.json',
 })

@@ -1,0 +1,135 @@
+/** How a job, a map or a fan-out can end other than well. */
+
+import { describeValue, KerpError } from '@kerp/core'
+
+/**
+ * A job ran longer than its `timeoutMs`. Code `JOB_TIMEOUT`, not retryable: its signal is aborted, but a function
+ * that does not listen runs on and may have its effect.
+ */
+export class JobTimeoutError extends KerpError {
+  static override readonly errorName = 'JobTimeoutError'
+
+  constructor(
+    readonly jobId: string,
+    readonly timeoutMs: number,
+  ) {
+    super(`Job ${jobId} did not end within ${timeoutMs} ms of its start; it may still have its effect.`, {
+      code: 'JOB_TIMEOUT',
+      retryable: false,
+    })
+  }
+}
+
+/**
+ * A job was cancelled by its handle, its signal, a map that was left, or a stop. Code `JOB_CANCELLED`; retryable
+ * only if it had not begun.
+ */
+export class JobCancelledError extends KerpError {
+  static override readonly errorName = 'JobCancelledError'
+
+  constructor(
+    readonly jobId: string,
+    /** False: it never ran, and never will. True: it was running, and its effect is unknown. */
+    readonly begun: boolean,
+    cause?: unknown,
+  ) {
+    super(
+      begun
+        ? `Job ${jobId} was cancelled while it ran.`
+        : `Job ${jobId} was cancelled before it began; it never ran.`,
+      { code: 'JOB_CANCELLED', retryable: !begun, cause },
+    )
+  }
+}
+
+/** A full queue with `onFull: 'dropOldest'` gave up this job for a newer one; it never ran. Code `JOB_DROPPED`, retryable. */
+export class JobDroppedError extends KerpError {
+  static override readonly errorName = 'JobDroppedError'
+
+  constructor(readonly jobId: string) {
+    super(`Job ${jobId} was dropped from a full queue for a newer one; it never ran.`, {
+      code: 'JOB_DROPPED',
+      retryable: true,
+    })
+  }
+}
+
+/** The pool stopped before this job began; it never ran, and stands in the report. Code `JOB_RETURNED`, retryable. */
+export class JobReturnedError extends KerpError {
+  static override readonly errorName = 'JobReturnedError'
+
+  constructor(readonly jobId: string) {
+    super(`Job ${jobId} was returned when its pool stopped; it never ran.`, {
+      code: 'JOB_RETURNED',
+      retryable: true,
+    })
+  }
+}
+
+/**
+ * The pool's stop reached its deadline while this job ran. Code `JOB_ABANDONED`, not retryable: whether it had or
+ * will have its effect is unknown.
+ */
+export class JobAbandonedError extends KerpError {
+  static override readonly errorName = 'JobAbandonedError'
+
+  constructor(
+    readonly jobId: string,
+    readonly deadlineMs: number,
+  ) {
+    super(`Job ${jobId} still ran ${deadlineMs} ms after its pool was stopped; its outcome is unknown.`, {
+      code: 'JOB_ABANDONED',
+      retryable: false,
+    })
+  }
+}
+
+/** A job threw something that is no Error; `cause` has it. Code `JOB_FAILED`, not retryable. */
+export class JobFailedError extends KerpError {
+  static override readonly errorName = 'JobFailedError'
+
+  constructor(
+    readonly jobId: string,
+    thrown: unknown,
+  ) {
+    super(`Job ${jobId} threw ${describeValue(thrown)}, which is no Error.`, {
+      code: 'JOB_FAILED',
+      retryable: false,
+      cause: thrown,
+    })
+  }
+}
+
+/** The source of a map threw; everything that it had given was worked through. Code `SOURCE_FAILED`, not retryable. */
+export class SourceFailedError extends KerpError {
+  static override readonly errorName = 'SourceFailedError'
+
+  constructor(
+    /** Items that the source had given before. */
+    readonly itemsRead: number,
+    cause: unknown,
+  ) {
+    super(`The source threw after it had given ${itemsRead} items.`, {
+      code: 'SOURCE_FAILED',
+      retryable: false,
+      cause,
+    })
+  }
+}
+
+/** More items failed than `errorsMax` allows; `cause` is the last failure. Code `ERROR_BUDGET_EXCEEDED`, not retryable. */
+export class ErrorBudgetExceededError extends KerpError {
+  static override readonly errorName = 'ErrorBudgetExceededError'
+
+  constructor(
+    readonly errorsMax: number,
+    readonly itemsFailed: number,
+    cause: unknown,
+  ) {
+    super(`${itemsFailed} items failed, at most ${errorsMax} may.`, {
+      code: 'ERROR_BUDGET_EXCEEDED',
+      retryable: false,
+      cause,
+    })
+  }
+}

@@ -1,0 +1,10 @@
+export {
+  ErrorBudgetExceededError,
+  JobAbandonedError,
+  JobCancelledError,
+  JobDroppedError,
+  JobFailedError,
+  JobReturnedError,
+  JobTimeoutError,
+  SourceFailedError,
+} from './errors.js'
