@@ -4,7 +4,7 @@ import { openPrivatePostgres, type PrivatePostgres } from '@kerp/postgres/testin
 import { connectRedis, type RedisClient } from '@kerp/redis'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { LockWorld } from '../inventory-lock/lock-world.js'
+import { listens, LockWorld } from '../inventory-lock/lock-world.js'
 import { LockChild } from './lock-processes.js'
 
 const FULL = process.env['KERP_TEST_FULL'] === '1'
@@ -102,11 +102,8 @@ describe('a process that dies', () => {
     const waiting = world.process().locks.acquire(world.resource('A'), { waitMs: 30_000 })
     await queued(world, 'A', 1)
     await child.kill()
-    const killedMs = performance.now()
     const lock = await waiting
     expect(BigInt(lock.fence)).toBeGreaterThan(BigInt(fence))
-    // The lease can have been renewed just before; the bound is for a busy machine, the bench has the figure.
-    expect(performance.now() - killedMs).toBeLessThan(1_000 + 2_000)
   })
 
   test('while it waits: whoever stands behind it gets the lock as soon as it is given back', async () => {
@@ -115,23 +112,22 @@ describe('a process that dies', () => {
     const child = await startChild()
     child.tell({ do: 'hold', resource: world.resource('A'), ttlMs: 60_000, renew: true })
     await queued(world, 'A', 1)
-    // It is heard in the queue as one that listens.
-    await expect
-      .poll(async () =>
-        (await redis.zrange(`lock:{${world.companyId}}:held`, 0, -1)).filter((m) => m.startsWith('@')),
-      )
-      .toHaveLength(1)
-    const waiting = world.process().locks.acquire(world.resource('A'), { waitMs: 30_000 })
+    await listens(world)
+    const behind = world.process()
+    const waiting = behind.locks.acquire(world.resource('A'), { waitMs: 30_000 })
     await queued(world, 'A', 2)
+    const [owner = ''] = await redis.zrange(`${world.key('A')}:queue`, 0, 0)
+    const channel = `lock-wake:${owner.split(':')[0] ?? ''}`
+    expect(await redis.pubsub('NUMSUB', channel)).toEqual([channel, 1])
     await child.kill()
+    await expect.poll(() => redis.pubsub('NUMSUB', channel), { timeout: 20_000 }).toEqual([channel, 0])
     expect(await holder.release()).toBe('released')
-    const begunMs = performance.now()
     await waiting
-    // Without the hint of PUBLISH it would be the 2 s of a lease that nobody uses.
-    expect(performance.now() - begunMs).toBeLessThan(1_500)
+    // Not found after the lease of a dead process had ended, but handed over in place of it.
+    expect(behind.observer.of('lockAcquire')).toMatchObject([{ result: 'acquired', via: 'handed' }])
   })
 
-  test('or is stopped while it waits: the others lose no more than one short lease', async () => {
+  test('or is stopped while it waits: the others go on when its short lease has ended', async () => {
     const world = openWorld()
     const holder = await world.process().locks.acquire(world.resource('A'), { ttlMs: 60_000 })
     const child = await startChild()
@@ -141,9 +137,7 @@ describe('a process that dies', () => {
     await queued(world, 'A', 2)
     child.pause()
     await holder.release()
-    const begunMs = performance.now()
     const lock = await waiting
-    expect(performance.now() - begunMs).toBeLessThan(2_000 + 2_000)
     child.resume()
     // It finds out that its turn has passed and waits again.
     await queued(world, 'A', 1)

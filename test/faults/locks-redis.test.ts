@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { closeRedis, connectRedis, type RedisClient } from '@kerp/redis'
 import { openPrivateRedis, type PrivateRedis } from '@kerp/redis/testing'
 import { LockLostError, type LockResource, Locks } from '@kerp/inventory-lock'
@@ -31,8 +32,7 @@ async function openRig(): Promise<Rig> {
 }
 
 describe('when Redis falls silent while a lock is held', () => {
-  /** Long, because half of a margin must cover a machine that does many things at once. */
-  const ttlMs = 4_000
+  const ttlMs = 2_000
   const locksHeld = FULL ? 50 : 10
 
   test.each<readonly [string, (rig: Rig) => Promise<void> | void]>([
@@ -64,16 +64,15 @@ describe('when Redis falls silent while a lock is held', () => {
     })
     const sectionOutcome = expect(section).rejects.toThrow(LockLostError)
     const marginMs = ttlMs - usableMs(ttlMs)
-    const latenesses = held.map(async (lock) => {
-      const leaseEndMs = performance.now() + lock.remainingMs + marginMs
-      expect(await abortOf(lock.signal)).toBeInstanceOf(LockLostError)
-      const latenessMs = performance.now() - leaseEndMs
+    await fault(rig)
+    // A busy machine may be late for every timer; which of two comes first, it keeps.
+    const inTime = held.map(async (lock) => {
+      const leaseEnd = sleep(lock.remainingMs + marginMs, 'the end of the lease')
+      expect(await Promise.race([abortOf(lock.signal), leaseEnd])).toBeInstanceOf(LockLostError)
       expect(() => lock.assertHeld()).toThrow(LockLostError)
       expect(await lock.release()).toBe('expired')
-      return latenessMs
     })
-    await fault(rig)
-    expect(Math.max(...(await Promise.all(latenesses)))).toBeLessThan(0)
+    await Promise.all(inTime)
     await sectionOutcome
     expect(successes).toEqual([])
   })
@@ -125,7 +124,7 @@ describe('fences', () => {
     }
 
     async reach(count: number): Promise<void> {
-      while (this.count < count) await new Promise((resolve) => setTimeout(resolve, 5))
+      while (this.count < count) await sleep(5)
     }
 
     async #work(index: number): Promise<void> {
@@ -143,7 +142,7 @@ describe('fences', () => {
         } catch (error) {
           if (error instanceof Error && error.name === 'AssertionError') throw error
           // Redis is away for a moment.
-          await new Promise((resolve) => setTimeout(resolve, 5))
+          await sleep(5)
         }
       }
     }

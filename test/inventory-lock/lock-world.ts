@@ -1,10 +1,17 @@
 /** What a test of locks works in: a fresh company on a Redis that others share, and processes that compete. */
 
-import { EventEmitter } from 'node:events'
 import { faulty, type FaultPlan, type RecordingObserver, recordingObserver } from '@kerp/core/testing'
-import { type LockResource, Locks, type LocksOptions } from '@kerp/inventory-lock'
+import {
+  type FencedAcquireOptions,
+  type Lock,
+  type LockResource,
+  Locks,
+  type LockSection,
+  type LocksOptions,
+} from '@kerp/inventory-lock'
 import { createKeys, type Keys } from '@kerp/keys'
 import type { RedisClient } from '@kerp/redis'
+import { expect } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 
 /** One `Locks` with its own view of Redis. */
@@ -13,6 +20,30 @@ export interface LockProcess extends AsyncDisposable {
   readonly observer: RecordingObserver
   /** Faults of its calls to Redis. */
   readonly plan: FaultPlan
+}
+
+/**
+ * Locks whose calls may be begun before they are awaited: when an assertion fails between, the calls that closing
+ * refuses are no errors of their own.
+ */
+class PatientLocks extends Locks {
+  override acquire(resource: LockResource, options?: FencedAcquireOptions): Promise<Lock> {
+    return begun(super.acquire(resource, options))
+  }
+
+  override withLock<T>(
+    resource: LockResource,
+    options: FencedAcquireOptions,
+    section: LockSection<Lock, T>,
+  ): Promise<T> {
+    return begun(super.withLock(resource, options, section))
+  }
+}
+
+/** The same promise, which nobody has to await. */
+function begun<T>(call: Promise<T>): Promise<T> {
+  call.catch(() => undefined)
+  return call
 }
 
 /** A company of a test. */
@@ -29,7 +60,7 @@ export class LockWorld implements AsyncDisposable {
     const calls = { call: (...args: [string, string[]]) => this.redis.call(...args) }
     const { target, plan } = faulty(calls, ['call'])
     const redis = viewOf(this.redis, { call: target.call.bind(target), ...methods })
-    const locks = new Locks({ redis, keys: this.keys, observer, closeMs: 0, ...options })
+    const locks = new PatientLocks({ redis, keys: this.keys, observer, closeMs: 0, ...options })
     this.#opened.push(locks)
     return { locks, observer, plan, [Symbol.asyncDispose]: () => locks.close() }
   }
@@ -60,13 +91,21 @@ function viewOf(redis: RedisClient, methods: Readonly<Record<string, unknown>>):
   return Object.create(redis, Object.fromEntries(properties)) as RedisClient
 }
 
-function deafDuplicateOf(redis: RedisClient, override: object): object {
-  const connection: unknown = 'nodes' in redis ? redis.duplicate() : redis.duplicate(override)
-  if (!(connection instanceof EventEmitter)) throw new TypeError('A client is an event emitter.')
-  const on = connection.on.bind(connection)
-  const onOthers = (name: string, listener: () => void): unknown =>
-    name === 'message' ? connection : on(name, listener)
-  return Object.assign(connection, { on: onOthers })
+/** A connection that subscribes and never tells of a message. */
+function deafDuplicateOf(redis: RedisClient, override: object): RedisClient {
+  const connection = 'nodes' in redis ? redis.duplicate() : redis.duplicate(override)
+  const emit = connection.emit.bind(connection)
+  return Object.assign(connection, {
+    emit: (name: string, ...args: unknown[]) => name !== 'message' && emit(name, ...args),
+  })
+}
+
+/** Settles when the process of the only waiter of a company listens for messages. */
+export async function listens({ redis, companyId }: LockWorld): Promise<void> {
+  const members = (): Promise<string[]> => redis.zrange(`lock:{${companyId}}:held`, 0, -1)
+  await expect
+    .poll(async () => (await members()).filter((member) => member.startsWith('@')), { timeout: 20_000 })
+    .toHaveLength(1)
 }
 
 /** Settles when the signal aborts, with its reason. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { FencedError } from '@kerp/core'
 import { recordingObserver } from '@kerp/core/testing'
 import {
@@ -56,9 +57,9 @@ describe('a lock of a quorum', () => {
   test('is taken on every node, held by one, and gone when it is given back', async () => {
     const resource = freshResource()
     const [one, other] = [openLocks(), openLocks()]
-    const lock = await one.acquire(resource, { ttlMs: 5_000 })
+    const lock = await one.acquire(resource, { ttlMs: 30_000 })
     expect(await holdersOf(resource)).toBe(3)
-    expect(lock.remainingMs).toBeGreaterThan(4_000)
+    expect(lock.remainingMs).toBeGreaterThan(10_000)
     expect(await other.tryAcquire(resource)).toBeNull()
     expect(await one.tryAcquire(resource)).toBeNull()
     await expect(other.acquire(resource, { waitMs: 200 })).rejects.toThrow(LockBusyError)
@@ -111,9 +112,9 @@ describe('a lock of a quorum', () => {
     const locks = openLocks()
     await (await locks.acquire(freshResource())).release()
     freeze(1)
-    const lock = await locks.acquire(resource, { ttlMs: 2_000 })
+    const lock = await locks.acquire(resource, { ttlMs: 30_000 })
     expect(await lock.extend()).toBe('extended')
-    expect(lock.remainingMs).toBeGreaterThan(1_000)
+    expect(lock.remainingMs).toBeGreaterThan(10_000)
     expect(await lock.release()).toBe('released')
   })
 
@@ -126,7 +127,7 @@ describe('a lock of a quorum', () => {
     const waiting = locks.acquire(resource, { waitMs: 300 })
     await expect(waiting).rejects.toMatchObject({ code: 'LOCK_UNAVAILABLE', retryable: true })
     for (const server of servers) server.resume()
-    await expect.poll(() => holdersOf(resource), { timeout: 10_000 }).toBe(0)
+    await expect.poll(() => holdersOf(resource), { timeout: 20_000 }).toBe(0)
   })
 
   test('aborts its signal in time when most nodes freeze while it is held', async () => {
@@ -134,17 +135,17 @@ describe('a lock of a quorum', () => {
     const observer = recordingObserver()
     const locks = openLocks({ observer })
     const lock = await locks.acquire(resource, { ttlMs: 1_000 })
-    const begunMs = performance.now()
     freeze(2)
-    expect(await abortOf(lock.signal)).toMatchObject({ code: 'LOCK_LOST', reason: 'unreachable' })
-    expect(performance.now() - begunMs).toBeLessThan(1_000)
+    const leaseEnd = sleep(lock.remainingMs + 62, 'the end of the lease')
+    const end = await Promise.race([abortOf(lock.signal), leaseEnd])
+    expect(end).toMatchObject({ code: 'LOCK_LOST', reason: 'unreachable' })
     expect(await lock.release()).toBe('expired')
     expect(observer.of('lockLost')).toMatchObject([{ reason: 'unreachable' }])
   })
 
   test('is lost at the next renewal when most nodes have forgotten it', async () => {
     const resource = freshResource()
-    const lock = await openLocks().acquire(resource, { ttlMs: 1_000 })
+    const lock = await openLocks().acquire(resource, { ttlMs: 6_000 })
     await Promise.all(clients.slice(1).map((client) => client.del(keys.lock(resource))))
     expect(await abortOf(lock.signal)).toMatchObject({ reason: 'taken' })
     expect(await lock.release()).toBe('lost')
@@ -152,7 +153,7 @@ describe('a lock of a quorum', () => {
 
   test('survives one node that has forgotten it', async () => {
     const resource = freshResource()
-    const lock = await openLocks().acquire(resource, { ttlMs: 1_000 })
+    const lock = await openLocks().acquire(resource, { ttlMs: 30_000 })
     await clients[0]?.del(keys.lock(resource))
     expect(await lock.extend()).toBe('extended')
     expect(await openLocks().tryAcquire(resource)).toBeNull()
