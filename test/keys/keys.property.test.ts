@@ -1,4 +1,4 @@
-import { createKeys, type Keys, parseKey, type ParsedKey } from '@kerp/keys'
+import { companyOfKey, createKeys, type Keys, parseKey, type ParsedKey } from '@kerp/keys'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { closeText, companyId, fiscalYear, partText } from './hostile-text.js'
@@ -41,6 +41,18 @@ const makers = [
   (keys: Keys, _companyId: string, a: string) => ({
     key: () => keys.session(a),
     facts: { family: 'session' as const, sessionId: nfc(a) },
+  }),
+  (keys: Keys, companyId: string, a: string, b: string) => ({
+    key: () => keys.cached({ companyId, type: a, id: b }),
+    facts: { family: 'cache' as const, companyId, type: nfc(a), id: nfc(b) },
+  }),
+  (keys: Keys, companyId: string) => ({
+    key: () => keys.cacheGeneration(companyId),
+    facts: { family: 'generation' as const, companyId },
+  }),
+  (keys: Keys, companyId: string, a: string) => ({
+    key: () => keys.cacheTag({ companyId, tag: a }),
+    facts: { family: 'tag' as const, companyId, tag: nfc(a) },
   }),
   (keys: Keys, companyId: string) => ({
     key: () => keys.watermark(companyId),
@@ -118,6 +130,26 @@ describe('every key', () => {
     )
   })
 
+  it('has a lease of its own, in its slot, that is read back as its lease', () => {
+    fc.assert(
+      fc.property(spaces, companyId, closeText, closeText, ({ keys }, company, a, b) => {
+        const all = [
+          keys.cached({ companyId: company, type: a, id: b }),
+          keys.report({ companyId: company, type: a, parameters: [b] }),
+          keys.dashboard({ companyId: company, type: a }),
+          keys.session(a),
+        ]
+        const leases = all.map((key) => keys.lease(key))
+        expect(leases.map((lease) => parseKey(lease))).toMatchObject(
+          all.map((key) => ({ family: 'lease', of: parseKey(key) })),
+        )
+        expect(leases.map(slotOf)).toStrictEqual(all.map(slotOf))
+        expect(all.map(companyOfKey)).toStrictEqual([company, company, company, undefined])
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
   it('has braces only around its hash tag, and no space, glob or control character at all', () => {
     fc.assert(
       fc.property(built, ({ key }) => {
@@ -131,7 +163,7 @@ describe('every key', () => {
   it('of a company lies in one Redis Cluster slot', () => {
     fc.assert(
       fc.property(built, ({ key, facts }) => {
-        const tag = facts.family === 'session' ? undefined : facts.companyId
+        const tag = 'companyId' in facts ? facts.companyId : undefined
         if (tag !== undefined) expect(slotOf(key)).toBe(crc16(tag) % 16_384)
       }),
       { numRuns: 5_000 },

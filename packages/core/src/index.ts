@@ -89,6 +89,7 @@ export {
 } from './retry.js'
 export { divideRounded, type Rounding, roundToUnit } from './rounding.js'
 export { type FlightMark, SingleFlight } from './single-flight.js'
+export type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.js'
 export {
   FencedError,
   InsufficientStockError,

@@ -2,7 +2,10 @@ export { InvalidKeyError } from './errors.js'
 export { canonicalPart, KEY_BYTES_MAX, PART_BYTES_MAX, validateCompanyId } from './key-grammar.js'
 export {
   type BalanceKeyParts,
+  type CachedKeyParts,
+  type CacheTagKeyParts,
   type Channel,
+  companyOfKey,
   createKeys,
   type DashboardKeyParts,
   type InventoryKeyParts,

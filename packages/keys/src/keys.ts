@@ -69,6 +69,19 @@ export interface DashboardKeyParts {
   readonly type: string
 }
 
+/** Names a cached value that has no family of its own: master data, statistics, and what a host adds. */
+export interface CachedKeyParts {
+  readonly companyId: string
+  readonly type: string
+  readonly id: string
+}
+
+/** Names what many cached values of a company have in common. */
+export interface CacheTagKeyParts {
+  readonly companyId: string
+  readonly tag: string
+}
+
 /**
  * The key builder. Every method is injective (up to Unicode NFC) and costs no I/O.
  *
@@ -90,6 +103,14 @@ export interface Keys {
   dashboard(parts: DashboardKeyParts): Key
   /** `session:{S}`: a session belongs to no company and has a slot of its own. */
   session(sessionId: string): Key
+  /** `cache:{C}:TYPE:ID`: any other value that is read through. */
+  cached(parts: CachedKeyParts): Key
+  /** `generation:{C}`: which cached values of the company are valid at all. */
+  cacheGeneration(companyId: string): Key
+  /** `tag:{C}:TAG`: which cached values with this tag are valid. */
+  cacheTag(parts: CacheTagKeyParts): Key
+  /** `lease:{C}:FAMILY:…`: the right to fill a key of this builder, in its slot. */
+  lease(key: Key): Key
   /** The balance or inventory key of a register; the same text as `balance` and `inventory` give. */
   register(ref: RegisterRef): Key
   /** `watermark:{C}`: how far the relay got in this company's registers. Never expires. */
@@ -139,12 +160,34 @@ export function createKeys(options: KeysOptions = {}): Keys {
       company('report', companyId, encodePart(type, 'type'), hashParameters(parameters)),
     dashboard: ({ companyId, type }) => company('dashboard', companyId, encodePart(type, 'type')),
     session: (sessionId) => asKey(bounded(`${prefix}session:{${encodePart(sessionId, 'sessionId')}}`)),
+    cached: ({ companyId, type, id }) =>
+      company('cache', companyId, encodePart(type, 'type'), encodePart(id, 'id')),
+    cacheGeneration: (companyId) => company('generation', companyId),
+    cacheTag: ({ companyId, tag }) => company('tag', companyId, encodePart(tag, 'tag')),
+    lease: (key) => asKey(bounded(leaseText(prefix, key))),
     register: (ref) => asKey(register(ref)),
     watermark: (companyId) => company('watermark', companyId),
     registersChannel: (companyId) => asChannel(company('channel', companyId, 'registers')),
     eventsChannel: (companyId) => asChannel(company('channel', companyId, 'events')),
     eventsStream: (companyId) => company('stream', companyId, 'events'),
   }
+}
+
+/** The company that a key of `createKeys` belongs to; undefined for a session's. */
+export function companyOfKey(key: Key): string | undefined {
+  const open = key.indexOf('{')
+  const family = key.slice(key.lastIndexOf(':', open - 2) + 1, open - 1)
+  return family === 'session' ? undefined : key.slice(open + 1, key.indexOf('}', open))
+}
+
+// The family moves behind the hash tag, so that the lease can be read back and lies in the slot of its key.
+function leaseText(prefix: string, key: Key): string {
+  const open = key.indexOf(':{')
+  const close = key.indexOf('}', open)
+  if (open < 0 || close < 0 || !key.startsWith(prefix)) {
+    throw new InvalidKeyError('key', 'a key of the same builder', key)
+  }
+  return `${prefix}lease${key.slice(open, close + 1)}:${key.slice(prefix.length, open)}${key.slice(close + 1)}`
 }
 
 function resolvePrefix(options: KeysOptions): string {

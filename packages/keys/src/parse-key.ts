@@ -4,6 +4,8 @@ import { InvalidKeyError } from './errors.js'
 import { decodePart, isCompanyId, isFiscalYearText, KEY_BYTES_MAX } from './key-grammar.js'
 import type {
   BalanceKeyParts,
+  CachedKeyParts,
+  CacheTagKeyParts,
   DashboardKeyParts,
   InventoryKeyParts,
   LockKeyParts,
@@ -25,6 +27,10 @@ export type ParsedKey =
   | (Parsed<'report'> & DashboardKeyParts & { readonly hash: string })
   | (Parsed<'dashboard'> & DashboardKeyParts)
   | (Parsed<'session'> & { readonly sessionId: string })
+  | (Parsed<'cache'> & CachedKeyParts)
+  | (Parsed<'generation'> & { readonly companyId: string })
+  | (Parsed<'tag'> & CacheTagKeyParts)
+  | (Parsed<'lease'> & { readonly of: ParsedKey })
   | (Parsed<'watermark'> & { readonly companyId: string })
   | (Parsed<'channel'> & { readonly companyId: string; readonly topic: string })
   | (Parsed<'stream'> & { readonly companyId: string; readonly topic: string })
@@ -50,6 +56,7 @@ export function parseKey(key: unknown): ParsedKey {
 
 function parseFound(found: RegExpExecArray): ParsedKey | undefined {
   const [, namespace, family = '', tag = '', rest = ''] = found
+  if (family === 'lease') return parseLease(namespace, tag, rest)
   const encoded = rest === '' ? [] : rest.slice(1).split(':')
   const parts = encoded.map(decodePart)
   if (family === 'session') {
@@ -59,10 +66,21 @@ function parseFound(found: RegExpExecArray): ParsedKey | undefined {
   if (!isCompanyId(tag)) return undefined
   const [first, second] = parts
   const base = { namespace, companyId: tag }
-  if (parts.length === 0) return family === 'watermark' ? { family, ...base } : undefined
+  if (parts.length === 0) {
+    return family === 'watermark' || family === 'generation' ? { family, ...base } : undefined
+  }
   if (first === undefined) return undefined
   if (parts.length === 1) return withOnePart(family, base, first)
   return parts.length > 2 || second === undefined ? undefined : withTwoParts(family, base, first, second)
+}
+
+// The key that it is the lease of, with its family back in front.
+function parseLease(namespace: string | undefined, tag: string, rest: string): ParsedKey | undefined {
+  const [, family = '', parts = ''] = /^:([a-z]+)((?::.*)?)$/.exec(rest) ?? []
+  if (family === 'lease') return undefined
+  const found = KEY.exec(`${namespace === undefined ? '' : `${namespace}:`}${family}:{${tag}}${parts}`)
+  const of = found === null ? undefined : parseFound(found)
+  return of === undefined ? undefined : { family: 'lease', namespace, of }
 }
 
 interface Base {
@@ -74,6 +92,8 @@ function withOnePart(family: string, base: Base, part: string): ParsedKey | unde
   switch (family) {
     case 'dashboard':
       return { family, ...base, type: part }
+    case 'tag':
+      return { family, ...base, tag: part }
     case 'channel':
       return TOPICS.includes(part) ? { family, ...base, topic: part } : undefined
     case 'stream':
@@ -91,6 +111,8 @@ function withTwoParts(family: string, base: Base, first: string, second: string)
         : undefined
     case 'inventory':
       return { family, ...base, item: first, warehouse: second }
+    case 'cache':
+      return { family, ...base, type: first, id: second }
     case 'lock':
       return { family, ...base, type: first, id: second }
     case 'rate':

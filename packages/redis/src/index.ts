@@ -1,3 +1,5 @@
+export { askRedis, type AskingParts } from './ask-redis.js'
+export { Circuit, type CircuitOptions } from './circuit.js'
 export { type RedisArgument, redisCommand } from './command.js'
 export { closeRedis, connectRedis, whenReady } from './connection.js'
 export { createRedis } from './create-redis.js'

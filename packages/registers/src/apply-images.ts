@@ -1,8 +1,8 @@
 /** The fast path: images of one committed transaction into Redis, company by company. */
 
 import { InvalidInputError, type RegisterImage, type RegisterImages } from '@kerp/core'
+import { askRedis } from '@kerp/redis'
 import { applyRegisters, type ApplyReply } from './apply-registers.lua.js'
-import { askRedis } from './ask-redis.js'
 import { GENERATION_RANDOM_BYTES, imageText } from './register.js'
 import type { RegistersParts } from './registers-options.js'
 

@@ -1,7 +1,7 @@
 /** Stores rows that were loaded under leases, and says what now stands in Redis. */
 
+import { askRedis } from '@kerp/redis'
 import { fillRegisters, type FillReply } from './fill-registers.lua.js'
-import { askRedis } from './ask-redis.js'
 import { GENERATION_RANDOM_BYTES, imageText, parseImageText } from './register.js'
 import type { KeyedRef, LoadedRegister } from './register-loader.js'
 import type { RegisterReading } from './register-reading.js'

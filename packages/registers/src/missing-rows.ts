@@ -6,7 +6,7 @@
  */
 
 import { sleep } from '@kerp/core'
-import { askRedis } from './ask-redis.js'
+import { askRedis } from '@kerp/redis'
 import { fillLoaded, readingOf } from './fill-loaded.js'
 import { type ReadReply, readRegisters } from './read-registers.lua.js'
 import { parseWatermark, registerPrefix, versionInBytes, type Watermark } from './register.js'

@@ -11,8 +11,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
-import { Circuit } from './circuit.js'
+import { Circuit, type RedisClient } from '@kerp/redis'
 import { RegisterLoader } from './register-loader.js'
 
 /** Options of `Registers`. */
@@ -95,6 +94,7 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
       loadDeadlineMs: readDeadlineMs,
     }),
     circuit: new Circuit({
+      owner: 'Registers',
       clock,
       failuresMax: whole('silencesMax', 2),
       openMs: whole('silencePauseMs', 250),

@@ -8,6 +8,8 @@ import type { Clock } from '@kerp/core'
 
 /** When a circuit opens and for how long. */
 export interface CircuitOptions {
+  /** Whose calls these are, in reports of what fails unexpectedly. */
+  readonly owner: string
   readonly clock: Clock
   /** Calls in a row that got no answer before it opens. */
   readonly failuresMax: number
@@ -24,6 +26,11 @@ export class Circuit {
 
   constructor(options: CircuitOptions) {
     this.#options = options
+  }
+
+  /** Whose calls these are. */
+  get owner(): string {
+    return this.#options.owner
   }
 
   /** Whether a call may go through now; who gets true must say how it ended. */

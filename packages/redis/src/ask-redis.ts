@@ -1,14 +1,17 @@
 /** Asking Redis where its answer can be done without: no failure of it reaches the reader. */
 
 import { KerpError, type Observer } from '@kerp/core'
-import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from '@kerp/redis'
 import type { Circuit } from './circuit.js'
+import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from './errors.js'
+
+/** Who asks. */
+export interface AskingParts {
+  readonly circuit: Circuit
+  readonly observer: Observer
+}
 
 /** The answer, or undefined when Redis is not asked now, does not answer, or refuses. */
-export async function askRedis<T>(
-  parts: { readonly circuit: Circuit; readonly observer: Observer },
-  call: () => Promise<T>,
-): Promise<T | undefined> {
+export async function askRedis<T>(parts: AskingParts, call: () => Promise<T>): Promise<T | undefined> {
   if (!parts.circuit.admits()) return undefined
   try {
     const answer = await call()
@@ -17,7 +20,7 @@ export async function askRedis<T>(
   } catch (error) {
     if (isSilence(error)) parts.circuit.silent()
     else parts.circuit.answered()
-    tellUnlessDown(parts.observer, error)
+    tellUnlessDown(parts, error)
     return undefined
   }
 }
@@ -28,8 +31,8 @@ function isSilence(error: unknown): boolean {
 }
 
 // A Redis that is down shows in the operations' statuses; whatever else happens here must not stay unseen.
-function tellUnlessDown(observer: Observer, error: unknown): void {
+function tellUnlessDown({ circuit, observer }: AskingParts, error: unknown): void {
   if (isSilence(error) || error instanceof RedisRefusedError) return
   const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-  observer.backgroundError?.({ source: 'Registers', code })
+  observer.backgroundError?.({ source: circuit.owner, code })
 }

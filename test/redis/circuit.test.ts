@@ -1,12 +1,12 @@
 /** When reads stop asking a Redis that does not answer. */
 
 import { manualClock } from '@kerp/core/testing'
+import { Circuit } from '@kerp/redis'
 import { expect, test } from 'vitest'
-import { Circuit } from '../../packages/registers/src/circuit.js'
 
 function openCircuit() {
   const clock = manualClock()
-  const circuit = new Circuit({ clock, failuresMax: 2, openMs: 250 })
+  const circuit = new Circuit({ owner: 'Tests', clock, failuresMax: 2, openMs: 250 })
   return { clock, circuit }
 }
 
