@@ -6,6 +6,7 @@ export {
   type CacheTagKeyParts,
   type Channel,
   companyOfKey,
+  type ConsumerKeyParts,
   createKeys,
   type DashboardKeyParts,
   type InventoryKeyParts,

@@ -82,6 +82,12 @@ export interface CacheTagKeyParts {
   readonly tag: string
 }
 
+/** Names a durable consumer group of a company's events. */
+export interface ConsumerKeyParts {
+  readonly companyId: string
+  readonly group: string
+}
+
 /**
  * The key builder. Every method is injective (up to Unicode NFC) and costs no I/O.
  *
@@ -121,6 +127,16 @@ export interface Keys {
   eventsChannel(companyId: string): Channel
   /** `stream:{C}:events`: the events that are kept. */
   eventsStream(companyId: string): Key
+  /** `watermark:{C}:events`: how far the company's events got, and the last id of its stream. Never expires. */
+  eventsWatermark(companyId: string): Key
+  /** `seen:{C}:recent`: ids of events that were published lately, so that none is published twice. */
+  eventsSeen(companyId: string): Key
+  /** `seen:{C}:older`: those before them. */
+  eventsSeenBefore(companyId: string): Key
+  /** `consumer:{C}:GROUP`: which process handles the company's events for a group now. */
+  eventsConsumer(parts: ConsumerKeyParts): Key
+  /** `dead:{C}:GROUP`: the events that a group could not handle, a stream. */
+  deadEvents(parts: ConsumerKeyParts): Key
 }
 
 /** What `createKeys` takes. */
@@ -170,6 +186,11 @@ export function createKeys(options: KeysOptions = {}): Keys {
     registersChannel: (companyId) => asChannel(company('channel', companyId, 'registers')),
     eventsChannel: (companyId) => asChannel(company('channel', companyId, 'events')),
     eventsStream: (companyId) => company('stream', companyId, 'events'),
+    eventsWatermark: (companyId) => company('watermark', companyId, 'events'),
+    eventsSeen: (companyId) => company('seen', companyId, 'recent'),
+    eventsSeenBefore: (companyId) => company('seen', companyId, 'older'),
+    eventsConsumer: ({ companyId, group }) => company('consumer', companyId, encodePart(group, 'group')),
+    deadEvents: ({ companyId, group }) => company('dead', companyId, encodePart(group, 'group')),
   }
 }
 

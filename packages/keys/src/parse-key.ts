@@ -6,6 +6,7 @@ import type {
   BalanceKeyParts,
   CachedKeyParts,
   CacheTagKeyParts,
+  ConsumerKeyParts,
   DashboardKeyParts,
   InventoryKeyParts,
   LockKeyParts,
@@ -31,13 +32,22 @@ export type ParsedKey =
   | (Parsed<'generation'> & { readonly companyId: string })
   | (Parsed<'tag'> & CacheTagKeyParts)
   | (Parsed<'lease'> & { readonly of: ParsedKey })
-  | (Parsed<'watermark'> & { readonly companyId: string })
+  | (Parsed<'watermark'> & { readonly companyId: string; readonly topic?: string })
   | (Parsed<'channel'> & { readonly companyId: string; readonly topic: string })
   | (Parsed<'stream'> & { readonly companyId: string; readonly topic: string })
+  | (Parsed<'seen'> & { readonly companyId: string; readonly topic: string })
+  | (Parsed<'consumer'> & ConsumerKeyParts)
+  | (Parsed<'dead'> & ConsumerKeyParts)
 
 const KEY = /^(?:([A-Za-z0-9][\w.-]{0,31}):)?([a-z]+):\{([\w.%-]+)\}((?::[\w.%-]+)*)$/
 const HASH = /^[\w-]{43}$/
-const TOPICS: readonly string[] = ['registers', 'events']
+/** The words that may stand in a name's only part, where these are not free. */
+const TOPICS: Readonly<Record<string, readonly string[]>> = {
+  channel: ['registers', 'events'],
+  stream: ['events'],
+  watermark: ['events'],
+  seen: ['recent', 'older'],
+}
 
 /**
  * The facts of a key; building it again from them gives the same key.
@@ -94,10 +104,14 @@ function withOnePart(family: string, base: Base, part: string): ParsedKey | unde
       return { family, ...base, type: part }
     case 'tag':
       return { family, ...base, tag: part }
+    case 'consumer':
+    case 'dead':
+      return { family, ...base, group: part }
     case 'channel':
-      return TOPICS.includes(part) ? { family, ...base, topic: part } : undefined
     case 'stream':
-      return part === 'events' ? { family, ...base, topic: part } : undefined
+    case 'watermark':
+    case 'seen':
+      return TOPICS[family]?.includes(part) === true ? { family, ...base, topic: part } : undefined
     default:
       return undefined
   }

@@ -1,0 +1,148 @@
+/**
+ * The envelope of an event, how it is written for Redis and read back; checked by the event map both ways.
+ *
+ * Only `encodeEvent` makes an `EncodedEvent` and only that can be published, so nothing is encoded twice.
+ */
+
+import type { CommittedEvent } from '@kerp/core'
+import { validateCompanyId } from '@kerp/keys'
+import { EventInvalidError } from './errors.js'
+import type { EventMap, EventPayload, EventSchemas, EventType } from './event-map.js'
+
+/** An event as handlers get it. */
+export interface EventEnvelope<T extends string = string, P = unknown> {
+  /** Of a relayed event its position in the company's log, as decimal text; else a time-ordered id. */
+  readonly id: string
+  readonly type: T
+  /** ISO-8601 in UTC; for people, never for an order. */
+  readonly timestamp: string
+  readonly companyId: string
+  readonly payload: P
+  /** W3C trace context of the publisher. */
+  readonly traceparent?: string
+}
+
+/** The envelope of any event of a map; `type` tells which payload it has. */
+export type AnyEvent<S extends EventSchemas> = {
+  [T in EventType<S>]: EventEnvelope<T, EventPayload<S, T>>
+}[EventType<S>]
+
+/** The most bytes of an encoded event. */
+export const EVENT_BYTES_MAX = 65_536
+
+declare const encodedBrand: unique symbol
+
+/** JSON text of an envelope, made by `encodeEvent` or `encodeCommitted` and by nothing else. */
+export type EncodedEvent = string & { readonly [encodedBrand]: true }
+
+/** An event ready to be sent. */
+export interface OutgoingEvent {
+  readonly id: string
+  readonly type: string
+  readonly text: EncodedEvent
+}
+
+const EVENT_ID = /^[A-Za-z0-9][\w.:-]{0,127}$/
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+const POISON = /"(?:__proto__|constructor)"\s*:/
+
+/** Whether a text can be the id of an event. */
+export function isEventId(value: unknown): value is string {
+  return typeof value === 'string' && EVENT_ID.test(value)
+}
+
+/**
+ * Checks an envelope and writes it; what is wrong is found here, before anything is sent.
+ *
+ * @throws {EventInvalidError} `EVENT_INVALID`: unknown type, wrong payload, wrong id, over 65,536 bytes.
+ * @throws {InvalidKeyError} `INVALID_KEY` for a company id.
+ */
+export function encodeEvent<S extends EventSchemas, T extends EventType<S>>(
+  events: EventMap<S>,
+  envelope: EventEnvelope<T>,
+): { readonly envelope: EventEnvelope<T, EventPayload<S, T>>; readonly outgoing: OutgoingEvent } {
+  const { id, type, timestamp, companyId, traceparent } = envelope
+  validateCompanyId(companyId)
+  if (!isEventId(id)) throw new EventInvalidError('id', 'up to 128 of A-Z a-z 0-9 . _ : -', id)
+  if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) {
+    throw new EventInvalidError('traceparent', 'a W3C traceparent', traceparent)
+  }
+  const payload = events.check(type, envelope.payload)
+  const checked = { id, type, timestamp, companyId, payload, ...(traceparent && { traceparent }) }
+  return { envelope: checked, outgoing: { id, type, text: write(checked) } }
+}
+
+/**
+ * The same for an event of the database's log: its position is its id, and its payload was checked when it was
+ * written, so that a row which no longer fits a schema does not hold up the rows behind it.
+ *
+ * @throws {EventInvalidError} `EVENT_INVALID` for more than 65,536 bytes.
+ */
+export function encodeCommitted(event: CommittedEvent): OutgoingEvent {
+  const { position: id, type, timestamp, companyId, payload, traceparent } = event
+  return { id, type, text: write({ id, type, timestamp, companyId, payload, ...(traceparent && { traceparent }) }) }
+}
+
+/**
+ * Reads an event and checks it again, for another service may have another map.
+ *
+ * @throws {EventInvalidError} `EVENT_INVALID`
+ */
+export function decodeEvent<S extends EventSchemas>(events: EventMap<S>, text: string): AnyEvent<S> {
+  const { id, type, timestamp, companyId, payload, traceparent } = parseEnvelope(text)
+  if (!events.has(type)) throw new EventInvalidError('type', 'a type of the event map', type)
+  const checked = events.check(type, payload)
+  const envelope = { id, type, timestamp, companyId, payload: checked, ...(traceparent && { traceparent }) }
+  return envelope as AnyEvent<S>
+}
+
+/** The type of an encoded event, without checking its payload; undefined for a text that is no event. */
+export function typeOfEncoded(text: string): string | undefined {
+  try {
+    return parseEnvelope(text).type
+  } catch {
+    return undefined
+  }
+}
+
+function write(envelope: EventEnvelope): EncodedEvent {
+  const text = stringify(envelope)
+  if (text.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(text) > EVENT_BYTES_MAX) {
+    throw new EventInvalidError('event', `at most ${EVENT_BYTES_MAX} bytes when encoded`, text)
+  }
+  if (POISON.test(text)) {
+    throw new EventInvalidError('payload', 'free of the keys __proto__ and constructor', envelope.payload)
+  }
+  return text as EncodedEvent
+}
+
+function stringify(envelope: EventEnvelope): string {
+  try {
+    return JSON.stringify(envelope)
+  } catch {
+    throw new EventInvalidError('payload', 'something that JSON can carry (write a bigint as text)', envelope.payload)
+  }
+}
+
+function parseEnvelope(text: string): EventEnvelope {
+  const parsed: unknown = POISON.test(text) ? undefined : tryParse(text)
+  if (isEnvelope(parsed)) return parsed
+  throw new EventInvalidError('event', 'an envelope in JSON', text)
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const TEXTS = ['id', 'type', 'timestamp', 'companyId'] as const
+
+function isEnvelope(value: unknown): value is EventEnvelope {
+  if (typeof value !== 'object' || value === null) return false
+  const traceparent: unknown = Reflect.get(value, 'traceparent')
+  if (traceparent !== undefined && typeof traceparent !== 'string') return false
+  return TEXTS.every((name) => typeof Reflect.get(value, name) === 'string')
+}

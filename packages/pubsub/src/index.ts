@@ -1,0 +1,38 @@
+export {
+  type AnyEvent,
+  decodeEvent,
+  type EncodedEvent,
+  encodeCommitted,
+  encodeEvent,
+  EVENT_BYTES_MAX,
+  type EventEnvelope,
+  type OutgoingEvent,
+} from './envelope.js'
+export {
+  type BalanceUpdated,
+  erpEvents,
+  type ErpEventSchemas,
+  type InventoryChanged,
+  type Notification,
+  type PayrollProcessed,
+  type VoucherApproved,
+  type VoucherCreated,
+} from './erp-events.js'
+export { EventInvalidError, EventNotPublishedError } from './errors.js'
+export {
+  defineEvents,
+  type EventMap,
+  type EventPayload,
+  type EventSchemas,
+  type EventType,
+  payloadSchema,
+} from './event-map.js'
+export { type EventPosition, type EventWatermark, parseEventWatermark } from './event-position.js'
+export {
+  installWatermark,
+  publishRelayed,
+  readEventWatermark,
+  type RelayedEvents,
+  type RelayedParts,
+  type RelayedResult,
+} from './publish-relayed.js'
