@@ -80,7 +80,11 @@ export function encodeEvent<S extends EventSchemas, T extends EventType<S>>(
  */
 export function encodeCommitted(event: CommittedEvent): OutgoingEvent {
   const { position: id, type, timestamp, companyId, payload, traceparent } = event
-  return { id, type, text: write({ id, type, timestamp, companyId, payload, ...(traceparent && { traceparent }) }) }
+  return {
+    id,
+    type,
+    text: write({ id, type, timestamp, companyId, payload, ...(traceparent && { traceparent }) }),
+  }
 }
 
 /**
@@ -93,7 +97,7 @@ export function decodeEvent<S extends EventSchemas>(events: EventMap<S>, text: s
   if (!events.has(type)) throw new EventInvalidError('type', 'a type of the event map', type)
   const checked = events.check(type, payload)
   const envelope = { id, type, timestamp, companyId, payload: checked, ...(traceparent && { traceparent }) }
-  return envelope as AnyEvent<S>
+  return envelope
 }
 
 /** The type of an encoded event, without checking its payload; undefined for a text that is no event. */
@@ -120,7 +124,11 @@ function stringify(envelope: EventEnvelope): string {
   try {
     return JSON.stringify(envelope)
   } catch {
-    throw new EventInvalidError('payload', 'something that JSON can carry (write a bigint as text)', envelope.payload)
+    throw new EventInvalidError(
+      'payload',
+      'something that JSON can carry (write a bigint as text)',
+      envelope.payload,
+    )
   }
 }
 

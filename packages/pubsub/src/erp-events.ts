@@ -1,7 +1,7 @@
 /** The six events that every ERP of this library knows. Money is text in minor units, quantities are text. */
 
-import { describeValue, type StandardSchema } from '@kerp/core'
-import { defineEvents, payloadSchema } from './event-map.js'
+import type { SchemaResult, StandardSchema } from '@kerp/core'
+import { defineEvents } from './event-map.js'
 
 /** `events:voucher:created`: a voucher was posted; `balances` are the rows that it touched. */
 export interface VoucherCreated {
@@ -62,25 +62,25 @@ const IS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
 }
 
 /** Fields beside those of the shape are let through: a newer service may send more. */
-function objectOf<P>(shape: Shape<P>, more: (value: object) => void = () => undefined): StandardSchema<P> {
+function objectOf<P>(shape: Shape<P>, complain: (value: object) => string | undefined = () => undefined) {
   const fields = Object.entries<Kind>(shape)
-  return payloadSchema('an object', (value) => {
-    if (typeof value !== 'object' || value === null) throw new Error(`an object, got ${describeValue(value)}`)
-    for (const [name, kind] of fields) need(IS[kind](Reflect.get(value, name)), name, kind, value)
-    more(value)
-    return value as P
-  })
+  const complaint = (value: object): string | undefined => {
+    const wrong = fields.find(([name, kind]) => !IS[kind](Reflect.get(value, name)))
+    return wrong === undefined ? complain(value) : `${wrong[0]}: ${wrong[1]}`
+  }
+  const validate = (value: unknown): SchemaResult<P> => {
+    if (typeof value !== 'object' || value === null) return { issues: [{ message: 'an object' }] }
+    const message = complaint(value)
+    return message === undefined ? { value: value as P } : { issues: [{ message }] }
+  }
+  return { '~standard': { version: 1, vendor: 'kerp', validate } } satisfies StandardSchema<P>
 }
 
-function need(ok: boolean, name: string, kind: string, value: object): void {
-  if (!ok) throw new Error(`\`${name}\` is ${kind}, got ${describeValue(Reflect.get(value, name))}`)
-}
-
-function voucherParts(value: object): void {
+function complainOfVoucher(value: object): string | undefined {
   const reverses: unknown = Reflect.get(value, 'reverses')
-  need(reverses === undefined || IS.text(reverses), 'reverses', 'text', value)
+  if (reverses !== undefined && !IS.text(reverses)) return 'reverses: text'
   const balances: unknown = Reflect.get(value, 'balances')
-  need(Array.isArray(balances) && balances.every(isTouched), 'balances', 'a list of accounts', value)
+  return Array.isArray(balances) && balances.every(isTouched) ? undefined : 'balances: accounts with versions'
 }
 
 function isTouched(value: unknown): boolean {
@@ -92,7 +92,7 @@ function isTouched(value: unknown): boolean {
 export const erpEvents = defineEvents({
   'events:voucher:created': objectOf<VoucherCreated>(
     { id: 'text', date: 'text', fiscalYear: 'whole', readToken: 'text' },
-    voucherParts,
+    complainOfVoucher,
   ),
   'events:voucher:approved': objectOf<VoucherApproved>({ id: 'text' }),
   'events:balance:updated': objectOf<BalanceUpdated>({

@@ -49,7 +49,12 @@ export function defineEvents<const S extends EventSchemas>(schemas: S): EventMap
   const known = new Map<string, StandardSchema>()
   for (const [type, schema] of Object.entries(schemas)) {
     if (!TYPE.test(type) || type.length > TYPE_LENGTH_MAX) {
-      throw new InvalidOptionError('defineEvents', 'type', 'words joined by : . _ or -, at most 64 long', type)
+      throw new InvalidOptionError(
+        'defineEvents',
+        'type',
+        'words joined by : . _ or -, at most 64 long',
+        type,
+      )
     }
     if (!isSchema(schema)) {
       throw new InvalidOptionError('defineEvents', type, 'a Standard Schema of version 1', schema)
@@ -106,7 +111,11 @@ function checkPayload(known: ReadonlyMap<string, StandardSchema>, type: string, 
   }
   if (result.issues === undefined) return result.value
   const [issue] = result.issues
-  throw new EventInvalidError(pathOf(issue), `as the schema of ${type} says (${issue?.message ?? '?'})`, payload)
+  throw new EventInvalidError(
+    pathOf(issue),
+    `as the schema of ${type} says (${issue?.message ?? '?'})`,
+    payload,
+  )
 }
 
 function pathOf(issue: SchemaIssue | undefined): string {

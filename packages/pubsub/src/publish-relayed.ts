@@ -72,7 +72,7 @@ export async function readEventWatermark(
   const { redis, keys, observer, deadlineMs } = parts
   const key = keys.eventsWatermark(companyId)
   const reply = await redisCommand(redis, 'mget', [key], { observer, deadlineMs, effect: 'none' })
-  const [value]: readonly unknown[] = Array.isArray(reply) ? reply : []
+  const value: unknown = Array.isArray(reply) ? reply[0] : undefined
   const text = typeof value === 'string' ? value : ''
   return { text, watermark: parseEventWatermark(text) }
 }
@@ -120,7 +120,10 @@ function inCalls(events: readonly OutgoingEvent[]): readonly (readonly OutgoingE
   let length = 0
   for (const event of events) {
     const last = calls.at(-1) ?? []
-    if (last.length > 0 && (last.length >= EVENTS_PER_CALL_MAX || length + event.text.length > CALL_LENGTH_MAX)) {
+    if (
+      last.length > 0 &&
+      (last.length >= EVENTS_PER_CALL_MAX || length + event.text.length > CALL_LENGTH_MAX)
+    ) {
       calls.push([event])
       length = event.text.length
     } else {

@@ -10,6 +10,7 @@ import { createRequire } from 'node:module'
 import { systemClock } from '@kerp/core'
 import { RedisMissingError } from './errors.js'
 import { type LuaCall, type LuaRunner, type LuaValue, loadLua, MockReplyError } from './lua-runner.js'
+import { type MockData, STREAM_COMMANDS } from './mock-streams.js'
 import type { RedisClient } from './outcome.js'
 
 /**
@@ -44,6 +45,7 @@ interface MockClass {
 interface MockInstance {
   readonly connected: boolean
   readonly subscriberMode: boolean
+  readonly data: MockData
   readonly options: { readonly enableOfflineQueue: boolean }
 }
 
@@ -103,7 +105,7 @@ function openMock({ RedisMock, lua }: Engine, options: object): RedisClient {
     script: (...args: unknown[]) => scriptCommand(scripts, args.flat().map(String)),
     duplicate: (override: object = {}) => openMock({ RedisMock, lua }, { ...mock.options, ...override }),
   }
-  Object.assign(mock, replaced)
+  Object.assign(mock, replaced, streamMethods(mock))
   Object.defineProperty(mock, 'status', { get: () => (mock.connected ? 'ready' : 'end') })
   return asClient(mock)
 }
@@ -127,6 +129,8 @@ function directCalls(RedisMock: MockClass, mock: MockInstance): LuaCall {
   const direct = new Direct(mock)
   return (command, args) => {
     if (command === 'time') return serverTime()
+    const stream = STREAM_COMMANDS[command]
+    if (stream !== undefined) return stream(mock.data, args.map(String))
     const method: unknown = Reflect.get(direct, command)
     if (typeof method !== 'function' || NOT_IN_SCRIPTS.has(command)) {
       throw new MockReplyError('ERR Unknown Redis command called from script')
@@ -137,6 +141,20 @@ function directCalls(RedisMock: MockClass, mock: MockInstance): LuaCall {
       throw new MockReplyError('ERR the mock cannot run this command in a script')
     return luaValueOf(result)
   }
+}
+
+/** The stream commands as methods of the client, which answer by a promise. */
+function streamMethods(mock: MockInstance): object {
+  const methods = Object.entries(STREAM_COMMANDS).map(([name, run]) => [
+    name,
+    // A promise for errors as well, which the other methods of the mock give, too.
+    // eslint-disable-next-line @typescript-eslint/require-await
+    async (...args: unknown[]) => {
+      refuseWhenUnusable(mock)
+      return run(mock.data, args.flat().map(String))
+    },
+  ])
+  return Object.fromEntries(methods) as object
 }
 
 const NOT_IN_SCRIPTS = new Set([

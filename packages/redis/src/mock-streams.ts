@@ -1,0 +1,190 @@
+/**
+ * Streams for the mock, whose own take no ids and no groups: what this library's scripts and readers need of them.
+ *
+ * One consumer per group is enough here, so names of consumers are taken and not told apart.
+ */
+
+import { systemClock } from '@kerp/core'
+import { type LuaValue, MockReplyError } from './lua-runner.js'
+
+/** Where a mock keeps its keys. */
+export interface MockData {
+  get(key: string): unknown
+  set(key: string, value: unknown): void
+}
+
+interface Entry {
+  readonly id: string
+  readonly fields: readonly string[]
+}
+
+interface Group {
+  lastDelivered: string
+  readonly pending: Map<string, { deliveries: number; atMs: number }>
+}
+
+/** The mock copies lists and plain objects when they are read; one of these inside a list stays itself. */
+class Stream {
+  entries: Entry[] = []
+  lastId = '0-0'
+  readonly groups = new Map<string, Group>()
+}
+
+type StreamCommand = (data: MockData, args: readonly string[]) => LuaValue
+
+/** The commands, by lower-case name. */
+export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
+  xadd(data, [key = '', ...rest]) {
+    const stream = streamAt(data, key, true)
+    const max = rest[0]?.toUpperCase() === 'MAXLEN' ? Number(rest[rest[1] === '~' ? 2 : 1]) : undefined
+    const [id = '*', ...fields] = max === undefined ? rest : rest.slice(rest[1] === '~' ? 3 : 2)
+    const given = id === '*' ? autoId(stream) : id
+    if (order(given, stream.lastId) <= 0) {
+      throw new MockReplyError(
+        'ERR The ID specified in XADD is equal or smaller than the target stream top item',
+      )
+    }
+    stream.entries.push({ id: given, fields })
+    stream.lastId = given
+    if (max !== undefined) stream.entries.splice(0, stream.entries.length - max)
+    return given
+  },
+  xlen: (data, [key = '']) => streamAt(data, key).entries.length,
+  xrange: (data, [key = '', from = '-', to = '+', ...rest]) =>
+    between(streamAt(data, key), from, to).slice(0, countOf(rest)).map(reply),
+  xrevrange: (data, [key = '', to = '+', from = '-', ...rest]) =>
+    between(streamAt(data, key), from, to).reverse().slice(0, countOf(rest)).map(reply),
+  xdel(data, [key = '', ...ids]) {
+    return drop(streamAt(data, key), ({ id }) => ids.includes(id))
+  },
+  xtrim(data, [key = '', how = '', ...rest]) {
+    const stream = streamAt(data, key)
+    const limit = rest[rest[0] === '~' || rest[0] === '=' ? 1 : 0] ?? ''
+    if (how.toUpperCase() === 'MINID') return drop(stream, ({ id }) => order(id, limit) < 0)
+    const first = stream.entries[stream.entries.length - Number(limit)]
+    return first === undefined ? 0 : drop(stream, ({ id }) => order(id, first.id) < 0)
+  },
+  xgroup(data, [action = '', key = '', name = '', from = '$']) {
+    const stream = streamAt(data, key, true)
+    if (action.toUpperCase() === 'DESTROY') return stream.groups.delete(name) ? 1 : 0
+    if (stream.groups.has(name)) throw new MockReplyError('BUSYGROUP Consumer Group name already exists')
+    stream.groups.set(name, {
+      lastDelivered: from === '$' ? stream.lastId : fullId(from),
+      pending: new Map(),
+    })
+    return 'OK'
+  },
+  xinfo(data, [what = '', key = '']) {
+    const stream = streamAt(data, key)
+    if (what.toUpperCase() !== 'GROUPS') throw new MockReplyError('ERR the mock knows XINFO GROUPS only')
+    return [...stream.groups].map(([name, { lastDelivered, pending }]) => {
+      const lag = stream.entries.filter(({ id }) => order(id, lastDelivered) > 0).length
+      return ['name', name, 'pending', pending.size, 'last-delivered-id', lastDelivered, 'lag', lag]
+    })
+  },
+  xreadgroup(data, args) {
+    const at = args.findIndex((arg) => arg.toUpperCase() === 'STREAMS')
+    const [key = '', after = '>'] = args.slice(at + 1)
+    const stream = streamAt(data, key)
+    const group = groupAt(stream, key, args[1])
+    const isNew = after === '>'
+    const entries = stream.entries
+      .filter(({ id }) => order(id, isNew ? group.lastDelivered : after) > 0)
+      .filter(({ id }) => isNew || group.pending.has(id))
+      .slice(0, countOf(args.slice(3, at)))
+    for (const { id } of entries) {
+      group.pending.set(id, {
+        deliveries: (group.pending.get(id)?.deliveries ?? 0) + 1,
+        atMs: systemClock.nowMs(),
+      })
+      if (isNew) group.lastDelivered = id
+    }
+    return entries.length === 0 ? null : [[key, entries.map(reply)]]
+  },
+  xack(data, [key = '', name = '', ...ids]) {
+    const group = streamAt(data, key).groups.get(name)
+    return ids.filter((id) => group?.pending.delete(id)).length
+  },
+  xpending(data, [key = '', name = '', from = '-', to = '+', count = '10']) {
+    const { pending } = groupAt(streamAt(data, key), key, name)
+    const ids = [...pending.keys()].sort(order).filter((id) => isWithin(id, from, to))
+    return ids.slice(0, Number(count)).map((id) => {
+      const { deliveries, atMs } = pending.get(id) ?? { deliveries: 0, atMs: 0 }
+      return [id, 'consumer', Math.round(systemClock.nowMs() - atMs), deliveries]
+    })
+  },
+  xautoclaim(data, [key = '', name = '', , , start = '0-0', ...rest]) {
+    const stream = streamAt(data, key)
+    const { pending } = groupAt(stream, key, name)
+    const ids = [...pending.keys()].sort(order).filter((id) => order(id, fullId(start)) >= 0)
+    const page = ids.slice(0, countOf(rest) ?? 100)
+    const found = stream.entries.filter(({ id }) => page.includes(id))
+    const gone = page.filter((id) => !found.some((entry) => entry.id === id))
+    for (const id of gone) pending.delete(id)
+    for (const { id } of found) {
+      pending.set(id, { deliveries: (pending.get(id)?.deliveries ?? 0) + 1, atMs: systemClock.nowMs() })
+    }
+    return [ids[page.length] ?? '0-0', found.map(reply), gone]
+  },
+}
+
+function streamAt(data: MockData, key: string, create = false): Stream {
+  const held: unknown = data.get(key)
+  const stream: unknown = Array.isArray(held) ? held[0] : undefined
+  if (stream instanceof Stream) return stream
+  if (held !== undefined) {
+    throw new MockReplyError('WRONGTYPE Operation against a key holding the wrong kind of value')
+  }
+  const made = new Stream()
+  if (create) data.set(key, [made])
+  return made
+}
+
+function groupAt(stream: Stream, key: string, name: string | undefined): Group {
+  const group = stream.groups.get(name ?? '')
+  if (group !== undefined) return group
+  throw new MockReplyError(`NOGROUP No such key '${key}' or consumer group '${name ?? ''}'`)
+}
+
+function autoId(stream: Stream): string {
+  const now = `${Math.floor(systemClock.nowMs())}-0`
+  if (order(now, stream.lastId) > 0) return now
+  const [ms = '0', sequence = '0'] = stream.lastId.split('-')
+  return `${ms}-${Number(sequence) + 1}`
+}
+
+function drop(stream: Stream, isDropped: (entry: Entry) => boolean): number {
+  const before = stream.entries.length
+  stream.entries = stream.entries.filter((entry) => !isDropped(entry))
+  return before - stream.entries.length
+}
+
+function between(stream: Stream, from: string, to: string): Entry[] {
+  return stream.entries.filter(({ id }) => isWithin(id, from, to))
+}
+
+function isWithin(id: string, from: string, to: string): boolean {
+  const low = from.startsWith('(')
+    ? order(id, fullId(from.slice(1))) > 0
+    : from === '-' || order(id, fullId(from)) >= 0
+  return low && (to === '+' || order(id, to.includes('-') ? to : `${to}-${Number.MAX_SAFE_INTEGER}`) <= 0)
+}
+
+function countOf(args: readonly string[]): number | undefined {
+  const at = args.findIndex((arg) => arg.toUpperCase() === 'COUNT')
+  return at < 0 ? undefined : Number(args[at + 1])
+}
+
+function fullId(id: string): string {
+  return id.includes('-') ? id : `${id}-0`
+}
+
+function order(left: string, right: string): number {
+  const [leftMs = 0, leftSequence = 0] = left.split('-').map(Number)
+  const [rightMs = 0, rightSequence = 0] = right.split('-').map(Number)
+  return leftMs - rightMs || leftSequence - rightSequence
+}
+
+function reply({ id, fields }: Entry): LuaValue {
+  return [id, fields]
+}

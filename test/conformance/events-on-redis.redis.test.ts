@@ -1,0 +1,4 @@
+import { redisBackend } from './backend.js'
+import { relayedEventsConform } from './events-relayed.js'
+
+relayedEventsConform(redisBackend())
