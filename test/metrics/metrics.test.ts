@@ -189,7 +189,7 @@ describe('a scrape', () => {
     for (const [series, value] of sums.filter(([series]) => series !== 'lock_held_seconds_sum')) {
       expect([series, value]).toStrictEqual([series, 0.001])
     }
-    expect(sums.length).toBe(10)
+    expect(sums.length).toBe(11)
   })
 
   it('shows a lag that grows while the relay tells nothing', async () => {

@@ -28,6 +28,8 @@ export const EXAMPLES: Examples = {
   lockRelease: { result: 'released', heldMs: 20 },
   lockLost: { reason: 'expired', heldMs: 20 },
   lockFenced: { count: 1 },
+  batchChunk: { result: 'committed', elapsedMs: 1 },
+  batchItems: { result: 'done', count: 200 },
   backgroundError: { source: 'relay', code: 'REDIS_NOT_DONE' },
   step: { name: 'posting.committed' },
 }

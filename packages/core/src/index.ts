@@ -7,6 +7,23 @@ export {
   parseAmount,
   parseMinorUnits,
 } from './amount.js'
+export type {
+  BatchChunk,
+  BatchChunkRef,
+  BatchClaim,
+  BatchCommit,
+  BatchEffects,
+  BatchFailure,
+  BatchFailureQuery,
+  BatchItemDone,
+  BatchLedger,
+  BatchOpening,
+  BatchOutcomes,
+  BatchPlan,
+  BatchRun,
+  BatchRunRef,
+  BatchRunState,
+} from './batch-ledger.js'
 export { type Clock, sleep, systemClock, type Timer } from './clock.js'
 export { type Closable, closeOnce } from './closable.js'
 export { type Codec, jsonCodec, type JsonCodecOptions } from './codec.js'
@@ -32,6 +49,7 @@ export type {
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'
 export {
+  type BatchChunkWork,
   type CacheLoad,
   type CacheRead,
   type CacheRequest,

@@ -106,6 +106,13 @@ export interface LockLoss {
   readonly heldMs: number
 }
 
+/** One claim of a chunk of a durable batch, from the claim to the answer of its COMMIT. */
+export interface BatchChunkWork {
+  /** `duplicate`: another worker was first · `stopped`: the run had ended · `failed`: somebody will try again. */
+  readonly result: 'committed' | 'duplicate' | 'stopped' | 'failed'
+  readonly elapsedMs: number
+}
+
 /** One pass of the outbox relay. */
 export interface RelayTick {
   readonly ok: boolean
@@ -179,6 +186,9 @@ export interface Observer {
   lockLost?(observation: LockLoss): void
   /** Writes that were refused because a later holder wrote before. */
   lockFenced?(observation: { readonly count: number }): void
+  batchChunk?(observation: BatchChunkWork): void
+  /** Items of durable batches that were committed, with their effect or as failed. */
+  batchItems?(observation: { readonly result: 'done' | 'failed'; readonly count: number }): void
   /** Background work failed and will be tried again; `code` is an error code. */
   backgroundError?(observation: { readonly source: string; readonly code: string }): void
   step?(observation: { readonly name: Step }): void
@@ -206,6 +216,8 @@ export const OBSERVATIONS = [
   'lockRelease',
   'lockLost',
   'lockFenced',
+  'batchChunk',
+  'batchItems',
   'backgroundError',
   'step',
 ] as const satisfies readonly (keyof Observer)[]

@@ -6,6 +6,7 @@
  */
 
 import {
+  type BatchChunkWork,
   type CacheRequest,
   type GenerationChange,
   type LockAcquire,
@@ -210,6 +211,16 @@ export const METRICS = {
     'Writes refused because a later holder wrote before',
     [],
   ),
+  batchChunks: counter('batch_chunks_total', 'Claims of a chunk of a durable batch by how they ended', [
+    closed(
+      'result',
+      words<BatchChunkWork['result']>({ committed: true, duplicate: true, stopped: true, failed: true }),
+    ),
+  ]),
+  batchChunkLatency: histogram('batch_chunk_latency_seconds', 'Time of one chunk, from claim to COMMIT', []),
+  batchItems: counter('batch_items_total', 'Items of durable batches that were committed', [
+    closed('result', ['done', 'failed']),
+  ]),
   backgroundErrors: counter('background_errors_total', 'Failures of background work that is tried again', [
     open('source'),
     open('code'),

@@ -11,6 +11,7 @@ export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> 
     ...stockObserver(slots),
     ...relayObserver(slots, clock),
     ...lockObserver(slots),
+    ...batchObserver(slots),
     backgroundError({ source, code }) {
       slots.backgroundErrors.cell(source, code).value += 1
     },
@@ -116,6 +117,18 @@ function lockObserver(slots: Slots) {
     },
     lockFenced({ count }) {
       slots.lockFencedWrites.cell().value += amountOf(count)
+    },
+  } satisfies Observer
+}
+
+function batchObserver(slots: Slots) {
+  return {
+    batchChunk({ result, elapsedMs }) {
+      slots.batchChunks.cell(result).value += 1
+      slots.batchChunkLatency.cell().observe(elapsedMs / 1_000)
+    },
+    batchItems({ result, count }) {
+      slots.batchItems.cell(result).value += amountOf(count)
     },
   } satisfies Observer
 }

@@ -33,6 +33,7 @@ export function createSlots({ clock, latencyBuckets, utilization }: SlotOptions)
     ...stockSlots(set),
     ...relaySlots(set, clock),
     ...lockSlots(set),
+    ...batchSlots(set),
     backgroundErrors: set.counter(METRICS.backgroundErrors),
     steps: set.counter(METRICS.steps),
     eventLoopDelay: set.histogram(METRICS.eventLoopDelay),
@@ -105,5 +106,13 @@ function lockSlots(set: MetricSet) {
     lockHeld: set.histogram(METRICS.lockHeld, HELD_BUCKETS_S),
     lockLosses: set.counter(METRICS.lockLosses),
     lockFencedWrites: set.counter(METRICS.lockFencedWrites),
+  }
+}
+
+function batchSlots(set: MetricSet) {
+  return {
+    batchChunks: set.counter(METRICS.batchChunks),
+    batchChunkLatency: set.histogram(METRICS.batchChunkLatency),
+    batchItems: set.counter(METRICS.batchItems),
   }
 }

@@ -186,6 +186,31 @@ export class FencedRowMissingError extends KerpError {
   }
 }
 
+/** There is no run of this id. */
+export class BatchRunMissingError extends KerpError {
+  static override readonly errorName = 'BatchRunMissingError'
+
+  constructor(readonly runId: string) {
+    super(`There is no batch run ${JSON.stringify(runId)}.`, { code: 'BATCH_RUN_MISSING', retryable: false })
+  }
+}
+
+/** A run is not in a state in which this can be done; nothing was changed. */
+export class BatchRunStateError extends KerpError {
+  static override readonly errorName = 'BatchRunStateError'
+
+  constructor(
+    readonly runId: string,
+    expected: string,
+    readonly state: string,
+  ) {
+    super(`The batch run ${JSON.stringify(runId)} must be ${expected}, it is ${state}.`, {
+      code: 'BATCH_RUN_STATE',
+      retryable: false,
+    })
+  }
+}
+
 /** Rows behind the reader's position were deleted; the next `tick` says so in `trimmedTo`. */
 export class OutboxTrimmedError extends KerpError {
   static override readonly errorName = 'OutboxTrimmedError'

@@ -6,6 +6,7 @@
  * of a voucher are written by one statement, and `audit` proves that they fit.
  */
 
+import { chunkSchema } from './chunk-schema.js'
 import { stockSchema } from './stock-schema.js'
 
 /** One step of the schema. */
@@ -20,6 +21,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'accounts, vouchers, balances and the outbox', sql: firstSchema },
   { version: 2, name: 'warehouses, stock and reservations', sql: stockSchema },
+  { version: 4, name: 'runs and chunks of durable batches', sql: chunkSchema },
 ]
 
 const NAME = 'text COLLATE "C" NOT NULL'

@@ -133,3 +133,54 @@ export class ErrorBudgetExceededError extends KerpError {
     })
   }
 }
+
+/** An item of a batch was planned, and is gone. Code `BATCH_ITEM_MISSING`, not retryable. */
+export class BatchItemMissingError extends KerpError {
+  static override readonly errorName = 'BatchItemMissingError'
+
+  constructor(readonly itemId: string) {
+    super(`Item ${JSON.stringify(itemId)} was planned, and is no longer there.`, {
+      code: 'BATCH_ITEM_MISSING',
+      retryable: false,
+    })
+  }
+}
+
+/** `runMany` of a batch must answer once for each item. Code `BATCH_ANSWERS`, not retryable. */
+export class BatchAnswersError extends KerpError {
+  static override readonly errorName = 'BatchAnswersError'
+
+  constructor(expected: number, got: number) {
+    super(`A batch must answer once for each of ${expected} items, it answered ${got} times.`, {
+      code: 'BATCH_ANSWERS',
+      retryable: false,
+    })
+  }
+}
+
+/**
+ * A chunk was claimed again and again and never came to an end: it may end the process that works on it. Code
+ * `BATCH_CHUNK_ABANDONED`, not retryable.
+ */
+export class BatchChunkAbandonedError extends KerpError {
+  static override readonly errorName = 'BatchChunkAbandonedError'
+
+  constructor(
+    readonly number: number,
+    readonly claims: number,
+  ) {
+    super(`Chunk ${number} was claimed ${claims} times and never ended.`, {
+      code: 'BATCH_CHUNK_ABANDONED',
+      retryable: false,
+    })
+  }
+}
+
+/** The source of a batch gave more items than it may. Code `BATCH_TOO_LARGE`, not retryable. */
+export class BatchTooLargeError extends KerpError {
+  static override readonly errorName = 'BatchTooLargeError'
+
+  constructor(readonly itemsMax: number) {
+    super(`A batch may have at most ${itemsMax} items.`, { code: 'BATCH_TOO_LARGE', retryable: false })
+  }
+}

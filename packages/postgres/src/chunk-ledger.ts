@@ -1,0 +1,250 @@
+/**
+ * Durable batches in PostgreSQL: a chunk is marked done in the transaction that writes its effects.
+ *
+ * A lease only says whom the others wait for; it decides nothing. Two workers may work on one chunk, after a pause, a
+ * long computation or a second delivery; the mark is a row that only the first of them can set, and the second one
+ * rolls back.
+ */
+
+import type {
+  BatchChunk,
+  BatchChunkRef,
+  BatchClaim,
+  BatchCommit,
+  BatchEffects,
+  BatchFailure,
+  BatchFailureQuery,
+  BatchLedger,
+  BatchOpening,
+  BatchOutcomes,
+  BatchPlan,
+  BatchRun,
+  BatchRunRef,
+} from '@kerp/core'
+import { textArray } from './array-text.js'
+import { queryableOf, writeEffects } from './chunk-effects.js'
+import { chunkColumns, chunkLists, chunkOf, chunkRefOf, failureOf, runOf } from './chunk-rows.js'
+import { type ChunkStatements, chunkStatements } from './chunk-statements.js'
+import {
+  checkItemIds,
+  checkOpening,
+  checkRunRef,
+  type ChunkLedgerOptions,
+  resolveChunkLedgerOptions,
+} from './chunk-options.js'
+import { Database } from './database.js'
+import type { DatabaseClient } from './database-pool.js'
+import { BatchRunMissingError, BatchRunStateError } from './errors.js'
+import type { Queryable } from './queryable.js'
+import { textOf } from './row-text.js'
+
+const FAILURES_PAGE_MAX = 10_000
+
+/** Keeps runs and chunks; effects write with a `Queryable` of the chunk's own transaction. Holds nothing open. */
+export class ChunkLedger implements BatchLedger<Queryable> {
+  readonly #database: Database
+  readonly #deadlineMs: number
+  readonly #sql: ChunkStatements
+
+  constructor(options: ChunkLedgerOptions) {
+    const { schema, deadlineMs } = resolveChunkLedgerOptions(options)
+    this.#database = new Database(options.pool, options.clock)
+    this.#deadlineMs = deadlineMs
+    this.#sql = chunkStatements(schema)
+  }
+
+  /** @throws {InvalidInputError} `INVALID_INPUT`; {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable. */
+  async open(opening: BatchOpening): Promise<{ readonly run: BatchRun; readonly isNew: boolean }> {
+    const { companyId, runId, batch, params, chunkItems, failuresMax, stopAfterFailures } =
+      checkOpening(opening)
+    const numbers = [chunkItems, failuresMax, stopAfterFailures].map(String)
+    const made = await this.#ask('opening a run', this.#sql.open, [
+      companyId,
+      runId,
+      batch,
+      params,
+      ...numbers,
+    ])
+    if (made[0] !== undefined) return { run: runOf(made[0]), isNew: true }
+    return { run: await this.#required(opening), isNew: false }
+  }
+
+  async read(ref: BatchRunRef): Promise<BatchRun | undefined> {
+    const [row] = await this.#ask('reading a run', this.#sql.read, namesOf(ref))
+    return row === undefined ? undefined : runOf(row)
+  }
+
+  async running(batches: readonly string[], limit: number): Promise<readonly BatchRun[]> {
+    const values = [textArray(batches), String(limit)]
+    return (await this.#ask('listing runs', this.#sql.running, values)).map(runOf)
+  }
+
+  async plan(ref: BatchRunRef, plan: BatchPlan): Promise<'planned' | 'overtaken'> {
+    const run = await this.#required(ref)
+    const ids = checkItemIds(plan.itemIds)
+    const cursor = ids.at(-1) ?? plan.after ?? null
+    const lists = chunkLists(ids, run.chunkItems)
+    const values = [
+      ...namesOf(ref),
+      plan.after ?? null,
+      cursor,
+      String(plan.isLast),
+      lists,
+      String(ids.length),
+    ]
+    const [row] = await this.#ask('planning a run', this.#sql.plan, values)
+    return textOf(row ?? {}, 'planned') === '1' ? 'planned' : 'overtaken'
+  }
+
+  async claim(ref: BatchRunRef, { leaseMs, number }: BatchClaim): Promise<BatchChunk | undefined> {
+    const values = [...namesOf(ref), String(leaseMs), number === undefined ? null : String(number)]
+    const [row] = await this.#ask('claiming a chunk', this.#sql.claim, values)
+    return row === undefined ? undefined : chunkOf(row)
+  }
+
+  async claimable(ref: BatchRunRef, limit: number): Promise<readonly BatchChunkRef[]> {
+    const values = [...namesOf(ref), String(limit)]
+    return (await this.#ask('listing chunks', this.#sql.claimable, values)).map(chunkRefOf)
+  }
+
+  async extend(chunks: readonly BatchChunkRef[], leaseMs: number): Promise<readonly BatchChunkRef[]> {
+    if (chunks.length === 0) return []
+    const values = [...chunkColumns(chunks), String(leaseMs)]
+    return (await this.#ask('extending leases', this.#sql.extend, values)).map(chunkRefOf)
+  }
+
+  async release(chunks: readonly BatchChunkRef[]): Promise<void> {
+    if (chunks.length > 0) await this.#ask('ending leases', this.#sql.release, chunkColumns(chunks))
+  }
+
+  /** @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable: commit the same chunk again. */
+  async commit<Result>(
+    chunk: BatchChunkRef,
+    outcomes: BatchOutcomes<Result>,
+    effects: BatchEffects<Queryable, Result>,
+  ): Promise<BatchCommit> {
+    try {
+      return await this.#transact('committing a chunk', (client) =>
+        this.#commit(client, chunk, outcomes, effects),
+      )
+    } catch (error) {
+      if (error instanceof BatchRunStateError) return 'stopped'
+      throw error
+    }
+  }
+
+  async #commit<Result>(
+    client: DatabaseClient,
+    chunk: BatchChunkRef,
+    outcomes: BatchOutcomes<Result>,
+    effects: BatchEffects<Queryable, Result>,
+  ): Promise<BatchCommit> {
+    const place = [...namesOf(chunk), String(chunk.number)]
+    const marked = await client.query({ text: this.#sql.mark, values: [...place, chunk.fence] })
+    if (marked.rows.length === 0) {
+      const { rows } = await client.query({ text: this.#sql.markedBy, values: place })
+      return textOf(rows[0] ?? {}, 'done_fence') === chunk.fence ? 'committed' : 'duplicate'
+    }
+    const { written, refused } = await writeEffects(client, outcomes.done, effects)
+    const failed = [...outcomes.failed, ...refused]
+    if (failed.length > 0) {
+      const columns = [
+        failed.map(({ itemId }) => itemId),
+        failed.map(({ code }) => code),
+        failed.map(({ message }) => message.replaceAll('\0', '')),
+      ].map(textArray)
+      await client.query({ text: this.#sql.keepFailures, values: [...namesOf(chunk), ...columns] })
+    }
+    const counts = [String(written), String(failed.length)]
+    const counted = await client.query({ text: this.#sql.count, values: [...namesOf(chunk), ...counts] })
+    // An error, so that what was written is rolled back.
+    if (counted.rows.length === 0) throw new BatchRunStateError(chunk.runId, 'running', 'another state')
+    return 'committed'
+  }
+
+  /** What `work` throws is thrown, and the run stays as it was. */
+  async finish(ref: BatchRunRef, work: (tx: Queryable, run: BatchRun) => Promise<void>): Promise<BatchRun> {
+    await this.#transact('finishing a run', async (client) => {
+      const run = await this.#locked(client, ref)
+      if (run.state !== 'running' || !run.isPlanned || run.chunksDone < run.chunks) return
+      const state = run.itemsFailed > run.failuresMax ? 'failed' : 'done'
+      if (state === 'done') await work(queryableOf(client), run)
+      await client.query({ text: this.#sql.end, values: [...namesOf(ref), state, null] })
+    })
+    return this.#required(ref)
+  }
+
+  async fail(ref: BatchRunRef, code: string): Promise<BatchRun> {
+    await this.#transact('failing a run', (client) =>
+      client.query({ text: this.#sql.end, values: [...namesOf(ref), 'failed', code] }),
+    )
+    return this.#required(ref)
+  }
+
+  /** @throws {BatchRunStateError} `BATCH_RUN_STATE` for a run that is done or failed. */
+  async cancel(ref: BatchRunRef): Promise<BatchRun> {
+    await this.#transact('cancelling a run', (client) =>
+      client.query({ text: this.#sql.end, values: [...namesOf(ref), 'cancelled', null] }),
+    )
+    const run = await this.#required(ref)
+    if (run.state !== 'cancelled') throw new BatchRunStateError(ref.runId, 'running', run.state)
+    return run
+  }
+
+  /** @throws {BatchRunStateError} `BATCH_RUN_STATE` for a run that is done; a running one is left as it is. */
+  async resume(ref: BatchRunRef, { retryFailed = false } = {}): Promise<BatchRun> {
+    await this.#transact('taking up a run', async (client) => {
+      const run = await this.#locked(client, ref)
+      if (run.state === 'done') throw new BatchRunStateError(ref.runId, 'failed or cancelled', run.state)
+      if (run.state === 'running') return
+      const names = namesOf(ref)
+      const dropped = retryFailed
+        ? (await client.query({ text: this.#sql.dropFailures, values: names })).rows
+        : []
+      const ids = dropped.map((row) => textOf(row, 'item_id')).sort()
+      const lists = chunkLists(ids, run.chunkItems)
+      const before = String(run.chunks)
+      await client.query({ text: this.#sql.addChunks, values: [...names, before, lists] })
+      await client.query({ text: this.#sql.takeUp, values: [...names, String(ids.length), lists] })
+    })
+    return this.#required(ref)
+  }
+
+  async failures(
+    ref: BatchRunRef,
+    { after = '', limit }: BatchFailureQuery,
+  ): Promise<readonly BatchFailure[]> {
+    const values = [...namesOf(ref), after, String(Math.min(limit, FAILURES_PAGE_MAX))]
+    return (await this.#ask('listing failures', this.#sql.failures, values)).map(failureOf)
+  }
+
+  async #required(ref: BatchRunRef): Promise<BatchRun> {
+    const run = await this.read(ref)
+    if (run === undefined) throw new BatchRunMissingError(ref.runId)
+    return run
+  }
+
+  async #locked(client: DatabaseClient, ref: BatchRunRef): Promise<BatchRun> {
+    const { rows } = await client.query({ text: this.#sql.lockRun, values: namesOf(ref) })
+    if (rows[0] === undefined) throw new BatchRunMissingError(ref.runId)
+    return runOf(rows[0])
+  }
+
+  /** One statement, repeated once after a lost connection: each of them may happen twice. */
+  #ask(
+    operation: string,
+    text: string,
+    values: (string | null)[],
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return this.#database.read(operation, this.#deadlineMs, { text, values })
+  }
+
+  #transact<T>(operation: string, work: (client: DatabaseClient) => Promise<T>): Promise<T> {
+    return this.#database.transact(operation, this.#deadlineMs, work)
+  }
+}
+
+function namesOf(ref: BatchRunRef): string[] {
+  const { companyId, runId } = checkRunRef(ref)
+  return [companyId, runId]
+}

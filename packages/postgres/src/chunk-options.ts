@@ -1,0 +1,78 @@
+/** The options of the chunk ledger, and the rules for what its callers name. */
+
+import {
+  type BatchOpening,
+  type BatchRunRef,
+  type Clock,
+  InvalidInputError,
+  wholeNumberOption,
+} from '@kerp/core'
+import type { DatabasePool } from './database-pool.js'
+import { checkCompanyId, checkName, isWellFormed, resolveSchema } from './identifiers.js'
+
+/** What a chunk ledger is made of. */
+export interface ChunkLedgerOptions {
+  /** A `pg.Pool`, with a connection for each chunk in work at once. Never closed here. */
+  readonly pool: DatabasePool
+  /** @defaultValue 'kerp' */
+  readonly schema?: string
+  readonly clock?: Clock
+  /** How long a call may take in all, effects included, in ms. @defaultValue 30_000 */
+  readonly deadlineMs?: number
+}
+
+const PARAMS_LENGTH_MAX = 65_536
+const ITEM_ID_LENGTH_MAX = 256
+const CHUNK_ITEMS_MAX = 10_000
+
+/** @throws {InvalidOptionError} `INVALID_OPTION`. */
+export function resolveChunkLedgerOptions(options: ChunkLedgerOptions): {
+  readonly schema: string
+  readonly deadlineMs: number
+} {
+  const bounds = { min: 50, max: 3_600_000, fallback: 30_000 }
+  return {
+    schema: resolveSchema('ChunkLedger', options.schema),
+    deadlineMs: wholeNumberOption('ChunkLedger', 'deadlineMs', options.deadlineMs, bounds),
+  }
+}
+
+/** @throws {InvalidInputError} `INVALID_INPUT`. */
+export function checkRunRef(ref: BatchRunRef): BatchRunRef {
+  return {
+    companyId: checkCompanyId(ref.companyId, InvalidInputError),
+    runId: checkName(ref.runId, 'runId', InvalidInputError),
+  }
+}
+
+/** @throws {InvalidInputError} `INVALID_INPUT`. */
+export function checkOpening(opening: BatchOpening): BatchOpening {
+  const { params, chunkItems, failuresMax, stopAfterFailures } = opening
+  const batch = checkName(opening.batch, 'batch', InvalidInputError)
+  if (typeof params !== 'string' || params.length > PARAMS_LENGTH_MAX || params.includes('\0')) {
+    throw new InvalidInputError('params', `a text of at most ${PARAMS_LENGTH_MAX} characters`, params)
+  }
+  checkCount('chunkItems', chunkItems, 1, CHUNK_ITEMS_MAX)
+  checkCount('failuresMax', failuresMax, 0, Number.MAX_SAFE_INTEGER)
+  checkCount('stopAfterFailures', stopAfterFailures, 0, Number.MAX_SAFE_INTEGER)
+  return { ...checkRunRef(opening), batch, params, chunkItems, failuresMax, stopAfterFailures }
+}
+
+function checkCount(field: string, value: unknown, min: number, max: number): void {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return
+  throw new InvalidInputError(field, `a whole number from ${min} to ${max}`, value)
+}
+
+/** Ids of one page, each once. @throws {InvalidInputError} `INVALID_INPUT`. */
+export function checkItemIds(ids: readonly string[]): readonly string[] {
+  const seen = new Set<string>()
+  for (const [index, id] of ids.entries()) {
+    const isGood = typeof id === 'string' && id.length > 0 && id.length <= ITEM_ID_LENGTH_MAX
+    if (!isGood || id.includes('\0') || !isWellFormed(id) || seen.has(id)) {
+      const rule = `a text of 1 to ${ITEM_ID_LENGTH_MAX} characters without NUL, once in the list`
+      throw new InvalidInputError(`itemIds[${index}]`, rule, id)
+    }
+    seen.add(id)
+  }
+  return ids
+}

@@ -1,0 +1,32 @@
+/** The bounds of a batch and the options of those who work on batches, with their defaults. */
+
+import { InvalidOptionError, textOption, wholeNumberOption } from '@kerp/core'
+import type { BatchBounds } from './batch-definition.js'
+
+/** Bounds with their defaults. */
+export type ResolvedBatchBounds = Readonly<Required<BatchBounds>>
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/
+
+/** @throws {InvalidOptionError} `INVALID_OPTION`. */
+export function resolveBatchBounds(name: unknown, bounds: BatchBounds): ResolvedBatchBounds {
+  if (name === undefined) throw new InvalidOptionError('defineBatch', 'name', 'a name', name)
+  textOption('defineBatch', 'name', name, {
+    pattern: NAME,
+    words: 'up to 40 of A-Z a-z 0-9 _ - starting with a letter or digit',
+    fallback: '',
+  })
+  const whole = (
+    option: keyof BatchBounds,
+    range: { readonly min: number; readonly max?: number; readonly fallback: number },
+  ): number => wholeNumberOption('defineBatch', option, bounds[option], range)
+  return Object.freeze({
+    chunkItems: whole('chunkItems', { min: 1, max: 10_000, fallback: 200 }),
+    failuresMax: whole('failuresMax', { min: 0, max: 1_000_000, fallback: 0 }),
+    stopAfterFailures: whole('stopAfterFailures', { min: 0, max: 1_000_000, fallback: 100 }),
+    attemptsMax: whole('attemptsMax', { min: 1, max: 100, fallback: 3 }),
+    itemDeadlineMs: whole('itemDeadlineMs', { min: 1, max: 86_400_000, fallback: 60_000 }),
+    itemsAtOnce: whole('itemsAtOnce', { min: 1, max: 10_000, fallback: 16 }),
+    chunkAttemptsMax: whole('chunkAttemptsMax', { min: 2, max: 1_000_000, fallback: 20 }),
+  })
+}

@@ -1,0 +1,82 @@
+/** A batch that pays: each payment is a row, so that one too many is seen, and one too few. */
+
+import type { BatchLedger, BatchRun } from '@kerp/core'
+import type { Queryable } from '@kerp/postgres'
+import { type Batch, type BatchBounds, defineBatch } from '@kerp/worker-pool'
+
+/** Whom a run pays. */
+export interface PayParams {
+  readonly companyId: string
+  readonly month: string
+  readonly employees: number
+}
+
+/** What a payment does beside being made. */
+export interface PayOptions extends BatchBounds {
+  readonly pay?: (employee: string) => Promise<bigint> | bigint
+  readonly write?: (tx: Queryable, employees: readonly string[], params: PayParams) => Promise<void>
+  readonly finish?: (tx: Queryable, run: BatchRun, params: PayParams) => Promise<void>
+  /** Hears how many ids each page of the source had. */
+  readonly onPage?: (length: number) => void
+}
+
+/** The tables of payments and of runs that were finished. */
+export const PAYMENT_TABLES = `
+CREATE TABLE IF NOT EXISTS payment (company text, month text, employee text, amount numeric CHECK (amount < 1000000));
+CREATE TABLE IF NOT EXISTS payday (company text, month text)`
+
+/** The id of employee `n`, in the order of numbers. */
+export function employeeId(n: number): string {
+  return `e${String(n).padStart(6, '0')}`
+}
+
+/** Pays `employees` employees of a company for a month. */
+export function payBatch(options: PayOptions = {}): Batch<PayParams, Queryable> {
+  const { pay = () => 1_000n, write, finish, onPage, ...bounds } = options
+  return defineBatch<PayParams, string, bigint, Queryable>({
+    chunkItems: 10,
+    ...bounds,
+    name: 'pay',
+    companyId: ({ companyId }) => companyId,
+    key: ({ month }) => [month],
+    readParams: (stored) => stored as PayParams,
+    ids({ employees }, { after, limit }) {
+      const from = after === undefined ? 0 : Number(after.slice(1)) + 1
+      const length = Math.max(0, Math.min(limit, employees - from))
+      onPage?.(length)
+      return Promise.resolve(Array.from({ length }, (_, index) => employeeId(from + index)))
+    },
+    load: (_params, ids) => Promise.resolve(ids),
+    run: (employee) => pay(employee),
+    async effects(tx, done, params) {
+      const { companyId, month } = params
+      for (const { itemId, result } of done) {
+        await tx.query('INSERT INTO payment VALUES ($1, $2, $3, $4::text::numeric)', [
+          companyId,
+          month,
+          itemId,
+          String(result),
+        ])
+      }
+      await write?.(
+        tx,
+        done.map(({ itemId }) => itemId),
+        params,
+      )
+    },
+    async finish(tx, run, params) {
+      await finish?.(tx, run, params)
+      await tx.query('INSERT INTO payday VALUES ($1, $2)', [params.companyId, params.month])
+    },
+  })
+}
+
+/** The ledger, some of whose methods are others. */
+export function ledgerWith<Tx>(ledger: BatchLedger<Tx>, other: Partial<BatchLedger<Tx>>): BatchLedger<Tx> {
+  return new Proxy(ledger, {
+    get(real, property) {
+      const value: unknown = Reflect.get(other, property) ?? Reflect.get(real, property, real)
+      return typeof value === 'function' ? (value.bind(real) as unknown) : value
+    },
+  })
+}
