@@ -29,6 +29,8 @@ WITH changed AS (
 ), outbox AS (
   INSERT INTO kerp.outbox (company, kind, family, part1, part2, version, field1, field2)
   SELECT $1, 'image', 'balance', account, $4::text, version, debit, credit FROM changed
+), event AS (
+  INSERT INTO kerp.outbox (company, kind, type, abouts) VALUES ($1, 'event', 'events:voucher:created', ARRAY[$6::text])
 )
 SELECT account, debit::text, credit::text, version::text, (SELECT kerp.epoch()) AS epoch FROM changed`
 

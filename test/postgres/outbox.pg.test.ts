@@ -177,7 +177,7 @@ test('trimming deletes old rows but the last of each company, and a reader behin
     const caughtUp = (await mine.tick({ limit: 1 })).target
     await wait(210)
     const trimmed = await mine.trim({ olderThanMs: 200 })
-    expect(trimmed.deleted).toBe(6)
+    expect(trimmed.deleted).toBe(10)
     expect([...(await mine.companies())].sort()).toEqual([busy, idle].sort())
     const tick = await mine.tick({ after: caughtUp, limit: 10 })
     expect(tick.trimmedTo).toBe(trimmed.trimmedTo)

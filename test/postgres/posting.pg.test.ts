@@ -188,7 +188,7 @@ describe('posting again', () => {
     await database.ledger().post(voucher)
     await expect(database.ledger().post(change(voucher))).rejects.toMatchObject({ code: 'VOUCHER_CONFLICT' })
     expect(await rowOf(company, '1101')).toBe('1 5 0')
-    expect(await database.one('SELECT count(*) FROM kerp.outbox WHERE company = $1', [company])).toBe('2')
+    expect(await database.one('SELECT count(*) FROM kerp.outbox WHERE company = $1', [company])).toBe('3')
     expect(await database.one('SELECT count(*) FROM kerp.balance WHERE company = $1', [company])).toBe('2')
   })
 

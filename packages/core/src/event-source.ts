@@ -25,7 +25,7 @@ export interface EventHead {
 
 /** What `advance` may do. */
 export interface EventAdvanceOptions {
-  /** Numbers at most this many events. */
+  /** Numbers at most this many changes; vouchers of one transaction are one change, and an event each. */
   readonly limit: number
   /** Answers the heads of all companies, not only of those that moved. */
   readonly all?: boolean
@@ -64,4 +64,15 @@ export interface EventSource {
   read(query: EventPageQuery): Promise<EventPage>
   /** Calls `wake` soon after a commit that wrote events. A hint: it may be missing, late or needless. */
   onWake(wake: () => void): Promise<{ close(): Promise<void> }>
+}
+
+/**
+ * How far readers of a log got, kept beside it: retention deletes nothing that one of them still has to read, and a
+ * reader whose own memory is gone continues from here.
+ */
+export interface EventSinks {
+  /** Remembers positions; a smaller one than before changes nothing. */
+  reached(sink: string, heads: readonly EventHead[]): Promise<void>
+  /** What a sink has reached, in every company that it named. */
+  positions(sink: string): Promise<readonly EventHead[]>
 }

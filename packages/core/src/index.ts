@@ -44,6 +44,7 @@ export type {
   EventHead,
   EventPage,
   EventPageQuery,
+  EventSinks,
   EventSource,
 } from './event-source.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
@@ -54,6 +55,8 @@ export {
   type CacheRead,
   type CacheRequest,
   combineObservers,
+  type EventRelayTick,
+  type EventTrimming,
   type GenerationChange,
   type LockAcquire,
   type LockGivenBack,

@@ -154,6 +154,25 @@ export const STOCK_STEPS = [
   'stock.committed',
 ] as const
 
+/** One turn of an event relay: what it numbered, sent, and had to begin again. */
+export interface EventRelayTick {
+  readonly ok: boolean
+  /** Events published. */
+  readonly events: number
+  /** Companies whose stream was begun again, as Redis or the database had gone back. */
+  readonly resets: number
+  readonly elapsedMs: number
+}
+
+/** What retention of the log of events did. */
+export interface EventTrimming {
+  readonly deleted: number
+  /** Companies whose old events were kept for a reader that is behind. */
+  readonly heldBack: number
+  /** Events that were deleted before a reader had them. Must page. */
+  readonly lost: number
+}
+
 /** One of `STEPS` or `STOCK_STEPS`. */
 export type Step = (typeof STEPS)[number] | (typeof STOCK_STEPS)[number]
 
@@ -180,6 +199,10 @@ export interface Observer {
   relayTick?(observation: RelayTick): void
   /** Age of the database moment that the registers have reached, in ms. */
   relayLag?(observation: { readonly lagMs: number }): void
+  eventRelayTick?(observation: EventRelayTick): void
+  /** Age of the oldest committed event that is not published, in ms. */
+  eventRelayLag?(observation: { readonly lagMs: number }): void
+  eventTrim?(observation: EventTrimming): void
   lockAcquire?(observation: LockAcquire): void
   lockRelease?(observation: LockGivenBack): void
   /** Somebody worked on without its lock, or was stopped in time. Must page. */
@@ -212,6 +235,9 @@ export const OBSERVATIONS = [
   'stockQueue',
   'relayTick',
   'relayLag',
+  'eventRelayTick',
+  'eventRelayLag',
+  'eventTrim',
   'lockAcquire',
   'lockRelease',
   'lockLost',

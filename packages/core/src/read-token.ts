@@ -6,7 +6,7 @@
  */
 
 import { InvalidInputError } from './errors.js'
-import type { RegisterImages, RegisterRef } from './ports.js'
+import type { RegisterImage, RegisterRef } from './ports.js'
 
 /** Opaque text made by `readTokenOf`. */
 export type ReadToken = string
@@ -31,9 +31,10 @@ export function registerName(ref: RegisterRef): string {
 }
 
 /** A token for images that were committed together; several tokens of one row merge to its largest version. */
-export function readTokenOf(
-  committed: RegisterImages | { epoch: undefined; images: RegisterImages['images'] },
-): ReadToken {
+export function readTokenOf(committed: {
+  readonly epoch: string | undefined
+  readonly images: readonly Pick<RegisterImage, 'ref' | 'version'>[]
+}): ReadToken {
   const versions = new Map<string, number>()
   for (const image of committed.images) {
     const name = registerName(image.ref)

@@ -180,6 +180,26 @@ export const METRICS = {
     'Age of the database moment that the registers have reached',
     [],
   ),
+  eventRelayTicks: counter('event_relay_ticks_total', 'Turns of the event relay', [status]),
+  eventRelayTickLatency: histogram(
+    'event_relay_tick_latency_seconds',
+    'Time of one turn of the event relay',
+    [],
+  ),
+  eventsRelayed: counter('event_relay_events_total', 'Events that the event relay published', []),
+  eventRelayResets: counter('event_relay_resets_total', 'Streams of a company that were begun again', []),
+  eventRelayLag: gauge(
+    'event_relay_lag_seconds',
+    'Age of the oldest committed event that is not published',
+    [],
+  ),
+  eventsTrimmed: counter('events_trimmed_total', 'Events that retention deleted', []),
+  eventsTrimHeldBack: gauge(
+    'event_trim_waiting_companies',
+    'Companies whose old events wait for a reader',
+    [],
+  ),
+  eventsTrimLost: counter('events_trimmed_unread_total', 'Events deleted before a reader had them', []),
   lockAcquisitions: counter('lock_acquisitions_total', 'Wishes for a lock by how they ended', [
     lockResult,
     closed('via', words<LockAcquire['via']>({ asked: true, handed: true, local: true, none: true })),

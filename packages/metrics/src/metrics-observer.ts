@@ -10,6 +10,7 @@ export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> 
     ...postingObserver(slots),
     ...stockObserver(slots),
     ...relayObserver(slots, clock),
+    ...eventObserver(slots, clock),
     ...lockObserver(slots),
     ...batchObserver(slots),
     backgroundError({ source, code }) {
@@ -97,6 +98,26 @@ function relayObserver(slots: Slots, clock: Clock) {
     relayLag({ lagMs }) {
       slots.relayLag.lagMs = amountOf(lagMs)
       slots.relayLag.toldAtMs = clock.monotonicMs()
+    },
+  } satisfies Observer
+}
+
+function eventObserver(slots: Slots, clock: Clock) {
+  return {
+    eventRelayTick({ ok, events, resets, elapsedMs }) {
+      slots.eventRelayTicks.cell(statusOf(ok)).value += 1
+      slots.eventRelayTickLatency.cell().observe(elapsedMs / 1_000)
+      slots.eventsRelayed.cell().value += amountOf(events)
+      slots.eventRelayResets.cell().value += amountOf(resets)
+    },
+    eventRelayLag({ lagMs }) {
+      slots.eventRelayLag.lagMs = amountOf(lagMs)
+      slots.eventRelayLag.toldAtMs = clock.monotonicMs()
+    },
+    eventTrim({ deleted, heldBack, lost }) {
+      slots.eventsTrimmed.cell().value += amountOf(deleted)
+      slots.eventsTrimHeldBack.value = amountOf(heldBack)
+      slots.eventsTrimLost.cell().value += amountOf(lost)
     },
   } satisfies Observer
 }

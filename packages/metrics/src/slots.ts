@@ -32,6 +32,7 @@ export function createSlots({ clock, latencyBuckets, utilization }: SlotOptions)
     ...postingSlots(set),
     ...stockSlots(set),
     ...relaySlots(set, clock),
+    ...eventSlots(set, clock),
     ...lockSlots(set),
     ...batchSlots(set),
     backgroundErrors: set.counter(METRICS.backgroundErrors),
@@ -82,6 +83,22 @@ function stockSlots(set: MetricSet) {
     stockBatchSize: set.histogram(METRICS.stockBatchSize, BATCH_BUCKETS),
     stockBatchLatency: set.histogram(METRICS.stockBatchLatency),
     stockQueue: set.gauge(METRICS.stockQueue),
+  }
+}
+
+function eventSlots(set: MetricSet, clock: Clock) {
+  const eventRelayLag: LagCell = { lagMs: 0, toldAtMs: Number.NaN }
+  const readSeconds = () => currentLagMs(eventRelayLag, clock) / 1_000
+  set.readGauge(METRICS.eventRelayLag, readSeconds, () => void (eventRelayLag.toldAtMs = Number.NaN))
+  return {
+    eventRelayLag,
+    eventRelayTicks: set.counter(METRICS.eventRelayTicks),
+    eventRelayTickLatency: set.histogram(METRICS.eventRelayTickLatency),
+    eventsRelayed: set.counter(METRICS.eventsRelayed),
+    eventRelayResets: set.counter(METRICS.eventRelayResets),
+    eventsTrimmed: set.counter(METRICS.eventsTrimmed),
+    eventsTrimHeldBack: set.gauge(METRICS.eventsTrimHeldBack),
+    eventsTrimLost: set.counter(METRICS.eventsTrimLost),
   }
 }
 

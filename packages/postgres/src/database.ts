@@ -117,6 +117,19 @@ export class Database {
     }
   }
 
+  /** A transaction that is tried once: after an error its effect may have happened. */
+  async once<T>(
+    operation: string,
+    deadlineMs: number,
+    work: (client: DatabaseClient) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.use(operation, deadlineMs, (client) => commit(client, deadlineMs, work))
+    } catch (error) {
+      throw typedError(operation, error, 'its effect may have happened')
+    }
+  }
+
   /** Settles with `work`, or rejects when `deadlineMs` pass. */
   within<T>(operation: string, deadlineMs: number, work: Promise<T>): Promise<T> {
     return withDeadline(work, { operation, deadlineMs, outcome: 'notDone', clock: this.clock })

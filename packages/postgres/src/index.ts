@@ -22,6 +22,11 @@ export {
   VoucherReversedError,
 } from './errors.js'
 export { databaseEpoch } from './epoch.js'
+export type { NewEvent } from './event-append.js'
+export type { EventAudit, EventDifference } from './event-audit.js'
+export { EventLog, type EventLogOptions } from './event-log.js'
+export type { BalanceUpdated, InventoryChanged, VoucherApproved, VoucherCreated } from './event-payload.js'
+export type { EventRetention, EventTrim } from './event-trim.js'
 export { type FencedRow, raiseFence } from './fenced-row.js'
 export { Ledger } from './ledger.js'
 export type { LedgerOptions } from './ledger-options.js'

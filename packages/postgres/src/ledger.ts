@@ -146,7 +146,9 @@ export class Ledger implements Closable {
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable; safe to repeat.
    */
   async approve(companyId: string, voucherId: string): Promise<Approval> {
-    return this.#vouchers.approve(checkCompanyId(companyId), checkName(voucherId, 'id'))
+    const approval = await this.#vouchers.approve(checkCompanyId(companyId), checkName(voucherId, 'id'))
+    if (approval.changed) this.#wake.send()
+    return approval
   }
 
   /** @throws {VoucherNotFoundError} `VOUCHER_NOT_FOUND`; {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`. */

@@ -7,6 +7,7 @@
  */
 
 import { chunkSchema } from './chunk-schema.js'
+import { eventSchema } from './event-schema.js'
 import { stockSchema } from './stock-schema.js'
 
 /** One step of the schema. */
@@ -21,6 +22,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'accounts, vouchers, balances and the outbox', sql: firstSchema },
   { version: 2, name: 'warehouses, stock and reservations', sql: stockSchema },
+  { version: 3, name: 'the log of events', sql: eventSchema },
   { version: 4, name: 'runs and chunks of durable batches', sql: chunkSchema },
 ]
 

@@ -17,9 +17,12 @@ const ROW = `o.id::text AS id, o.company, o.kind, o.family, o.part1, o.part2, o.
   o.field1::text AS field1, o.field2::text AS field2`
 
 /** Not in the first snapshot, in the second one. */
-const between = (after: string, target: string): string => `
+export const between = (after: string, target: string): string => `
 (o.xid = ANY (ARRAY(SELECT pg_snapshot_xip(${after}))) OR o.xid >= pg_snapshot_xmax(${after}))
   AND pg_visible_in_snapshot(o.xid, ${target})`
+
+/** Events are read from their log, and are no business of registers. */
+const OF_REGISTERS = `AND o.kind <> 'event'`
 
 /** Builds the statements. */
 export function outboxStatements(schema: string): OutboxStatements {
@@ -29,7 +32,8 @@ export function outboxStatements(schema: string): OutboxStatements {
   // that is kept from its oldest row on.
   const byXid = (after: string, target: string, limit: string, company: string): string => `
 found AS MATERIALIZED (
-  SELECT o.id FROM ${schema}.outbox o CROSS JOIN s WHERE ${between(after, target)} ${company}
+  SELECT o.id FROM ${schema}.outbox o CROSS JOIN s
+  WHERE ${between(after, target)} ${OF_REGISTERS} ${company}
 ), chosen AS MATERIALIZED (
   SELECT id FROM found ORDER BY id LIMIT ${limit}::text::integer
 )`
@@ -52,7 +56,7 @@ SELECT ${facts}, o.* FROM s ${joined}`,
 WITH s AS MATERIALIZED (SELECT $1::text::pg_snapshot AS after, $2::text::pg_snapshot AS target),
 chosen AS MATERIALIZED (
   SELECT o.id FROM ${schema}.outbox o CROSS JOIN s
-  WHERE o.id > $5::text::bigint AND ${between('s.after', 's.target')} ${company('$4')}
+  WHERE o.id > $5::text::bigint AND ${between('s.after', 's.target')} ${OF_REGISTERS} ${company('$4')}
   ORDER BY o.id LIMIT $3::text::integer
 )
 SELECT ${facts}, o.* FROM s ${joined}`,
@@ -74,6 +78,12 @@ SELECT pg_notify($6, '') FROM written`,
   }
 }
 
+/** Whether the log of events has read the row, where such a log is kept at all. */
+function isNumbered(schema: string): string {
+  return `EXISTS (SELECT FROM ${schema}.event_cursor c
+      WHERE NOT c.is_used OR (c.lineage = ${schema}.lineage() AND pg_visible_in_snapshot(o.xid, c.snapshot)))`
+}
+
 function trimStatements(schema: string): Pick<OutboxStatements, 'mark' | 'findMark' | 'trim' | 'readTrim'> {
   const age = `$1::text::double precision * interval '1 millisecond'`
   return {
@@ -93,6 +103,7 @@ WITH old AS MATERIALIZED (
   SELECT o.id FROM ${schema}.outbox o
   WHERE o.xid < pg_snapshot_xmax($1::text::pg_snapshot) AND pg_visible_in_snapshot(o.xid, $1::text::pg_snapshot)
     AND EXISTS (SELECT FROM ${schema}.outbox later WHERE later.company = o.company AND later.id > o.id)
+    AND ${isNumbered(schema)}
   LIMIT $3::text::integer
 ), deleted AS (
   DELETE FROM ${schema}.outbox o USING old WHERE o.id = old.id RETURNING 1

@@ -130,10 +130,16 @@ WITH changed AS (
   SELECT c.company, 'image', 'balance', c.account, c.fiscal_year::text, c.version, c.debit, c.credit
   FROM changed c ORDER BY c.company, c.account, c.fiscal_year
   RETURNING 1
+), created AS (
+  INSERT INTO ${schema}.outbox (company, kind, type, abouts)
+  SELECT k.company, 'event', 'events:voucher:created', array_agg(k.id ORDER BY k.place)
+  FROM unnest($7::text::text[], $8::text::text[]) WITH ORDINALITY AS k(company, id, place) GROUP BY k.company
+  RETURNING cardinality(abouts) AS events
 )
 SELECT c.company, c.account, c.fiscal_year::text AS fiscal_year,
   c.debit::text AS debit, c.credit::text AS credit, c.version::text AS version,
   (SELECT count(*) FROM vouchers)::text AS vouchers, (SELECT count(*) FROM lines)::text AS lines,
-  (SELECT count(*) FROM outbox)::text AS outbox, (SELECT ${schema}.epoch()) AS epoch
+  (SELECT count(*) FROM outbox)::text AS outbox, (SELECT sum(events) FROM created)::text AS events,
+  (SELECT ${schema}.epoch()) AS epoch
 FROM changed c`
 }

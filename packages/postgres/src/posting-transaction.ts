@@ -190,7 +190,7 @@ function assertWritten(
   const wrong = written.filter((found) => {
     const row = rows.row(textOf(found, 'company'), textOf(found, 'account'), textOf(found, 'fiscal_year'))
     epoch = textOf(found, 'epoch')
-    return !isSame(row, found) || !isComplete(found, { vouchers, lines, outbox: expected })
+    return !isSame(row, found) || !isComplete(found, { vouchers, lines, outbox: expected, events: vouchers })
   })
   if (wrong.length > 0 || written.length !== expected || epoch === undefined) {
     throw new DatabaseUnsuitableError(
@@ -210,7 +210,7 @@ function isSame(row: RowTotals, found: Readonly<Record<string, unknown>>): boole
 
 function isComplete(
   found: Readonly<Record<string, unknown>>,
-  counts: Readonly<Record<'vouchers' | 'lines' | 'outbox', number>>,
+  counts: Readonly<Record<'vouchers' | 'lines' | 'outbox' | 'events', number>>,
 ): boolean {
   return Object.entries(counts).every(([name, count]) => textOf(found, name) === String(count))
 }

@@ -46,8 +46,15 @@ export class VoucherReader {
       const values = [companyId, voucherId]
       const shown = `to_char(approved_at AT TIME ZONE 'UTC', ${ISO}) AS approved_at`
       const changed = await client.query({
-        text: `UPDATE ${this.schema}.voucher SET approved_at = clock_timestamp()
-WHERE company = $1 AND id = $2 AND approved_at IS NULL RETURNING ${shown}`,
+        text: `WITH changed AS (
+  UPDATE ${this.schema}.voucher SET approved_at = clock_timestamp()
+  WHERE company = $1 AND id = $2 AND approved_at IS NULL RETURNING ${shown}
+), told AS (
+  INSERT INTO ${this.schema}.outbox (company, kind, type, abouts, payload)
+  SELECT $1, 'event', 'events:voucher:approved', ARRAY[$2::text],
+    json_build_object('id', $2::text, 'approvedAt', approved_at)::text FROM changed
+)
+SELECT approved_at FROM changed`,
         values,
       })
       // A second statement, as the first one's snapshot may be older than another's approval.
