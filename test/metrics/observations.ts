@@ -13,6 +13,8 @@ export const EXAMPLES: Examples = {
   cacheRequest: { type: 'balance', result: 'hit', count: 3 },
   cacheRead: { type: 'balance', elapsedMs: 1 },
   cacheLoad: { type: 'balance', ok: true, elapsedMs: 1 },
+  cacheRefusal: { type: 'report', reason: 'shape' },
+  cacheInvalidation: { scope: 'tag', count: 2 },
   registerApply: { result: 'applied', count: 2 },
   generationChange: { reason: 'fork' },
   registerFork: { count: 1 },

@@ -51,8 +51,10 @@ export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from '
 export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'
 export {
   type BatchChunkWork,
+  type CacheInvalidation,
   type CacheLoad,
   type CacheRead,
+  type CacheRefusal,
   type CacheRequest,
   combineObservers,
   type EventRelayTick,

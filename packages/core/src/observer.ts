@@ -18,7 +18,7 @@ export interface CacheRequest {
   readonly type: string
   /**
    * `hit` from Redis · `miss` loaded and stored · `wait` another process loaded it · `stale` older than the
-   * caller's token · `bypass` Redis could not be trusted or reached, the database answered.
+   * caller's token, or past its time and being loaded anew · `bypass` Redis could not be trusted or reached, the database answered.
    */
   readonly result: 'hit' | 'miss' | 'wait' | 'stale' | 'bypass'
   readonly count: number
@@ -35,6 +35,24 @@ export interface CacheLoad {
   readonly type: string
   readonly ok: boolean
   readonly elapsedMs: number
+}
+
+/** A cached value that could not be used, or was not stored. */
+export interface CacheRefusal {
+  readonly type: string
+  /**
+   * `damaged` no entry at all · `shape` refused by its codec or schema · `size` too large to be stored ·
+   * `superseded` invalidated while it was loaded.
+   */
+  readonly reason: 'damaged' | 'shape' | 'size' | 'superseded'
+}
+
+/** Cached values were invalidated. */
+export interface CacheInvalidation {
+  /** `key` single values · `tag` all that carry a tag · `company` all of a company. */
+  readonly scope: 'key' | 'tag' | 'company'
+  /** Values, tags or companies that were named, not all values that became void by it. */
+  readonly count: number
 }
 
 /** What became of post-images that were handed to Redis. */
@@ -184,6 +202,8 @@ export interface Observer {
   cacheRequest?(observation: CacheRequest): void
   cacheRead?(observation: CacheRead): void
   cacheLoad?(observation: CacheLoad): void
+  cacheRefusal?(observation: CacheRefusal): void
+  cacheInvalidation?(observation: CacheInvalidation): void
   registerApply?(observation: RegisterApply): void
   generationChange?(observation: GenerationChange): void
   /** The same version with other bytes was seen: the history forked. Must page. */
@@ -224,6 +244,8 @@ export const OBSERVATIONS = [
   'cacheRequest',
   'cacheRead',
   'cacheLoad',
+  'cacheRefusal',
+  'cacheInvalidation',
   'registerApply',
   'generationChange',
   'registerFork',

@@ -7,6 +7,8 @@
 
 import {
   type BatchChunkWork,
+  type CacheInvalidation,
+  type CacheRefusal,
   type CacheRequest,
   type GenerationChange,
   type LockAcquire,
@@ -92,6 +94,16 @@ export const METRICS = {
   cacheReadLatency: histogram('cache_read_latency_seconds', 'Time of one read of one or many values', [type]),
   cacheLoads: counter('cache_loads_total', 'Loads of missing values from the database', [type, status]),
   cacheLoadLatency: histogram('cache_load_latency_seconds', 'Time of one load from the database', [type]),
+  cacheRefusals: counter('cache_refusals_total', 'Cached values that were not used or not stored', [
+    type,
+    closed(
+      'reason',
+      words<CacheRefusal['reason']>({ damaged: true, shape: true, size: true, superseded: true }),
+    ),
+  ]),
+  cacheInvalidations: counter('cache_invalidations_total', 'Keys, tags and companies that were invalidated', [
+    closed('scope', words<CacheInvalidation['scope']>({ key: true, tag: true, company: true })),
+  ]),
   registerApplies: counter('register_applies_total', 'Post-images handed to Redis, by what became of them', [
     closed(
       'result',

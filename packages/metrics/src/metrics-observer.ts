@@ -41,6 +41,12 @@ function cacheObserver(slots: Slots) {
       slots.cacheLoads.cell(type, statusOf(ok)).value += 1
       slots.cacheLoadLatency.cell(type).observe(elapsedMs / 1_000)
     },
+    cacheRefusal({ type, reason }) {
+      slots.cacheRefusals.cell(type, reason).value += 1
+    },
+    cacheInvalidation({ scope, count }) {
+      slots.cacheInvalidations.cell(scope).value += amountOf(count)
+    },
     registerApply({ result, count }) {
       slots.registerApplies.cell(result).value += amountOf(count)
     },

@@ -58,6 +58,8 @@ function cacheSlots(set: MetricSet) {
     cacheReadLatency: set.histogram(METRICS.cacheReadLatency),
     cacheLoads: set.counter(METRICS.cacheLoads),
     cacheLoadLatency: set.histogram(METRICS.cacheLoadLatency),
+    cacheRefusals: set.counter(METRICS.cacheRefusals),
+    cacheInvalidations: set.counter(METRICS.cacheInvalidations),
     registerApplies: set.counter(METRICS.registerApplies),
     generationChanges: set.counter(METRICS.generationChanges),
     registerForks: set.counter(METRICS.registerForks),

@@ -1,0 +1,229 @@
+/** The values of one type, read through the cache. */
+
+import { type CacheRequest, InvalidInputError, KerpError, withDeadline } from '@kerp/core'
+import { companyOfKey, type Key } from '@kerp/keys'
+import type { ResolvedDefinition } from './cache-definition.js'
+import { EntryLoads } from './entry-loads.js'
+import { freshnessOf } from './freshness.js'
+import { LocalTier } from './local-tier.js'
+import type { LoadOutcome, Wanted } from './load-outcome.js'
+import type { ReadThroughParts } from './read-through-options.js'
+import { findEntries, type Found } from './stored-entries.js'
+import type { StoredEntry } from './stored-entry.js'
+
+/** Values of one call. */
+const REFS_MAX = 10_000
+
+type Result = CacheRequest['result']
+
+/** One read with the moment it began. */
+interface Read {
+  readonly begunMs: number
+  readonly mark: number
+}
+
+interface Answer<T> {
+  readonly value: T | undefined
+  readonly result: Result
+}
+
+/**
+ * Reads values of one type; made by `ReadThrough.define`.
+ *
+ * A read that begins after an invalidation has returned, in whatever process, never answers what was loaded before
+ * it. The in-process tier is the exception: it knows of its own process only, and is at most its `ttlMs` behind.
+ */
+export class CachedValues<R, T> {
+  readonly #parts: ReadThroughParts
+  readonly #definition: ResolvedDefinition<R, T>
+  readonly #loads: EntryLoads<R, T>
+  readonly #local: LocalTier | undefined
+  readonly #invalidate: (keys: readonly Key[]) => Promise<void>
+
+  /** Made by `ReadThrough.define`, which passes how keys are invalidated. */
+  constructor(
+    parts: ReadThroughParts,
+    definition: ResolvedDefinition<R, T>,
+    invalidate: (keys: readonly Key[]) => Promise<void>,
+  ) {
+    this.#parts = parts
+    this.#definition = definition
+    this.#loads = new EntryLoads(parts, definition)
+    this.#local = definition.local && new LocalTier(parts.clock, parts.marks, definition.local)
+    this.#invalidate = invalidate
+  }
+
+  /** The type in metrics and in the TTL table. */
+  get type(): string {
+    return this.#definition.type
+  }
+
+  /** The key of a value. */
+  keyOf(ref: R): Key {
+    return this.#definition.key(ref)
+  }
+
+  /**
+   * The value, or undefined when there is none. Costs one round trip when Redis holds it.
+   *
+   * Each caller gets an object of its own. While Redis is down or silent the loader answers, once for all who ask
+   * at the same time, and nothing is stored.
+   *
+   * @throws {CacheBackoffError} `CACHE_BACKOFF`, retryable: loading failed a moment ago.
+   * @throws {CacheValueError} `CACHE_VALUE_INVALID`: the loader returned what its codec or schema refuses.
+   * @throws {OverloadedError} `OVERLOADED`, retryable: too many loads wait.
+   * @throws {DeadlineExceededError} `DEADLINE_EXCEEDED`, retryable.
+   * @throws whatever the loader throws.
+   */
+  async get(ref: R): Promise<T | undefined> {
+    const [value] = await this.getMany([ref])
+    return value
+  }
+
+  /**
+   * The values in the order of `refs`, at most 10,000. Those that Redis holds cost one round trip for each company;
+   * the others are loaded one by one, several at once. Several values are not one moment.
+   *
+   * @throws like `get`; one that fails fails the call.
+   */
+  async getMany(refs: readonly R[]): Promise<readonly (T | undefined)[]> {
+    if (refs.length > REFS_MAX) {
+      throw new InvalidInputError('refs', `at most ${REFS_MAX} refs`, refs)
+    }
+    const { clock, marks, observer } = this.#parts
+    const read: Read = { begunMs: clock.monotonicMs(), mark: marks.now() }
+    const answers = await this.#answerAll(
+      refs.map((ref) => this.#wanted(ref)),
+      read,
+    )
+    const { type } = this.#definition
+    const counts = new Map<Result, number>()
+    for (const { result } of answers) counts.set(result, (counts.get(result) ?? 0) + 1)
+    for (const [result, count] of counts) observer.cacheRequest?.({ type, result, count })
+    observer.cacheRead?.({ type, elapsedMs: clock.monotonicMs() - read.begunMs })
+    return answers.map(({ value }) => value)
+  }
+
+  /**
+   * The next read of the value, in every process, loads it anew, and no load that runs now is stored. One round
+   * trip. Call it after the change was committed.
+   *
+   * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, {RedisUnknownError} `REDIS_UNKNOWN`, both retryable, or
+   * {RedisRefusedError} `REDIS_REFUSED`.
+   */
+  invalidate(ref: R): Promise<void> {
+    return this.#invalidate([this.keyOf(ref)])
+  }
+
+  #wanted(ref: R): Wanted<R> {
+    const { keys } = this.#parts
+    const key = this.#definition.key(ref)
+    const companyId = companyOfKey(key)
+    if (companyId === undefined) return { ref, key, scope: key, generationKeys: [] }
+    const tags = this.#definition.tags(ref).map((tag) => keys.cacheTag({ companyId, tag }))
+    return { ref, key, scope: companyId, generationKeys: [keys.cacheGeneration(companyId), ...tags] }
+  }
+
+  async #answerAll(wanted: readonly Wanted<R>[], read: Read): Promise<readonly Answer<T>[]> {
+    const answers = new Map<Wanted<R>, Answer<T>>()
+    const scopes = new Map<string, Wanted<R>[]>()
+    for (const one of wanted) {
+      const local = await this.#fromLocal(one)
+      if (local !== undefined) answers.set(one, local)
+      else scopes.set(one.scope, [...(scopes.get(one.scope) ?? []), one])
+    }
+    await Promise.all([...scopes.values()].map((together) => this.#answerScope(together, read, answers)))
+    return wanted.map((one) => answers.get(one) ?? { value: undefined, result: 'bypass' })
+  }
+
+  async #answerScope(
+    wanted: readonly Wanted<R>[],
+    read: Read,
+    answers: Map<Wanted<R>, Answer<T>>,
+  ): Promise<void> {
+    const { type, earlyRefresh, staleMs } = this.#definition
+    const found = await findEntries(this.#parts, type, wanted, earlyRefresh || staleMs > 0)
+    await Promise.all(
+      wanted.map(async (one, index) => {
+        const seen = found[index]
+        if (seen !== undefined) answers.set(one, await this.#answer(one, seen, read))
+      }),
+    )
+  }
+
+  async #answer(wanted: Wanted<R>, found: Found, read: Read): Promise<Answer<T>> {
+    const { entry } = found
+    if (entry !== undefined) {
+      const decoded = await this.#decode(entry.payload)
+      if (decoded !== undefined) {
+        this.#local?.set(wanted.key, entry.payload, { scope: wanted.scope, ...read })
+        return { value: decoded.value, result: this.#refreshIfDue(wanted, entry, found.leftMs) }
+      }
+      this.#parts.observer.cacheRefusal?.({ type: this.type, reason: 'shape' })
+    }
+    const { clock, readDeadlineMs } = this.#parts
+    const { payload, result } = await withDeadline(this.#obtain(wanted, found, read), {
+      operation: 'ReadThrough.get',
+      deadlineMs: readDeadlineMs,
+      outcome: 'notDone',
+      clock,
+    })
+    const decoded = await this.#decode(payload)
+    return { value: decoded?.value, result }
+  }
+
+  async #obtain(wanted: Wanted<R>, found: Found, read: Read): Promise<LoadOutcome> {
+    const { flights, marks } = this.#parts
+    const refused = found.entry?.token ?? found.refused
+    // Loads of other generations are older than an invalidation that this read has seen.
+    const flight = `${wanted.key}|${found.generations ?? ''}|${refused}`
+    const begin = (): Promise<LoadOutcome> => this.#loads.obtain(wanted, refused)
+    const mine = { isBegun: false }
+    const first = await flights.run(
+      flight,
+      () => {
+        mine.isBegun = true
+        return begin()
+      },
+      marks.floorOf(wanted.scope),
+    )
+    if (mine.isBegun || first.validAt > read.mark) return first
+    // It was begun before this read, and something may have been invalidated in between: one that begins later is needed.
+    return flights.run(flight, begin, read.mark)
+  }
+
+  /** Begins to load an entry anew whose time is nearly over; how the entry counts until then. */
+  #refreshIfDue(wanted: Wanted<R>, entry: StoredEntry, leftMs: number | undefined): Result {
+    if (leftMs === undefined || entry.payload === undefined) return 'hit'
+    const { earlyRefresh, staleMs } = this.#definition
+    const { random, flights } = this.#parts
+    const age = { leftMs, loadMs: entry.loadMs, staleMs, earlyRefresh }
+    const freshness = freshnessOf(age, () => random.fraction())
+    if (freshness === 'fresh') return 'hit'
+    flights
+      .run(`refresh|${wanted.key}`, () => this.#loads.refresh(wanted, entry.token))
+      .catch((error: unknown) => this.#tellFailedRefresh(error))
+    return freshness === 'stale' ? 'stale' : 'hit'
+  }
+
+  #tellFailedRefresh(error: unknown): void {
+    const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
+    this.#parts.observer.backgroundError?.({ source: 'ReadThrough', code })
+  }
+
+  async #fromLocal({ key }: Wanted<R>): Promise<Answer<T> | undefined> {
+    const kept = this.#local?.get(key)
+    const decoded = kept && (await this.#decode(kept.payload))
+    return decoded && { value: decoded.value, result: 'hit' }
+  }
+
+  /** Undefined for a payload that is no value of this type. */
+  async #decode(payload: string | undefined): Promise<{ value: T | undefined } | undefined> {
+    if (payload === undefined) return { value: undefined }
+    try {
+      return { value: await this.#definition.decode(payload) }
+    } catch {
+      return undefined
+    }
+  }
+}

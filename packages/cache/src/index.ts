@@ -1,0 +1,6 @@
+export type { CacheDefinition, LoadContext } from './cache-definition.js'
+export { CachedValues } from './cached-values.js'
+export { CacheBackoffError, CacheValueError } from './errors.js'
+export type { LocalTierOptions } from './local-tier.js'
+export { ReadThrough } from './read-through.js'
+export type { ReadThroughOptions } from './read-through-options.js'

@@ -1,0 +1,117 @@
+/**
+ * The read-through cache: reports, dashboards, sessions, master data and whatever else may be a little older than
+ * the database, but never older than its last invalidation.
+ *
+ * There is no `set`. A value comes in by its loader alone, under a lease, so that nobody can put back what an
+ * invalidation removed. Balances and stock are registers, which are exact; they do not belong here.
+ */
+
+import { InvalidInputError } from '@kerp/core'
+import { companyOfKey, type Key, type Keys } from '@kerp/keys'
+import { redisCommand } from '@kerp/redis'
+import { type CacheDefinition, resolveDefinition } from './cache-definition.js'
+import { CachedValues } from './cached-values.js'
+import {
+  type ReadThroughOptions,
+  type ReadThroughParts,
+  resolveReadThroughOptions,
+} from './read-through-options.js'
+
+/** Keys or tags of one call. */
+const NAMES_MAX = 10_000
+
+/** Caches of any number of types on one Redis, invalidated together. */
+export class ReadThrough {
+  readonly #parts: ReadThroughParts
+
+  /**
+   * No I/O happens here, and nothing has to be closed.
+   *
+   * @throws {InvalidOptionError} `INVALID_OPTION`
+   */
+  constructor(options: ReadThroughOptions) {
+    this.#parts = resolveReadThroughOptions(options)
+  }
+
+  /** The builder of keys, as it was given. */
+  get keys(): Keys {
+    return this.#parts.keys
+  }
+
+  /**
+   * Defines a type of values.
+   *
+   * @throws {InvalidOptionError} `INVALID_OPTION`
+   * @example
+   * import { ReadThrough } from '@kerp/cache'
+   *
+   * const cache = new ReadThrough({ redis, keys })
+   * const units = cache.define({
+   *   type: 'master_data',
+   *   key: (ref: { companyId: string; id: string }) => keys.cached({ ...ref, type: 'unit' }),
+   *   tags: () => ['units'],
+   *   load: async ({ companyId, id }) => {
+   *     const { rows } = await pool.query('SELECT name FROM unit WHERE company = $1 AND id = $2', [companyId, id])
+   *     return rows.length === 0 ? undefined : { name: String(rows[0].name) }
+   *   },
+   *   codec: { encode: ({ name }) => name, decode: (name) => ({ name }) },
+   * })
+   * const unit = await units.get({ companyId, id: 'kg' })
+   */
+  define<R, T>(definition: CacheDefinition<R, T>): CachedValues<R, T> {
+    return new CachedValues(this.#parts, resolveDefinition(definition), (keys) => this.invalidateKeys(keys))
+  }
+
+  /**
+   * Voids everything that carries one of the tags, whatever their number, in one command. Nothing that is being
+   * loaded now is stored. Call it after the change was committed; repeating it does no harm.
+   *
+   * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, {RedisUnknownError} `REDIS_UNKNOWN`, both retryable, or
+   * {RedisRefusedError} `REDIS_REFUSED`.
+   * @throws {InvalidKeyError} `INVALID_KEY` for a tag that is no part of a key, before anything is done.
+   */
+  invalidateTags(companyId: string, tags: readonly string[]): Promise<void> {
+    const keys = tags.map((tag) => this.#parts.keys.cacheTag({ companyId, tag }))
+    return this.#remove('tag', companyId, keys)
+  }
+
+  /**
+   * Voids every cached value of the company, whatever their number, in one command.
+   *
+   * @throws like `invalidateTags`.
+   */
+  invalidateAll(companyId: string): Promise<void> {
+    return this.#remove('company', companyId, [this.#parts.keys.cacheGeneration(companyId)])
+  }
+
+  /**
+   * Removes single values and the right to store them: one command for each company, and one for each session.
+   *
+   * @throws like `invalidateTags`.
+   */
+  async invalidateKeys(keys: readonly Key[]): Promise<void> {
+    const scopes = new Map<string, Key[]>()
+    for (const key of keys) {
+      const scope = companyOfKey(key) ?? key
+      scopes.set(scope, [...(scopes.get(scope) ?? []), key, this.#parts.keys.lease(key)])
+    }
+    await Promise.all([...scopes].map(([scope, together]) => this.#remove('key', scope, together)))
+  }
+
+  // A generation that is gone equals none that was ever stored, and the next one has never been used: removing
+  // is enough, and is idempotent.
+  async #remove(kind: 'key' | 'tag' | 'company', scope: string, keys: readonly Key[]): Promise<void> {
+    const { redis, marks, observer, invalidateDeadlineMs } = this.#parts
+    if (keys.length === 0) return
+    if (keys.length > 2 * NAMES_MAX)
+      throw new InvalidInputError('names', `at most ${NAMES_MAX} at once`, keys)
+    try {
+      const call = { deadlineMs: invalidateDeadlineMs, observer, effect: 'idempotent' } as const
+      await redisCommand(redis, 'del', keys, call)
+      // A single value is named by its key and its lease.
+      observer.cacheInvalidation?.({ scope: kind, count: kind === 'key' ? keys.length / 2 : keys.length })
+    } finally {
+      marks.invalidate(scope)
+    }
+  }
+}

@@ -1,0 +1,4 @@
+import { mockBackend } from './backend.js'
+import { cacheConforms } from './cache.js'
+
+cacheConforms(mockBackend())

@@ -1,0 +1,4 @@
+import { redisBackend } from './backend.js'
+import { cacheConforms } from './cache.js'
+
+cacheConforms(redisBackend())

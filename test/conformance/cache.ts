@@ -1,0 +1,15 @@
+/** What the read-through cache must do on every Redis: the same tests run on the mock and on a real server. */
+
+import type { Backend } from './backend.js'
+import { cacheInvalidationConforms } from './cache-invalidation.js'
+import { cacheLoadsConform } from './cache-loads.js'
+import { cacheReadsConform } from './cache-reads.js'
+import { cacheRefreshConforms } from './cache-refresh.js'
+
+/** Declares the whole suite. */
+export function cacheConforms(backend: Backend): void {
+  cacheReadsConform(backend)
+  cacheLoadsConform(backend)
+  cacheInvalidationConforms(backend)
+  cacheRefreshConforms(backend)
+}
