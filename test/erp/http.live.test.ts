@@ -80,7 +80,7 @@ describe('The server', () => {
     ['GET', '/'],
     ['GET', '/nothing'],
     ['DELETE', '/session'],
-    ['POST', '/companies/c1/stock/adjust'],
+    ['POST', '/companies/c1/stock/count'],
     ['GET', '/companies/c1'],
     ['GET', '/companies//audit/x'],
   ])('answers 404 to %s %s in the shape of every error', async (method, path) => {

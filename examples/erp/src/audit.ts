@@ -5,28 +5,22 @@ import { formatAmount, type RegisterRef, type RegisterSource } from '@kerp/core'
 import type { Ledger, LedgerAudit } from '@kerp/postgres'
 import type { LatencyFigures, Metrics } from '@kerp/metrics'
 import type { OutboxRelay } from '@kerp/registers'
+import type { AuditLine } from './audit-line.js'
 import { type Company, findCompany } from './companies.js'
 import { companyOf, type HttpServer } from './http/server.js'
-
-/** One statement about the books, whether it holds, and by what figure. */
-export interface AuditLine {
-  readonly name: string
-  readonly ok: boolean
-  readonly figure: string
-  /** How many things differ; 0 for a line that only measures. */
-  readonly differences: number
-}
+import { cachedStockLine, type StockAudit } from './stock-audit.js'
 
 /** What the audit compares. */
 export interface AuditOptions {
   readonly ledger: Ledger
   readonly balances: BalanceCache
+  readonly stock: StockAudit
   readonly source: RegisterSource
   readonly relay: OutboxRelay
   readonly metrics: Metrics
 }
 
-/** A cached balance may be behind its row only until the relay has passed; so often is it looked at again. */
+/** A cached figure may be behind its row only until the relay has passed; so often is it looked at again. */
 const LOOKS_MAX = 8
 const CATCH_UP_MS = 2_000
 const ROWS_PER_PAGE = 1_000
@@ -45,8 +39,12 @@ export class Audit {
   async exactness(companyId: string): Promise<readonly AuditLine[]> {
     const company = findCompany(companyId)
     if (company === undefined) return []
-    const [books, cache] = [await this.#options.ledger.audit(companyId), await this.#cacheAtRest(companyId)]
-    return [totalsLine(company, books), rowsLine(books, cache)]
+    const { ledger, stock } = this.#options
+    const books = await ledger.audit(companyId)
+    const cache = await this.#atRest(() => this.#cache(companyId))
+    const goods = await stock.rows(companyId)
+    const cachedGoods = await this.#atRest(() => stock.cached(companyId))
+    return [totalsLine(company, books), rowsLine(books, cache), ...goods, cachedStockLine(cachedGoods)]
   }
 
   /** What was measured since this process started. */
@@ -61,10 +59,10 @@ export class Audit {
     ]
   }
 
-  /** Looks again as long as rows are behind, which they are for a moment while vouchers are being posted. */
-  async #cacheAtRest(companyId: string): Promise<CacheCounts> {
+  /** Looks again as long as rows are behind, which they are for a moment while work goes on. */
+  async #atRest(lookAtCache: () => Promise<CacheCounts>): Promise<CacheCounts> {
     for (let look = 1; ; look += 1) {
-      const counts = await this.#cache(companyId)
+      const counts = await lookAtCache()
       if (counts.behind + counts.foreign === 0 || look === LOOKS_MAX) return counts
       // A relay that cannot reach Redis is no finding of the audit: then nothing is served from there either.
       await this.#options.relay.caughtUp({ deadlineMs: CATCH_UP_MS }).catch(() => undefined)

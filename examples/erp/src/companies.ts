@@ -1,4 +1,4 @@
-/** The three demo companies: one currency each, the same chart of accounts. */
+/** The three demo companies: one currency each, the same chart of accounts, the same warehouses. */
 
 /** A tenant of this ERP. */
 export interface Company {
@@ -14,6 +14,13 @@ export const COMPANIES: readonly Company[] = [
   { id: 'c2', name: 'London Gifts', currency: 'GBP' },
   { id: 'c3', name: 'Boston Trading', currency: 'USD' },
 ]
+
+/** Where every company keeps its goods; `W1` is the central one, where they arrive. */
+export const WAREHOUSES = [
+  { code: 'W1', name: '중앙 창고' },
+  { code: 'W2', name: '북부 창고' },
+  { code: 'W3', name: '남부 창고' },
+] as const
 
 /** The company of an id, or undefined. */
 export function findCompany(id: string): Company | undefined {

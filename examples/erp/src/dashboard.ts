@@ -1,7 +1,8 @@
 /** The figures that a manager looks at first, read through the cache. */
 
-import { formatAmount } from '@kerp/core'
+import { formatAmount, withDeadline } from '@kerp/core'
 import type { Balance, BalanceCache } from '@kerp/balance-cache'
+import type { Locks, LockView } from '@kerp/inventory-lock'
 import type { Chart } from './chart.js'
 import type { Company } from './companies.js'
 import { fiscalYearQuery } from './http/fields.js'
@@ -66,15 +67,31 @@ function minorUnitsOfAccount(balance: Balance | undefined, minorUnitsOf: FigureR
 }
 
 /** Registers the route below `/companies/:company`. */
-export function dashboardRoutes(server: HttpServer, dashboard: Dashboard): void {
+export function dashboardRoutes(server: HttpServer, dashboard: Dashboard, locks: Locks): void {
   server.get('/dashboard', async (request) => {
     const company = companyOf(request)
-    const figures = await dashboard.read(company.id, fiscalYearQuery(queryFields(request)))
-    return dashboardView(company, figures)
+    const fiscalYear = fiscalYearQuery(queryFields(request))
+    const [figures, held] = await Promise.all([
+      dashboard.read(company.id, fiscalYear),
+      heldLocks(locks, company.id),
+    ])
+    return { ...figuresView(company, figures), locks: held.map(lockView) }
   })
 }
 
-function dashboardView(company: Company, figures: DashboardFigures): object {
+/** A Redis that does not answer holds up no dashboard: then the locks of this process are shown. */
+const LOCKS_DEADLINE_MS = 50
+
+async function heldLocks(locks: Locks, companyId: string): Promise<readonly LockView[]> {
+  const bounds = { operation: 'listing locks', deadlineMs: LOCKS_DEADLINE_MS, outcome: 'notDone' } as const
+  return withDeadline(locks.list(companyId), bounds).catch(() => locks.running(companyId))
+}
+
+function lockView({ resource, holder, fence, remainingMs }: LockView): object {
+  return { resource: `${resource.type}:${resource.id}`, holder, fence, remainingMs }
+}
+
+function figuresView(company: Company, figures: DashboardFigures): object {
   const money = (name: FigureName): string => formatAmount(figures[name], company.currency)
   return {
     sales: money('sales'),
@@ -83,6 +100,5 @@ function dashboardView(company: Company, figures: DashboardFigures): object {
     receivable: money('receivable'),
     payable: money('payable'),
     updatedAt: figures.updatedAt.toISOString(),
-    locks: [],
   }
 }

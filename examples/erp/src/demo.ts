@@ -7,6 +7,8 @@ import { KerpError } from '@kerp/core'
 import { COMPANIES } from './companies.js'
 import { readConfig } from './config.js'
 import { generateMonth } from './demo/generator.js'
+import { planGoods } from './demo/goods.js'
+import { runGoods } from './demo/goods-job.js'
 import { runMonth } from './demo/month-job.js'
 import { type DemoOptions, readDemoOptions } from './demo/options.js'
 import { type Invoice, readOrders } from './demo/orders.js'
@@ -45,6 +47,9 @@ async function main(): Promise<number> {
   }
 }
 
+/** Which part of the job's progress its vouchers are; goods are the other. */
+const VOUCHERS_SHARE = 0.5
+
 /** From the first HTTP answer to the printed audit. */
 async function runJob(erp: Erp, options: DemoOptions, screen: Screen): Promise<DemoReport> {
   await fetch(`${erp.url}/healthz`)
@@ -60,17 +65,18 @@ async function runJob(erp: Erp, options: DemoOptions, screen: Screen): Promise<D
     erp,
     invoices,
     screen,
-    ...(faults === undefined ? {} : { onProgress: faults.onProgress }),
+    onProgress: (share) => faults?.onProgress(share * VOUCHERS_SHARE),
+  })
+  const goods = await runGoods({
+    erp,
+    plan: planGoods(invoices),
+    screen,
+    onProgress: (share) => faults?.onProgress(VOUCHERS_SHARE + share * (1 - VOUCHERS_SHARE)),
   })
   const faultReports = (await faults?.finish()) ?? []
-  const audit = await auditDemo(erp, month)
-  const report = demoReport(
-    erp,
-    month,
-    audit,
-    { firstAnswerMs, warmMs, totalMs: performance.now() },
-    faultReports,
-  )
+  const audit = await auditDemo(erp, month, goods)
+  const times = { firstAnswerMs, warmMs, totalMs: performance.now() }
+  const report = demoReport(erp, { month, goods, audit, times, faults: faultReports })
   printReport(screen, report)
   return report
 }

@@ -2,13 +2,15 @@
  * The composition root, and what `npm run app` runs: opens everything once, in the order in which data flows,
  * and closes it in reverse.
  *
- * The way of a voucher: posted (ledger) → applied (balances) → relayed (relay).
+ * The way of a voucher: posted (ledger) → applied (balances) → relayed (relay). Goods go the same way beside it:
+ * moved (stock ledger) → applied (stock) → relayed.
  */
 
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BalanceCache } from '@kerp/balance-cache'
 import { type Closable, closeOnce, combineObservers, type Observer } from '@kerp/core'
+import type { Locks, Stock } from '@kerp/inventory-lock'
 import { createKeys } from '@kerp/keys'
 import { createMetrics, type Metrics } from '@kerp/metrics'
 import { Ledger, Outbox, RegisterRows } from '@kerp/postgres'
@@ -22,11 +24,14 @@ import { type ErpConfig, readConfig } from './config.js'
 import { Dashboard, dashboardRoutes } from './dashboard.js'
 import { failPointObserver } from './fail-points.js'
 import { companyRoutes, createServer } from './http/server.js'
-import { openDatabase, openRedis } from './parts.js'
+import { type DatabasePart, openDatabase, openRedis, type RedisPart, refuseEviction } from './parts.js'
 import { PatientStart, prepareDatabase } from './prepare-database.js'
 import { probeRoutes } from './probes.js'
+import type { Restocking } from './restocking.js'
 import { sessionRoutes } from './session-routes.js'
 import { Sessions } from './session.js'
+import { openStock } from './stock-parts.js'
+import { stockRoutes } from './stock-routes.js'
 import { voucherRoutes } from './voucher-routes.js'
 import { Vouchers } from './vouchers.js'
 
@@ -36,6 +41,9 @@ export interface Erp extends Closable {
   readonly url: string
   readonly vouchers: Vouchers
   readonly balances: BalanceCache
+  readonly stock: Stock
+  readonly locks: Locks
+  readonly restocking: Restocking
   readonly dashboard: Dashboard
   readonly relay: OutboxRelay
   readonly audit: Audit
@@ -90,30 +98,30 @@ async function openParts(
   const metrics = opened(createMetrics({ registry }))
   const observer = combineObservers(metrics.observer, listener, failPointObserver(config.failPoint))
 
-  const redis = opened(await openRedis(config, observer))
-  const database = opened(await openDatabase(config))
-  say(`Redis: ${redis.words}`)
-  say(`database: ${database.words}`)
-
-  const ledger = opened(new Ledger({ pool: database.pool, observer }))
-  const source = new RegisterRows({ pool: database.pool })
-  const outbox = new Outbox({ pool: database.pool })
+  const { redis, database } = await openServers(config, { say, observer }, opened)
+  const { pool } = database
+  const ledger = opened(new Ledger({ pool, observer }))
+  const source = new RegisterRows({ pool })
+  const outbox = new Outbox({ pool })
   const keys = createKeys()
   const registers = new Registers({ redis: redis.client, keys, source, observer })
   const balances = new BalanceCache({ registers, source, invalidations: outbox, observer })
+  const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
+  const { stock, locks, restocking, stockAudit } = goods
   const relay = opened(
     new OutboxRelay({ redis: redis.client, keys, outbox, observer, backoffMsMax: RELAY_RETRY_MS_MAX }),
   )
 
   const vouchers = new Vouchers({ ledger, balances })
   const dashboard = new Dashboard({ balances, chart })
-  const audit = new Audit({ ledger, balances, source, relay, metrics })
+  const audit = new Audit({ ledger, balances, stock: stockAudit, source, relay, metrics })
   const sessions = new Sessions({ secret: config.authSecret })
   const start = opened(
     new PatientStart(
       async () => {
-        await prepareDatabase(database.pool, chart)
+        await prepareDatabase(pool, chart)
         relay.start()
+        goods.sweeper.start()
       },
       (error) => say(`the database cannot be used: ${String(error)}`),
     ),
@@ -121,11 +129,12 @@ async function openParts(
 
   const server = createServer(say)
   sessionRoutes(server, sessions)
-  probeRoutes(server, { pool: database.pool, redis: redis.client, registry, isPrepared: () => start.isDone })
+  probeRoutes(server, { pool, redis: redis.client, registry, isPrepared: () => start.isDone })
   companyRoutes(server, { sessions, requireReady: () => start.require() }, (routes) => {
     voucherRoutes(routes, vouchers, observer)
     balanceRoutes(routes, { balances, ledger, chart })
-    dashboardRoutes(routes, dashboard)
+    stockRoutes(routes, stock, observer)
+    dashboardRoutes(routes, dashboard, locks)
     auditRoutes(routes, audit)
   })
 
@@ -137,6 +146,9 @@ async function openParts(
     url,
     vouchers,
     balances,
+    stock,
+    locks,
+    restocking,
     dashboard,
     relay,
     audit,
@@ -144,6 +156,20 @@ async function openParts(
     parts: { redis: redis.words, database: database.words },
     redisServer: redis.server,
   }
+}
+
+/** Redis and the database, each of its own kind, and a line that says which. */
+async function openServers(
+  config: ErpConfig,
+  { say, observer }: Required<ErpListeners>,
+  opened: Opened,
+): Promise<{ readonly redis: RedisPart; readonly database: DatabasePart }> {
+  const redis = opened(await openRedis(config, observer))
+  const database = opened(await openDatabase(config))
+  say(`Redis: ${redis.words}`)
+  say(`database: ${database.words}`)
+  await refuseEviction(redis.coordination, say)
+  return { redis, database }
 }
 
 /** How long SIGTERM waits for requests in flight and for the parts to close. */

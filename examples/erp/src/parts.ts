@@ -9,7 +9,15 @@ import { chmod, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KerpError, type Observer } from '@kerp/core'
 import { openPrivatePostgres } from '@kerp/postgres/testing'
-import { closeRedis, createRedis, type RedisClient, RedisMissingError, whenReady } from '@kerp/redis'
+import {
+  assertCoordinationRedis,
+  closeRedis,
+  createRedis,
+  type RedisClient,
+  redisHealth,
+  RedisMissingError,
+  whenReady,
+} from '@kerp/redis'
 import { mockRedis, openPrivateRedis, type PrivateRedis } from '@kerp/redis/testing'
 import { Pool } from 'pg'
 import type { ErpConfig } from './config.js'
@@ -20,9 +28,12 @@ export interface Part {
   close(): Promise<void>
 }
 
-/** The Redis that balances are cached in. */
+/** The Redis that figures are cached in, and the one that locks are kept in. */
 export interface RedisPart extends Part {
+  /** For cached figures; may evict. */
   readonly client: RedisClient
+  /** For locks; must not evict. The same client unless `REDIS_CACHE_URL` names another server. */
+  readonly coordination: RedisClient
   /** The server, when this process started it: only such a one may be killed on purpose. */
   readonly server: PrivateRedis | undefined
 }
@@ -35,13 +46,50 @@ export interface DatabasePart extends Part {
 const POOL_MAX = 12
 const CONNECT_DEADLINE_MS = 2_000
 
-/** Redis: `REDIS_CACHE_URL`, `REDIS_URL`, a private server found on PATH, or a double in this process. */
+/** Locks on `REDIS_URL` or a Redis of this process; figures on `REDIS_CACHE_URL` if there is one, else with the locks. */
 export async function openRedis(config: ErpConfig, observer: Observer): Promise<RedisPart> {
-  const url = config.redisCacheUrl ?? config.redisUrl
-  if (url !== undefined) {
-    const name = config.redisCacheUrl === undefined ? 'REDIS_URL' : 'REDIS_CACHE_URL'
-    return { ...(await connect(url, name, observer)), server: undefined }
+  const main = await openCoordinationRedis(config, observer)
+  if (config.redisCacheUrl === undefined) return { ...main, coordination: main.client }
+  const cache = await connect(config.redisCacheUrl, 'REDIS_CACHE_URL', observer)
+  return {
+    client: cache.client,
+    coordination: main.client,
+    server: undefined,
+    words: `${cache.words} for figures, ${main.words} for locks`,
+    close: () => cache.close().then(() => main.close()),
   }
+}
+
+const GUARD_DEADLINE_MS = 1_000
+
+/**
+ * Makes sure at the start that locks stay where they are put. A server that cannot be reached now is looked at by
+ * the locks themselves, before the first one is granted.
+ *
+ * @throws {RedisUnsuitableError} `REDIS_UNSUITABLE`, with the fix in its message, for a server that may evict them.
+ */
+export async function refuseEviction(redis: RedisClient, say: (line: string) => void): Promise<void> {
+  const { reachable, maxmemoryPolicy, unreadable } = await redisHealth(redis, {
+    deadlineMs: GUARD_DEADLINE_MS,
+  })
+  if (!reachable) return
+  if (maxmemoryPolicy !== undefined) {
+    await assertCoordinationRedis(redis, { deadlineMs: GUARD_DEADLINE_MS })
+    return
+  }
+  const reason = unreadable ?? 'INFO does not say it'
+  say(
+    `warning: the maxmemory-policy of the Redis that keeps locks cannot be read (${reason}); it must be noeviction`,
+  )
+}
+
+/** `REDIS_URL`, a private server found on PATH, or a double in this process. */
+async function openCoordinationRedis(
+  config: ErpConfig,
+  observer: Observer,
+): Promise<Omit<RedisPart, 'coordination'>> {
+  if (config.redisUrl !== undefined)
+    return { ...(await connect(config.redisUrl, 'REDIS_URL', observer)), server: undefined }
   const server = await openPrivateRedis().catch((error: unknown) => {
     if (error instanceof RedisMissingError) return undefined
     throw error
@@ -60,7 +108,11 @@ export async function openRedis(config: ErpConfig, observer: Observer): Promise<
 }
 
 /** A Redis that is not there is no reason not to start: the database answers until it is. */
-async function connect(url: string, name: string, observer: Observer): Promise<Omit<RedisPart, 'server'>> {
+async function connect(
+  url: string,
+  name: string,
+  observer: Observer,
+): Promise<{ readonly client: RedisClient; readonly words: string; readonly close: () => Promise<void> }> {
   const client = createRedis({ url, observer }, {})
   const words = await whenReady(client, CONNECT_DEADLINE_MS).then(
     () => name,

@@ -1,16 +1,20 @@
-/** Schema and charts of accounts: put in place before the first voucher, as soon as there is a database. */
+/** Schema, charts of accounts and warehouses: in place before the first request, as soon as there is a database. */
 
 import { type Closable, closeOnce, KerpError, sleep, systemClock } from '@kerp/core'
-import { Accounts, DatabaseUnavailableError, type DatabasePool, migrate } from '@kerp/postgres'
+import { Accounts, DatabaseUnavailableError, type DatabasePool, migrate, Warehouses } from '@kerp/postgres'
 import type { Chart } from './chart.js'
-import { COMPANIES } from './companies.js'
+import { COMPANIES, WAREHOUSES } from './companies.js'
 
-/** Brings the schema up to date and defines every company's chart; safe to repeat, and in several processes at once. */
+/** Brings the schema up to date and defines what every company has; safe to repeat, and in several processes at once. */
 export async function prepareDatabase(pool: DatabasePool, chart: Chart): Promise<void> {
   await migrate(pool)
   const accounts = new Accounts({ pool })
+  const warehouses = new Warehouses({ pool })
   const defined = chart.accounts.map(({ code, nameKo, parent }) => ({ code, name: nameKo, parent }))
-  for (const company of COMPANIES) await accounts.define(company.id, defined)
+  for (const company of COMPANIES) {
+    await accounts.define(company.id, defined)
+    await warehouses.define(company.id, WAREHOUSES)
+  }
 }
 
 const RETRY_MS = 500

@@ -1,8 +1,10 @@
 /** What the demo says at its end: the audit, the table of figures, and both as one JSON object. */
 
-import type { AuditLine } from '../audit.js'
+import type { CacheFigures } from '@kerp/metrics'
+import type { AuditLine } from '../audit-line.js'
 import type { Erp } from '../main.js'
 import { COMPANIES } from '../companies.js'
+import type { GoodsReport } from './goods-job.js'
 import type { LatencyHistogram } from './latency.js'
 import type { MonthReport } from './month-job.js'
 import type { FaultReport } from './redis-faults.js'
@@ -31,7 +33,11 @@ export interface DemoTimes {
 const PARTS_OF_FIGURE = ' · '
 
 /** Audits every company, and what only the demo can know: that nothing acknowledged is missing. */
-export async function auditDemo(erp: Erp, month: MonthReport): Promise<readonly AuditLine[]> {
+export async function auditDemo(
+  erp: Erp,
+  month: MonthReport,
+  goods: GoodsReport,
+): Promise<readonly AuditLine[]> {
   const perCompany = await Promise.all(COMPANIES.map(({ id }) => erp.audit.exactness(id)))
   const names = perCompany[0]?.map(({ name }) => name) ?? []
   const exactness = names.map((name, at): AuditLine => {
@@ -53,6 +59,12 @@ export async function auditDemo(erp: Erp, month: MonthReport): Promise<readonly 
       month.sumsWrong.length,
     ),
     counted('every caller saw its own voucher', `${month.ownWritesMissed} missed`, month.ownWritesMissed),
+    counted(
+      'every acknowledged movement moved its goods once',
+      `${goods.movements} movements`,
+      goods.sumsWrong.length,
+    ),
+    counted('every order line found its goods', `${goods.lines} lines`, goods.unfilled),
     ...erp.audit.measurements(),
   ]
 }
@@ -61,16 +73,19 @@ function counted(name: string, figure: string, differences: number): AuditLine {
   return { name, ok: differences === 0, figure, differences }
 }
 
+/** What the report is made of. */
+export interface DemoResults {
+  readonly month: MonthReport
+  readonly goods: GoodsReport
+  readonly audit: readonly AuditLine[]
+  readonly times: DemoTimes
+  readonly faults: readonly FaultReport[]
+}
+
 /** Puts everything together. */
-export function demoReport(
-  erp: Erp,
-  month: MonthReport,
-  audit: readonly AuditLine[],
-  times: DemoTimes,
-  faults: readonly FaultReport[],
-): DemoReport {
+export function demoReport(erp: Erp, { month, goods, audit, times, faults }: DemoResults): DemoReport {
   const seconds = month.postingMs / 1_000
-  const cache = erp.metrics.snapshot().caches['balance']
+  const { caches } = erp.metrics.snapshot()
   return {
     ok: audit.every(({ ok }) => ok),
     audit,
@@ -86,17 +101,36 @@ export function demoReport(
       looks: month.readLatency.count,
       readP50Ms: percentile(month.readLatency, 0.5),
       readP99Ms: percentile(month.readLatency, 0.99),
-      balancesRead: cache?.requests ?? 0,
-      hitRatio: rounded(cache?.hitRatio ?? 0, 4),
+      balancesRead: caches['balance']?.requests ?? 0,
+      hitRatio: rounded(caches['balance']?.hitRatio ?? 0, 4),
+      ...goodsFigures(goods, caches['inventory']),
       firstAnswerMs: Math.round(times.firstAnswerMs),
       warmMs: Math.round(times.warmMs),
       postingMs: Math.round(month.postingMs),
+      movingMs: Math.round(goods.movingMs),
       totalMs: Math.round(times.totalMs),
       ...Object.fromEntries(
         faults.map((fault) => [`${fault.kind}RecoveredMs`, Math.round(fault.recoveredMs)]),
       ),
     },
     parts: erp.parts,
+  }
+}
+
+function goodsFigures(goods: GoodsReport, cache: CacheFigures | undefined): Record<string, number> {
+  return {
+    movements: goods.movements,
+    movementsReplayed: goods.replayed,
+    linesWithoutGoods: goods.linesWithoutGoods,
+    movementsPerSecond: Math.round(goods.movements / (goods.movingMs / 1_000)),
+    movementP50Ms: percentile(goods.latency, 0.5),
+    movementP99Ms: percentile(goods.latency, 0.99),
+    transfers: goods.transfers,
+    refused: goods.refused,
+    locksSeen: goods.locksSeen,
+    stockReadP50Ms: percentile(goods.readLatency, 0.5),
+    stockReadP99Ms: percentile(goods.readLatency, 0.99),
+    stockHitRatio: rounded(cache?.hitRatio ?? 0, 4),
   }
 }
 
@@ -114,9 +148,22 @@ const WORDS: Readonly<Record<string, string>> = {
   readP99Ms: 'dashboard p99, ms',
   balancesRead: 'balances read through the cache',
   hitRatio: 'hit ratio',
+  movements: 'goods moved, three companies',
+  movementsReplayed: 'of these, moved before',
+  linesWithoutGoods: 'order lines that move no goods',
+  movementsPerSecond: 'movements per second',
+  movementP50Ms: 'order line p50, ms',
+  movementP99Ms: 'order line p99, restocking included, ms',
+  transfers: 'transfers between warehouses',
+  refused: 'sales refused at first, then restocked',
+  locksSeen: 'locks seen on the dashboard',
+  stockReadP50Ms: '30 stock figures read p50, ms',
+  stockReadP99Ms: '30 stock figures read p99, ms',
+  stockHitRatio: 'hit ratio of stock',
   firstAnswerMs: 'start to first HTTP answer, ms',
   warmMs: 'cache warming, ms',
   postingMs: 'posting, ms',
+  movingMs: 'moving goods, ms',
   totalMs: 'all in all, ms',
   killRecoveredMs: 'Redis killed: back in use after, ms',
   pauseRecoveredMs: 'Redis paused: back in use after, ms',

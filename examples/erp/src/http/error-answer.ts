@@ -1,12 +1,19 @@
 /** The one place where an error becomes an HTTP status and the body `{ error: { code, message, retryable } }`. */
 
-import { InvalidInputError, KerpError } from '@kerp/core'
+import { InsufficientStockError, InvalidInputError, KerpError } from '@kerp/core'
+import { type ShortageView, shortageView } from './quantities.js'
 
 /** What is sent for an error. */
 export interface ErrorAnswer {
   readonly status: number
   readonly body: {
-    readonly error: { readonly code: string; readonly message: string; readonly retryable: boolean }
+    readonly error: {
+      readonly code: string
+      readonly message: string
+      readonly retryable: boolean
+      /** Of `INSUFFICIENT_STOCK`: what is there, for each row that has too little. */
+      readonly shortages?: readonly ShortageView[]
+    }
   }
 }
 
@@ -17,14 +24,22 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   COMPANY_NOT_FOUND: 404,
   ROUTE_NOT_FOUND: 404,
   VOUCHER_NOT_FOUND: 404,
+  RESERVATION_NOT_FOUND: 404,
   VOUCHER_CONFLICT: 409,
   VOUCHER_REVERSED: 409,
+  INSUFFICIENT_STOCK: 409,
+  MOVEMENT_CONFLICT: 409,
+  RESERVATION_SETTLED: 409,
+  RESERVATION_EXPIRED: 409,
+  FENCED: 409,
   EPOCH_CHANGED: 409,
   VERSION_NOT_REACHED: 409,
   BODY_TOO_LARGE: 413,
   VOUCHER_REJECTED: 422,
+  MOVEMENT_REJECTED: 422,
   DATABASE_UNAVAILABLE: 503,
   POSTING_UNKNOWN: 503,
+  MOVEMENT_UNKNOWN: 503,
   OVERLOADED: 503,
   DEADLINE_EXCEEDED: 503,
   CLOSED: 503,
@@ -47,7 +62,10 @@ export function errorAnswer(error: unknown): ErrorAnswer {
 
 function answer(
   status: number,
-  { code, message, retryable }: { code: string; message: string; retryable: boolean },
+  error: { readonly code: string; readonly message: string; readonly retryable: boolean },
 ): ErrorAnswer {
-  return { status, body: { error: { code, message, retryable } } }
+  const { code, message, retryable } = error
+  const shortages =
+    error instanceof InsufficientStockError ? { shortages: error.shortages.map(shortageView) } : {}
+  return { status, body: { error: { code, message, retryable, ...shortages } } }
 }

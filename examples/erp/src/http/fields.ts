@@ -40,6 +40,40 @@ export function nameField(fields: Fields, name: string, path = name): string {
 
 const NAME_LENGTH_MAX = 128
 
+/**
+ * The name of goods or of a place where they are: a name without what means something in keys, patterns or paths.
+ *
+ * @throws {InvalidInputError} `INVALID_INPUT` for a name that no row of stock can have.
+ */
+export function goodsField(fields: Fields, name: string, path = name): string {
+  const value = nameField(fields, name, path)
+  if (isGoodsName(value)) return value
+  throw new InvalidInputError(
+    path,
+    '1 to 128 bytes, none of : { } * ? [ ] \\, no control characters, no space at the ends',
+    value,
+  )
+}
+
+/** Whether a row of stock can have this name. */
+export function isGoodsName(name: string): boolean {
+  const isPlain = name !== '' && name.trim() === name && !FORBIDDEN.test(name)
+  return isPlain && Buffer.byteLength(name) <= NAME_LENGTH_MAX && Buffer.from(name).toString() === name
+}
+
+const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029:{}*?[\]\\]/
+
+/** @throws {InvalidInputError} `INVALID_INPUT` unless the field is a whole JSON number within the bounds. */
+export function wholeNumberField(
+  fields: Fields,
+  name: string,
+  { min, max }: { readonly min: number; readonly max: number },
+): number {
+  const value = fields[name]
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+  throw new InvalidInputError(name, `a whole number from ${min} to ${max}, as a number`, value)
+}
+
 /** @throws {InvalidInputError} `INVALID_INPUT` unless the field is a text or was left out. */
 export function optionalTextField(fields: Fields, name: string, path = name): string | undefined {
   return fields[name] === undefined ? undefined : textField(fields, name, path)

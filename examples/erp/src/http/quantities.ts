@@ -1,0 +1,52 @@
+/** How goods look on the wire: quantities as decimal strings in shortest form, with at most three decimals. */
+
+import { formatQuantity, InvalidInputError, parseQuantity, type StockShortage } from '@kerp/core'
+import { type StockLevel, type StockLevelJson, stockLevelJson } from '@kerp/inventory-lock'
+import type { Fields } from './fields.js'
+
+/** A row of stock. */
+export interface StockView {
+  readonly item: string
+  readonly warehouse: string
+  /** What is there, reserved goods included. */
+  readonly quantity: string
+  /** Grows by 1 with every movement that touches the row. */
+  readonly version: number
+}
+
+/** A row that has less than was asked of it. */
+export interface ShortageView
+  extends Pick<StockLevelJson, 'item' | 'warehouse' | 'quantity' | 'reserved' | 'available'> {
+  readonly requested: string
+}
+
+/** Writes a row of stock. */
+export function stockView(level: StockLevel): StockView {
+  const { item, warehouse, quantity, version } = stockLevelJson(level)
+  return { item, warehouse, quantity, version }
+}
+
+/** Writes what is there where too little is. */
+export function shortageView(shortage: StockShortage): ShortageView {
+  const { item, warehouse, requested, available, onHand, reserved } = shortage
+  return {
+    item,
+    warehouse,
+    requested: formatQuantity(requested),
+    quantity: formatQuantity(onHand),
+    reserved: formatQuantity(reserved),
+    available: formatQuantity(available),
+  }
+}
+
+/**
+ * Reads a quantity into thousandths.
+ *
+ * @throws {InvalidAmountError} `INVALID_AMOUNT` for anything but a plain decimal string.
+ * @throws {InvalidInputError} `INVALID_INPUT` for zero, and below zero unless the sign is free.
+ */
+export function quantityField(fields: Fields, sign: 'any' | 'positive', path = 'quantity'): bigint {
+  const quantity = parseQuantity(fields['quantity'], path)
+  if (quantity > 0n || (sign === 'any' && quantity < 0n)) return quantity
+  throw new InvalidInputError(path, sign === 'any' ? 'not zero' : 'above zero', fields['quantity'])
+}

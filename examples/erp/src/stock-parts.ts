@@ -1,0 +1,44 @@
+/** Everything about goods, opened together: the ledger of movements, cached figures, locks, and the sweeper. */
+
+import type { Observer, RegisterSource } from '@kerp/core'
+import { Locks, ReservationSweeper, Stock } from '@kerp/inventory-lock'
+import type { Keys } from '@kerp/keys'
+import { type DatabasePool, StockLedger } from '@kerp/postgres'
+import type { RedisClient } from '@kerp/redis'
+import type { Registers } from '@kerp/registers'
+import { Restocking } from './restocking.js'
+import { StockAudit } from './stock-audit.js'
+
+/** What goods stand on. */
+export interface StockPartsOptions {
+  readonly pool: DatabasePool
+  readonly source: RegisterSource
+  readonly registers: Registers
+  /** The Redis that does not evict. */
+  readonly redis: RedisClient
+  readonly keys: Keys
+  readonly observer: Observer
+}
+
+/** The open parts. */
+export interface StockParts {
+  readonly stock: Stock
+  readonly locks: Locks
+  readonly restocking: Restocking
+  readonly stockAudit: StockAudit
+  /** Frees the goods of reservations whose time is up; to be started when the database is there. */
+  readonly sweeper: ReservationSweeper
+}
+
+/** Opens them; `opened` learns what must be closed, in the order of opening. */
+export function openStock(
+  { pool, source, registers, redis, keys, observer }: StockPartsOptions,
+  opened: <T extends { close(): Promise<void> }>(part: T) => T,
+): StockParts {
+  const stockLedger = opened(new StockLedger({ pool, observer }))
+  const stock = new Stock({ store: stockLedger, registers, source, observer })
+  const sweeper = opened(new ReservationSweeper({ stock, observer }))
+  const locks = opened(new Locks({ redis, keys, holder: `erp-${process.pid}`, observer }))
+  const restocking = new Restocking({ stock, locks })
+  return { stock, locks, restocking, sweeper, stockAudit: new StockAudit({ stockLedger, stock }) }
+}
