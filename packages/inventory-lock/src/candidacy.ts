@@ -115,7 +115,7 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
     if (typeof reply === 'string') this.#grantedBy(question, reply, question.block)
     else if (reply === 0) this.#notFree()
     else if (reply.length === 1) this.#grantedBy(question, reply[0], 1)
-    else this.#mustWait(reply)
+    else this.#mustWait(question, reply)
   }
 
   failed(error: unknown): void {
@@ -172,11 +172,16 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
     }
   }
 
-  #mustWait([holderRestMs, place, mark]: Extract<AskReply, readonly [number, number, string]>): void {
+  #mustWait(
+    { wait }: Question,
+    [holderRestMs, place, mark]: Extract<AskReply, readonly [number, number, string]>,
+  ): void {
     if (this.#isOver) return
     this.#failures = 0
     this.#waiting = { asked: this.#asked, mark }
-    this.#lookAgainIn(this.#nextLookMs(holderRestMs, place))
+    // The channel began or ceased to listen meanwhile: it may have missed what came before, and Redis must know.
+    const isOutdated = wait !== '' && wait !== this.#host.waitMode()
+    this.#lookAgainIn(isOutdated ? 0 : this.#nextLookMs(holderRestMs, place))
     this.#candidate.mustWait()
   }
 
