@@ -33,3 +33,15 @@ export class EventNotPublishedError extends KerpError {
     })
   }
 }
+
+/** The database began another history while its events were published; the next turn finds out where it stands. */
+export class EpochMovedError extends KerpError {
+  static override readonly errorName = 'EpochMovedError'
+
+  constructor() {
+    super('The database began another history while events were published.', {
+      code: 'EVENT_EPOCH_MOVED',
+      retryable: true,
+    })
+  }
+}

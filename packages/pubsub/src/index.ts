@@ -18,7 +18,7 @@ export {
   type VoucherApproved,
   type VoucherCreated,
 } from './erp-events.js'
-export { EventInvalidError, EventNotPublishedError } from './errors.js'
+export { EpochMovedError, EventInvalidError, EventNotPublishedError } from './errors.js'
 export {
   defineEvents,
   type EventMap,
@@ -27,6 +27,8 @@ export {
   type EventType,
   payloadSchema,
 } from './event-map.js'
+export { EventRelay, type EventRelayReport } from './event-relay.js'
+export type { EventRelayOptions } from './event-relay-options.js'
 export { type EventPosition, type EventWatermark, parseEventWatermark } from './event-position.js'
 export {
   installWatermark,
