@@ -1,4 +1,8 @@
 import { mockBackend } from './backend.js'
+import { eventsConform } from './events-publish.js'
 import { relayedEventsConform } from './events-relayed.js'
 
-relayedEventsConform(mockBackend())
+const backend = mockBackend()
+
+relayedEventsConform(backend)
+eventsConform(backend)

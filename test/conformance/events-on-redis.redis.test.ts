@@ -1,4 +1,8 @@
 import { redisBackend } from './backend.js'
+import { eventsConform } from './events-publish.js'
 import { relayedEventsConform } from './events-relayed.js'
 
-relayedEventsConform(redisBackend())
+const backend = redisBackend()
+
+relayedEventsConform(backend)
+eventsConform(backend)

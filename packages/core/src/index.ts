@@ -49,6 +49,7 @@ export type {
 } from './event-source.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'
+export type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
 export {
   type BatchChunkWork,
   type CacheInvalidation,

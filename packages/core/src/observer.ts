@@ -5,6 +5,8 @@
  * called synchronously on the hot path; whatever it throws or rejects is ignored.
  */
 
+import type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
+
 /** How one Redis call ended. */
 export interface RedisOperation {
   /** The script's or command's name. */
@@ -232,6 +234,18 @@ export interface Observer {
   batchChunk?(observation: BatchChunkWork): void
   /** Items of durable batches that were committed, with their effect or as failed. */
   batchItems?(observation: { readonly result: 'done' | 'failed'; readonly count: number }): void
+  eventPublish?(observation: EventPublish): void
+  eventDeliver?(observation: EventDeliver): void
+  /** From the envelope's timestamp to its handler, by the clocks of both machines. */
+  eventLag?(observation: { readonly reader: EventDeliver['reader']; readonly lagMs: number }): void
+  /** Events that a reader missed and then read from the stream or the log. */
+  eventGap?(observation: { readonly reader: EventDeliver['reader']; readonly filled: number }): void
+  eventReset?(observation: EventReset): void
+  eventDead?(observation: EventDead): void
+  /** Events that wait for a durable group, over all companies that this process looks at. */
+  eventBacklog?(observation: { readonly group: string; readonly waiting: number }): void
+  /** Entries that were trimmed although a durable group had not read them. Must page. */
+  eventTrimmedUnread?(observation: { readonly count: number }): void
   /** Background work failed and will be tried again; `code` is an error code. */
   backgroundError?(observation: { readonly source: string; readonly code: string }): void
   step?(observation: { readonly name: Step }): void
@@ -266,6 +280,14 @@ export const OBSERVATIONS = [
   'lockFenced',
   'batchChunk',
   'batchItems',
+  'eventPublish',
+  'eventDeliver',
+  'eventLag',
+  'eventGap',
+  'eventReset',
+  'eventDead',
+  'eventBacklog',
+  'eventTrimmedUnread',
   'backgroundError',
   'step',
 ] as const satisfies readonly (keyof Observer)[]

@@ -10,6 +10,10 @@ import {
   type CacheInvalidation,
   type CacheRefusal,
   type CacheRequest,
+  type EventDead,
+  type EventDeliver,
+  type EventPublish,
+  type EventReset,
   type GenerationChange,
   type LockAcquire,
   type LockGivenBack,
@@ -71,6 +75,16 @@ const lockResult = closed(
   'result',
   words<LockAcquire['result']>({ acquired: true, busy: true, timeout: true, failed: true }),
 )
+
+const EVENT_TYPES = [
+  'events:voucher:created',
+  'events:voucher:approved',
+  'events:balance:updated',
+  'events:inventory:changed',
+  'events:payroll:processed',
+  'events:notification',
+]
+const eventReader = closed('reader', words<EventDeliver['reader']>({ subscriber: true, consumer: true }))
 
 /** Every metric that `createMetrics` registers. */
 export const METRICS = {
@@ -253,6 +267,41 @@ export const METRICS = {
   batchItems: counter('batch_items_total', 'Items of durable batches that were committed', [
     closed('result', ['done', 'failed']),
   ]),
+  eventPublishes: counter('event_publish_total', 'Events that were to be published, by what became of them', [
+    open('type', EVENT_TYPES),
+    closed(
+      'result',
+      words<EventPublish['result']>({ published: true, duplicate: true, refused: true, failed: true }),
+    ),
+  ]),
+  eventDeliveries: counter('event_deliver_total', 'Events that reached a handler, by what became of them', [
+    eventReader,
+    closed(
+      'result',
+      words<EventDeliver['result']>({ handled: true, failed: true, invalid: true, duplicate: true }),
+    ),
+  ]),
+  eventLag: histogram('event_lag_seconds', 'Time from an event to its handler', [eventReader]),
+  eventGaps: counter('event_gap_total', 'Gaps that a reader found and filled', [eventReader]),
+  eventGapFills: counter('event_gap_filled_total', 'Events by which gaps were filled', [eventReader]),
+  eventResets: counter('event_reset_total', 'Subscribers of events that had to begin anew', [
+    closed('reason', words<EventReset['reason']>({ trimmed: true, lost: true, mark: true })),
+  ]),
+  eventDead: counter('event_dead_letter_total', 'Events that their handler could not handle', [
+    open('group'),
+    closed('reason', words<EventDead['reason']>({ attempts: true, refused: true, invalid: true })),
+  ]),
+  eventBacklog: {
+    name: 'event_backlog_size',
+    type: 'gauge',
+    help: 'Events that wait for a durable group',
+    labels: [open('group')],
+  },
+  eventTrimmedUnread: counter(
+    'event_trimmed_unread_total',
+    'Entries cut before a durable group read them',
+    [],
+  ),
   backgroundErrors: counter('background_errors_total', 'Failures of background work that is tried again', [
     open('source'),
     open('code'),

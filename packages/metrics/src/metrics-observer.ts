@@ -13,6 +13,7 @@ export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> 
     ...eventObserver(slots, clock),
     ...lockObserver(slots),
     ...batchObserver(slots),
+    ...pubsubObserver(slots),
     backgroundError({ source, code }) {
       slots.backgroundErrors.cell(source, code).value += 1
     },
@@ -156,6 +157,36 @@ function batchObserver(slots: Slots) {
     },
     batchItems({ result, count }) {
       slots.batchItems.cell(result).value += amountOf(count)
+    },
+  } satisfies Observer
+}
+
+function pubsubObserver(slots: Slots) {
+  return {
+    eventPublish({ type, result, count }) {
+      slots.eventPublishes.cell(type, result).value += amountOf(count)
+    },
+    eventDeliver({ reader, result, count }) {
+      slots.eventDeliveries.cell(reader, result).value += amountOf(count)
+    },
+    eventLag({ reader, lagMs }) {
+      slots.eventLag.cell(reader).observe(lagMs / 1_000)
+    },
+    eventGap({ reader, filled }) {
+      slots.eventGaps.cell(reader).value += 1
+      slots.eventGapFills.cell(reader).value += amountOf(filled)
+    },
+    eventReset({ reason }) {
+      slots.eventResets.cell(reason).value += 1
+    },
+    eventDead({ group, reason }) {
+      slots.eventDead.cell(group, reason).value += 1
+    },
+    eventBacklog({ group, waiting }) {
+      slots.eventBacklog.cell(group).value = amountOf(waiting)
+    },
+    eventTrimmedUnread({ count }) {
+      slots.eventTrimmedUnread.cell().value += amountOf(count)
     },
   } satisfies Observer
 }

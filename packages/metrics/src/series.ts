@@ -8,7 +8,8 @@ const SERIES_MAX = 256
 /** Stands for every word that came too late, or that is no plain name. */
 const OTHER = 'other'
 
-const PLAIN_NAME = /^[A-Za-z][\w.-]{0,63}$/
+/** Names from the code: of scripts, types of events, sources, codes. */
+const PLAIN_NAME = /^[A-Za-z][\w.:-]{0,63}$/
 
 /** Cells by the words of at most two labels; those of the catalogue exist from the start. */
 export class Series<C> {

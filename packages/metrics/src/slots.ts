@@ -35,6 +35,7 @@ export function createSlots({ clock, latencyBuckets, utilization }: SlotOptions)
     ...eventSlots(set, clock),
     ...lockSlots(set),
     ...batchSlots(set),
+    ...pubsubSlots(set),
     backgroundErrors: set.counter(METRICS.backgroundErrors),
     steps: set.counter(METRICS.steps),
     eventLoopDelay: set.histogram(METRICS.eventLoopDelay),
@@ -133,5 +134,19 @@ function batchSlots(set: MetricSet) {
     batchChunks: set.counter(METRICS.batchChunks),
     batchChunkLatency: set.histogram(METRICS.batchChunkLatency),
     batchItems: set.counter(METRICS.batchItems),
+  }
+}
+
+function pubsubSlots(set: MetricSet) {
+  return {
+    eventPublishes: set.counter(METRICS.eventPublishes),
+    eventDeliveries: set.counter(METRICS.eventDeliveries),
+    eventLag: set.histogram(METRICS.eventLag),
+    eventGaps: set.counter(METRICS.eventGaps),
+    eventGapFills: set.counter(METRICS.eventGapFills),
+    eventResets: set.counter(METRICS.eventResets),
+    eventDead: set.counter(METRICS.eventDead),
+    eventBacklog: set.counter(METRICS.eventBacklog),
+    eventTrimmedUnread: set.counter(METRICS.eventTrimmedUnread),
   }
 }

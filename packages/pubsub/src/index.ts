@@ -38,3 +38,15 @@ export {
   type RelayedParts,
   type RelayedResult,
 } from './publish-relayed.js'
+export { type NewEvent, Publisher } from './publisher.js'
+export type { PublisherOptions } from './publisher-options.js'
+export type { StreamLengths } from './trim-stream.js'
+export { type SubscribeOptions, Subscriber, type SubscriberNotices } from './subscriber.js'
+export type { SubscriberOptions } from './subscriber-options.js'
+export type {
+  EventBatch,
+  EventHandlers,
+  SubscribeFrom,
+  Subscription,
+  SubscriptionReset,
+} from './subscription.js'

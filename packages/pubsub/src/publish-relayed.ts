@@ -7,9 +7,10 @@ import { encodeCommitted, type OutgoingEvent } from './envelope.js'
 import { type EventWatermark, parseEventWatermark } from './event-position.js'
 import { installEvents } from './install-events.lua.js'
 import { publishEvents } from './publish-events.lua.js'
+import { type StreamLengths, trimWhenLong } from './trim-stream.js'
 
 /** What relayed publishing is made of. */
-export interface RelayedParts {
+export interface RelayedParts extends StreamLengths {
   readonly redis: RedisClient
   readonly keys: Keys
   readonly observer?: Observer
@@ -60,6 +61,8 @@ export async function publishRelayed(parts: RelayedParts, batch: RelayedEvents):
     )
     if (reply.status === 'moved') return moved(reply.watermark)
     from = next
+    for (const { type } of events) observer?.eventPublish?.({ type, result: 'published', count: 1 })
+    void trimWhenLong(parts, companyId, reply.length, events.length)
   }
   return { status: 'published' }
 }

@@ -1,0 +1,192 @@
+/**
+ * The one connection on which a client's process hears channels, shared by all who listen.
+ *
+ * What should be heard and what is subscribed are two sets, brought together by one loop, so that listening and leaving
+ * at any moment, and reconnecting, are the same case.
+ */
+
+import { type Clock, type Observer, type Timer, withDeadline } from '@kerp/core'
+import type { RedisClient } from '@kerp/redis'
+
+/** Somebody who listens to one channel. Both are called from the connection's reader and must not wait or throw. */
+export interface ChannelListener {
+  heard(message: string): void
+  /** The channel is subscribed from now on; whatever was said before was not heard. */
+  listening(): void
+}
+
+/** What a line needs to know. */
+export interface LineParts {
+  readonly redis: RedisClient
+  readonly observer: Observer
+  readonly clock: Clock
+}
+
+/** How long a subscription may take, in ms. */
+const SUBSCRIBE_MS = 2_000
+
+/** Between two attempts to bring the sets together, in ms. */
+const RETRY_MS = 200
+
+/** Channels of one command. */
+const CHANNELS_PER_CALL_MAX = 500
+
+const lines = new WeakMap<RedisClient, ChannelLine>()
+
+/** A connection for subscriptions, opened with the first listener and closed with the last. */
+export class ChannelLine {
+  readonly #parts: LineParts
+  readonly #listeners = new Map<string, Set<ChannelListener>>()
+  readonly #subscribed = new Set<string>()
+  #connection: RedisClient | undefined
+  #isSyncing = false
+  #retry: Timer | undefined
+  #heard = 0
+
+  private constructor(parts: LineParts) {
+    this.#parts = parts
+  }
+
+  /** The line of a client; there is one, whoever asks. */
+  static of(parts: LineParts): ChannelLine {
+    let line = lines.get(parts.redis)
+    if (line === undefined) {
+      line = new ChannelLine(parts)
+      lines.set(parts.redis, line)
+    }
+    return line
+  }
+
+  /** Messages that came so far; one that stands still while others publish is deaf. */
+  get heard(): number {
+    return this.#heard
+  }
+
+  /** Listens until the returned function is called, which may be called twice. */
+  listen(channel: string, listener: ChannelListener): () => void {
+    const listeners = this.#listeners.get(channel) ?? new Set()
+    listeners.add(listener)
+    this.#listeners.set(channel, listeners)
+    if (this.#subscribed.has(channel)) listener.listening()
+    this.#open()
+    this.#wake()
+    return () => this.#leave(channel, listener)
+  }
+
+  /** Connects anew: it hears nothing although there is something to hear. */
+  reconnect(): void {
+    this.#subscribed.clear()
+    this.#connection?.disconnect(true)
+  }
+
+  #leave(channel: string, listener: ChannelListener): void {
+    const listeners = this.#listeners.get(channel)
+    listeners?.delete(listener)
+    if (listeners?.size === 0) this.#listeners.delete(channel)
+    this.#wake()
+  }
+
+  #open(): void {
+    if (this.#connection !== undefined) return
+    try {
+      this.#listenOn(duplicate(this.#parts.redis))
+    } catch {
+      this.#failed()
+    }
+  }
+
+  #listenOn(connection: RedisClient): void {
+    this.#connection = connection
+    const isMine = (): boolean => this.#connection === connection
+    connection.on('error', () => undefined)
+    connection.on('message', (channel: string, message: string) => this.#hear(channel, message))
+    connection.on('close', () => isMine() && this.#subscribed.clear())
+    connection.on('ready', () => isMine() && this.#wake())
+  }
+
+  #hear(channel: string, message: string): void {
+    this.#heard += 1
+    for (const listener of this.#listeners.get(channel) ?? []) listener.heard(message)
+  }
+
+  #wake(): void {
+    if (!this.#isSyncing) void this.#sync()
+  }
+
+  async #sync(): Promise<void> {
+    this.#isSyncing = true
+    try {
+      while (await this.#step()) {
+        // One command at a time, until the sets agree.
+      }
+    } catch {
+      this.#failed()
+    }
+    this.#isSyncing = false
+  }
+
+  /** Brings the sets closer by one command; false when there is nothing to do, or no connection. */
+  async #step(): Promise<boolean> {
+    const connection = this.#connection
+    if (connection === undefined) return false
+    if (this.#listeners.size === 0) return this.#hangUp(connection)
+    if (!isReady(connection)) return false
+    const missing = [...this.#listeners.keys()].filter((channel) => !this.#subscribed.has(channel))
+    const wanted = missing.slice(0, CHANNELS_PER_CALL_MAX)
+    if (wanted.length > 0) {
+      await this.#inTime(connection.subscribe(...wanted))
+      // A connection that was lost meanwhile hears nothing any more.
+      if (!isReady(connection)) return false
+      for (const channel of wanted) this.#nowListening(channel)
+      return true
+    }
+    const unwanted = [...this.#subscribed].filter((channel) => !this.#listeners.has(channel))
+    if (unwanted.length === 0) return false
+    for (const channel of unwanted) this.#subscribed.delete(channel)
+    await this.#inTime(connection.unsubscribe(...unwanted))
+    return true
+  }
+
+  #nowListening(channel: string): void {
+    this.#subscribed.add(channel)
+    for (const listener of this.#listeners.get(channel) ?? []) listener.listening()
+  }
+
+  #hangUp(connection: RedisClient): boolean {
+    this.#connection = undefined
+    this.#subscribed.clear()
+    connection.disconnect()
+    return false
+  }
+
+  #inTime(command: Promise<unknown>): Promise<unknown> {
+    const { clock } = this.#parts
+    return withDeadline(command, {
+      operation: 'subscribe',
+      deadlineMs: SUBSCRIBE_MS,
+      outcome: 'unknown',
+      clock,
+    })
+  }
+
+  #failed(): void {
+    const { clock, observer } = this.#parts
+    observer.backgroundError?.({ source: 'events', code: 'REDIS_NOT_DONE' })
+    this.#retry?.cancel()
+    this.#retry = clock.setTimer(RETRY_MS, () => {
+      this.#retry = undefined
+      if (this.#listeners.size > 0) this.#open()
+      this.#wake()
+    })
+  }
+}
+
+function isReady(connection: RedisClient): boolean {
+  return connection.status === 'ready'
+}
+
+/** A connection for subscriptions only: what it asks is asked again by itself after a reconnect. */
+function duplicate(redis: RedisClient): RedisClient {
+  if ('nodes' in redis) return redis.duplicate()
+  return redis.duplicate({ autoResubscribe: false, commandTimeout: SUBSCRIBE_MS, lazyConnect: false })
+}

@@ -1,0 +1,130 @@
+/**
+ * One company's events as they come in over the line: kept in a ring, checked against the stream's end each second.
+ *
+ * It never runs handlers; who waits is woken and reads the ring by itself.
+ */
+
+import { KerpError } from '@kerp/core'
+import { redisCommand } from '@kerp/redis'
+import { ChannelLine } from './channel-line.js'
+import { type StreamEntry, entryOf, parseBlock } from './event-block.js'
+import { type EventPosition, isSamePosition, ORIGIN, parseEventWatermark } from './event-position.js'
+import { EventRing, type RingCursor } from './event-ring.js'
+import type { SubscriberParts } from './subscriber-options.js'
+
+/** How long a message may be on its way after the stream's end was read, in ms. */
+const IN_FLIGHT_MS = 100
+
+/** What is known of a company's stream. */
+export class CompanyFeed {
+  readonly companyId: string
+  readonly #parts: SubscriberParts
+  readonly #line: ChannelLine
+  readonly #leave: () => void
+  #ring: EventRing | undefined
+  #changed: (() => void)[] = []
+  #heardBefore = -1
+  #isClosed = false
+
+  constructor(parts: SubscriberParts, companyId: string) {
+    this.companyId = companyId
+    this.#parts = parts
+    this.#line = ChannelLine.of(parts)
+    this.#leave = this.#line.listen(parts.keys.eventsChannel(companyId), {
+      heard: (message) => this.#hear(message),
+      listening: () => void this.checkTail(0),
+    })
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** The end of what came in; undefined until the channel is subscribed and the stream's end was read. */
+  get head(): EventPosition | undefined {
+    return this.#ring?.head
+  }
+
+  /** See `EventRing.after`. */
+  after(cursor: RingCursor, max: number) {
+    return this.#ring?.after(cursor, max)
+  }
+
+  /** Settles when something may have changed. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#changed.push(resolve))
+  }
+
+  /** The entries from a place on, that itself included; all from the beginning for `ORIGIN`. */
+  async read(from: EventPosition, count: number): Promise<readonly StreamEntry[]> {
+    const { redis, keys, observer, deadlineMs } = this.#parts
+    const begin = isSamePosition(from, ORIGIN) ? '-' : from.streamId
+    const args = [keys.eventsStream(this.companyId), begin, '+', 'COUNT', count]
+    const reply = await redisCommand(redis, 'xrange', args, { observer, deadlineMs, effect: 'none' })
+    const rows: readonly unknown[] = Array.isArray(reply) ? reply : []
+    return rows.map(entryOf).filter((entry) => entry !== undefined)
+  }
+
+  /** Where the stream ends, by its watermark. */
+  async tail(): Promise<EventPosition> {
+    const { redis, keys, observer, deadlineMs } = this.#parts
+    const key = keys.eventsWatermark(this.companyId)
+    const reply = await redisCommand(redis, 'mget', [key], { observer, deadlineMs, effect: 'none' })
+    const text: unknown = Array.isArray(reply) ? reply[0] : undefined
+    return parseEventWatermark(text)?.tail ?? ORIGIN
+  }
+
+  /**
+   * Compares with the stream's end. What is missing `graceMs` later was not heard: the ring begins anew there, and
+   * whoever is behind reads the stream. Never throws.
+   */
+  async checkTail(graceMs = IN_FLIGHT_MS): Promise<void> {
+    try {
+      const tail = await this.tail()
+      if (this.#isClosed) return
+      const { head } = this
+      if (head === undefined) {
+        this.#ring = new EventRing(this.#parts.ring, tail)
+        this.wake()
+      } else if (!isSamePosition(head, tail)) {
+        this.#parts.clock.setTimer(graceMs, () => this.#restartIfUnheard(head, tail))
+      }
+    } catch (error) {
+      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
+      this.#parts.observer.backgroundError?.({ source: 'events', code })
+    }
+  }
+
+  /** Hears no more, and wakes all who wait. */
+  close(): void {
+    this.#isClosed = true
+    this.#leave()
+    this.wake()
+  }
+
+  #hear(message: string): void {
+    const block = parseBlock(message)
+    if (block === undefined) {
+      this.#parts.observer.eventDeliver?.({ reader: 'subscriber', result: 'invalid', count: 1 })
+      return
+    }
+    this.#ring ??= new EventRing(this.#parts.ring, block.prev)
+    if (this.#ring.hear(block)) this.wake()
+  }
+
+  #restartIfUnheard(head: EventPosition, tail: EventPosition): void {
+    if (this.#isClosed || this.#ring?.head !== head) return
+    this.#ring.restart(tail)
+    // Twice in a row without a single message on the whole line: the connection is open and deaf.
+    if (this.#heardBefore === this.#line.heard) this.#line.reconnect()
+    this.#heardBefore = this.#line.heard
+    this.wake()
+  }
+
+  /** Wakes all who wait. */
+  wake(): void {
+    const waiting = this.#changed
+    this.#changed = []
+    for (const wake of waiting) wake()
+  }
+}

@@ -1,0 +1,79 @@
+/** What `Publisher` is made of, with its bounds and their defaults. */
+
+import {
+  type Clock,
+  combineObservers,
+  type IdSource,
+  type Observer,
+  systemClock,
+  timeOrderedIds,
+  wholeNumberOption,
+} from '@kerp/core'
+import type { Keys } from '@kerp/keys'
+import type { RedisClient } from '@kerp/redis'
+import type { EventMap, EventSchemas } from './event-map.js'
+import type { StreamLengths } from './trim-stream.js'
+
+/** Options of `Publisher`. */
+export interface PublisherOptions<S extends EventSchemas> extends StreamLengths {
+  /** Never closed by this class. */
+  readonly redis: RedisClient
+  readonly keys: Keys
+  readonly events: EventMap<S>
+  readonly observer?: Observer
+  readonly clock?: Clock
+  /** Ids of events that are published without one. @defaultValue timeOrderedIds() */
+  readonly ids?: IdSource
+  /** Of one call to Redis, and of the wait before it, in ms. @defaultValue 1_000 */
+  readonly deadlineMs?: number
+  /** Events that wait or are being sent; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
+  readonly queueMax?: number
+  /** Characters of the events that wait or are being sent. @defaultValue 16_777_216 */
+  readonly queueLengthMax?: number
+  /** How many ids a company's stream remembers at least, so that none is published twice. @defaultValue 10_000 */
+  readonly seenMax?: number
+  /** For how long it remembers them after the last event, in ms. @defaultValue 3_600_000 */
+  readonly seenMs?: number
+}
+
+/** The options with every choice made. */
+export interface PublisherParts<S extends EventSchemas> {
+  readonly redis: RedisClient
+  readonly keys: Keys
+  readonly events: EventMap<S>
+  readonly observer: Observer
+  readonly clock: Clock
+  readonly ids: IdSource
+  readonly deadlineMs: number
+  readonly queueMax: number
+  readonly queueLengthMax: number
+  readonly seenMax: string
+  readonly seenMs: string
+  readonly keep: number
+  readonly keepMax: number
+}
+
+/** @throws {InvalidOptionError} `INVALID_OPTION` */
+export function resolvePublisherOptions<S extends EventSchemas>(
+  options: PublisherOptions<S>,
+): PublisherParts<S> {
+  const whole = (name: keyof PublisherOptions<S>, fallback: number, min = 1): number =>
+    wholeNumberOption('Publisher', name, options[name], { min, max: 1_000_000_000, fallback })
+  const keep = whole('keep', 10_000, 100)
+  const clock = options.clock ?? systemClock
+  return Object.freeze({
+    redis: options.redis,
+    keys: options.keys,
+    events: options.events,
+    observer: combineObservers(options.observer),
+    clock,
+    ids: options.ids ?? timeOrderedIds(clock),
+    deadlineMs: whole('deadlineMs', 1_000),
+    queueMax: whole('queueMax', 10_000),
+    queueLengthMax: whole('queueLengthMax', 16_777_216),
+    seenMax: String(whole('seenMax', 10_000)),
+    seenMs: String(whole('seenMs', 3_600_000)),
+    keep,
+    keepMax: whole('keepMax', Math.max(keep, 100_000), keep),
+  })
+}

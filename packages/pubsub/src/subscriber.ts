@@ -1,0 +1,187 @@
+/** Hears events: any number of subscriptions to companies, on one connection, none missing what it asked for. */
+
+import {
+  type Closable,
+  ClosedError,
+  closeOnce,
+  InvalidInputError,
+  NoticeBoard,
+  type Notices,
+  OverloadedError,
+  type Timer,
+} from '@kerp/core'
+import { validateCompanyId } from '@kerp/keys'
+import { CompanyFeed } from './company-feed.js'
+import { isEventId } from './envelope.js'
+import { EventDecoder } from './event-decoder.js'
+import { EventInvalidError } from './errors.js'
+import type { EventMap, EventSchemas, EventType } from './event-map.js'
+import {
+  type SubscriberOptions,
+  type SubscriberParts,
+  resolveSubscriberOptions,
+} from './subscriber-options.js'
+import { type EventHandlers, type SubscribeFrom, Subscription } from './subscription.js'
+
+/** What to subscribe to. */
+export interface SubscribeOptions<S extends EventSchemas> {
+  readonly companyId: string
+  /** @defaultValue all types of the map */
+  readonly types?: readonly EventType<S>[]
+  /** There is no default: what is missed must be chosen. */
+  readonly from: SubscribeFrom
+}
+
+/** What a subscriber tells its process. */
+export interface SubscriberNotices extends Record<string, readonly unknown[]> {
+  /** A handler threw or rejected; others and later events are not held up. */
+  handlerFailed: [companyId: string, error: unknown]
+  /** An entry is no event of the map. */
+  eventInvalid: [eventId: string, error: unknown]
+}
+
+/** Companies whose ends of streams are read at once. */
+const CHECKS_AT_ONCE = 200
+
+interface UsedFeed {
+  readonly feed: CompanyFeed
+  uses: number
+  linger: Timer | undefined
+}
+
+/**
+ * A subscriber. All subscribers and consumers of one client share one connection for channels.
+ *
+ * @example
+ * const subscriber = new Subscriber({ redis: mockRedis(), keys: createKeys(), events: erpEvents })
+ * const subscription = subscriber.subscribe(
+ *   { companyId: 'c1', from: 'now' },
+ *   { onEvents: ({ events }) => events.map(({ type }) => type) },
+ * )
+ * await subscription.started
+ * await subscriber.close()
+ */
+export class Subscriber<S extends EventSchemas> implements Closable {
+  readonly close = closeOnce(() => this.#end())
+  readonly #events: EventMap<S>
+  readonly #parts: SubscriberParts
+  readonly #decoder: EventDecoder<S>
+  readonly #feeds = new Map<string, UsedFeed>()
+  readonly #subscriptions = new Set<Subscription<S>>()
+  readonly #notices = new NoticeBoard<SubscriberNotices>()
+  #tick: Timer | undefined
+  #isClosed = false
+
+  /** @throws {InvalidOptionError} `INVALID_OPTION` */
+  constructor(options: SubscriberOptions<S>) {
+    this.#events = options.events
+    this.#parts = resolveSubscriberOptions(options)
+    this.#decoder = new EventDecoder(options.events, this.#parts.observer, ({ eventId }, error) =>
+      this.#notices.emit('eventInvalid', eventId, error),
+    )
+  }
+
+  get notices(): Notices<SubscriberNotices> {
+    return this.#notices
+  }
+
+  /**
+   * Subscribes, at once and in the background; `started` tells when. Handlers are called one batch at a time, with
+   * every event after `from`, once and in order, or with `onReset` when some are gone for good. A slow handler holds up
+   * no other: it reads on from the stream.
+   *
+   * @throws {InvalidKeyError} `INVALID_KEY`, {EventInvalidError} `EVENT_INVALID`, {InvalidInputError} `INVALID_INPUT`
+   * @throws {OverloadedError} `OVERLOADED`, {ClosedError} `CLOSED`
+   */
+  subscribe(options: SubscribeOptions<S>, handlers: EventHandlers<S>): Subscription<S> {
+    const { subscriptionsMax } = this.#parts
+    if (this.#isClosed) throw new ClosedError('Subscriber')
+    if (this.#subscriptions.size >= subscriptionsMax) {
+      throw new OverloadedError('Subscriber', 'subscriptionsMax', subscriptionsMax)
+    }
+    const companyId = validateCompanyId(options.companyId)
+    this.#check(options)
+    const used = this.#use(companyId)
+    const subscription = new Subscription<S>({
+      parts: this.#parts,
+      feed: used.feed,
+      decoder: this.#decoder,
+      types: options.types === undefined ? undefined : new Set(options.types),
+      from: options.from,
+      handlers,
+      onHandlerError: (company, error) => this.#notices.emit('handlerFailed', company, error),
+      onEnd: () => {
+        this.#subscriptions.delete(subscription)
+        this.#release(used)
+      },
+    })
+    this.#subscriptions.add(subscription)
+    this.#schedule()
+    return subscription
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #check({ types, from }: SubscribeOptions<S>): void {
+    for (const type of types ?? []) {
+      const text: string = type
+      if (!this.#events.has(text)) throw new EventInvalidError('types', 'types of the event map', text)
+    }
+    if (from === 'now' || from === 'beginning') return
+    const isPosition = typeof from === 'object' && /^\d+-\d+$/.test(from.streamId)
+    if (isPosition && (from.eventId === '' || from.eventId.startsWith('@') || isEventId(from.eventId))) return
+    throw new InvalidInputError('from', 'now, beginning, or a position of a batch', from)
+  }
+
+  #use(companyId: string): UsedFeed {
+    let used = this.#feeds.get(companyId)
+    if (used === undefined) {
+      used = { feed: new CompanyFeed(this.#parts, companyId), uses: 0, linger: undefined }
+      this.#feeds.set(companyId, used)
+    }
+    used.uses += 1
+    used.linger?.cancel()
+    used.linger = undefined
+    return used
+  }
+
+  #release(used: UsedFeed): void {
+    used.uses -= 1
+    if (used.uses > 0) return
+    const { clock, lingerMs } = this.#parts
+    if (this.#isClosed || lingerMs === 0) this.#drop(used)
+    else used.linger = clock.setTimer(lingerMs, () => this.#drop(used))
+  }
+
+  #drop({ feed }: UsedFeed): void {
+    this.#feeds.delete(feed.companyId)
+    feed.close()
+  }
+
+  #schedule(): void {
+    if (this.#tick !== undefined || this.#isClosed || this.#feeds.size === 0) return
+    this.#tick = this.#parts.clock.setTimer(this.#parts.tailMs, () => void this.#checkTails())
+  }
+
+  async #checkTails(): Promise<void> {
+    const feeds = [...this.#feeds.values()]
+    for (let at = 0; at < feeds.length; at += CHECKS_AT_ONCE) {
+      await Promise.all(feeds.slice(at, at + CHECKS_AT_ONCE).map(({ feed }) => feed.checkTail()))
+    }
+    this.#tick = undefined
+    this.#schedule()
+  }
+
+  async #end(): Promise<void> {
+    this.#isClosed = true
+    this.#tick?.cancel()
+    const closing = [...this.#subscriptions].map((subscription) => subscription.close())
+    for (const used of [...this.#feeds.values()]) {
+      used.linger?.cancel()
+      this.#drop(used)
+    }
+    await Promise.all(closing)
+  }
+}
