@@ -20,6 +20,8 @@ type Result = CacheRequest['result']
 interface Read {
   readonly begunMs: number
   readonly mark: number
+  /** Nobody asked for the values yet, so they take no place in the in-process tier. */
+  readonly isFill: boolean
 }
 
 interface Answer<T> {
@@ -87,21 +89,26 @@ export class CachedValues<R, T> {
    * @throws like `get`; one that fails fails the call.
    */
   async getMany(refs: readonly R[]): Promise<readonly (T | undefined)[]> {
-    if (refs.length > REFS_MAX) {
-      throw new InvalidInputError('refs', `at most ${REFS_MAX} refs`, refs)
-    }
-    const { clock, marks, observer } = this.#parts
-    const read: Read = { begunMs: clock.monotonicMs(), mark: marks.now() }
-    const answers = await this.#answerAll(
-      refs.map((ref) => this.#wanted(ref)),
-      read,
-    )
+    const { clock, observer } = this.#parts
+    const read = this.#begin()
+    const answers = await this.#answerAll(this.#checked(refs), read)
     const { type } = this.#definition
     const counts = new Map<Result, number>()
     for (const { result } of answers) counts.set(result, (counts.get(result) ?? 0) + 1)
     for (const [result, count] of counts) observer.cacheRequest?.({ type, result, count })
     observer.cacheRead?.({ type, elapsedMs: clock.monotonicMs() - read.begunMs })
     return answers.map(({ value }) => value)
+  }
+
+  /**
+   * Loads those of the values that are not cached, and says how many these were; for warming, so it does not count
+   * as reading. What is cached stays as it is.
+   *
+   * @throws like `getMany`.
+   */
+  async fill(refs: readonly R[]): Promise<number> {
+    const answers = await this.#answerAll(this.#checked(refs), this.#begin(true))
+    return answers.filter(({ result }) => result === 'miss').length
   }
 
   /**
@@ -113,6 +120,16 @@ export class CachedValues<R, T> {
    */
   invalidate(ref: R): Promise<void> {
     return this.#invalidate([this.keyOf(ref)])
+  }
+
+  #begin(isFill = false): Read {
+    const { clock, marks } = this.#parts
+    return { begunMs: clock.monotonicMs(), mark: marks.now(), isFill }
+  }
+
+  #checked(refs: readonly R[]): readonly Wanted<R>[] {
+    if (refs.length > REFS_MAX) throw new InvalidInputError('refs', `at most ${REFS_MAX} refs`, refs)
+    return refs.map((ref) => this.#wanted(ref))
   }
 
   #wanted(ref: R): Wanted<R> {
@@ -156,7 +173,7 @@ export class CachedValues<R, T> {
     if (entry !== undefined) {
       const decoded = await this.#decode(entry.payload)
       if (decoded !== undefined) {
-        this.#local?.set(wanted.key, entry.payload, { scope: wanted.scope, ...read })
+        if (!read.isFill) this.#local?.set(wanted.key, entry.payload, { scope: wanted.scope, ...read })
         return { value: decoded.value, result: this.#refreshIfDue(wanted, entry, found.leftMs) }
       }
       this.#parts.observer.cacheRefusal?.({ type: this.type, reason: 'shape' })

@@ -1,0 +1,116 @@
+/**
+ * Follows the events of the ERP: each event type names what is void by it.
+ *
+ * It has no connection of its own. A durable consumer calls `handle`, and acknowledges an event when that has
+ * returned; so an event whose invalidation failed, or whose process died, comes again.
+ */
+
+import { InvalidOptionError } from '@kerp/core'
+import type { Key } from '@kerp/keys'
+import type { EventEnvelope, EventMap, EventPayload, EventSchemas, EventType } from '@kerp/pubsub'
+import type { ReadThrough } from './read-through.js'
+
+/** What is void by an event; all of it belongs to the event's company. */
+export interface Invalidation {
+  readonly tags?: readonly string[]
+  /** Single values: of `CachedValues.keyOf`. */
+  readonly keys?: readonly Key[]
+  /** Everything of the company. */
+  readonly all?: boolean
+}
+
+/** What is void by an event, by its type. Types without a rule change nothing that is cached. */
+export type InvalidationRules<S extends EventSchemas> = {
+  readonly [T in EventType<S>]?: (event: EventEnvelope<T, EventPayload<S, T>>) => Invalidation
+}
+
+/** What an `Invalidator` is made of. */
+export interface InvalidatorOptions<S extends EventSchemas> {
+  readonly cache: ReadThrough
+  /** The events that rules may be about. */
+  readonly events: EventMap<S>
+  readonly rules: InvalidationRules<S>
+}
+
+/** An event of a map, as far as the rules need to know. */
+export type RuledEvent = Pick<EventEnvelope, 'companyId' | 'type'>
+
+interface CompanyTargets {
+  readonly tags: Set<string>
+  readonly keys: Set<Key>
+  all: boolean
+}
+
+/** Turns events into invalidations. */
+export class Invalidator<S extends EventSchemas> {
+  readonly #cache: ReadThrough
+  readonly #rules: ReadonlyMap<string, (event: never) => Invalidation>
+
+  /**
+   * No I/O happens here.
+   *
+   * @throws {InvalidOptionError} `INVALID_OPTION` for a rule about an event that does not exist.
+   */
+  constructor({ cache, events, rules }: InvalidatorOptions<S>) {
+    const isKnown = (type: string): boolean => events.has(type)
+    const unknown = Object.keys(rules).filter((type) => !isKnown(type))
+    if (unknown.length > 0) {
+      throw new InvalidOptionError('Invalidator', 'rules', 'about events of the map', unknown[0])
+    }
+    this.#cache = cache
+    this.#rules = new Map(
+      Object.entries<((event: never) => Invalidation) | undefined>(rules).flatMap(entryOf),
+    )
+  }
+
+  /** The event types that have a rule, for the consumer to ask for. */
+  get types(): readonly string[] {
+    return [...this.#rules.keys()]
+  }
+
+  /**
+   * Voids what the event names, and returns when Redis has acknowledged it. Repeating it does no harm.
+   *
+   * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, {RedisUnknownError} `REDIS_UNKNOWN`, both retryable, or
+   * {RedisRefusedError} `REDIS_REFUSED`: the event must come again.
+   * @throws whatever its rule throws.
+   */
+  handle(event: RuledEvent): Promise<void> {
+    return this.handleAll([event])
+  }
+
+  /** The same for several events: at most one command for each company and kind of target, whatever their number. */
+  async handleAll(events: readonly RuledEvent[]): Promise<void> {
+    const companies = new Map<string, CompanyTargets>()
+    for (const event of events) {
+      const rule = this.#rules.get(event.type)
+      if (rule === undefined) continue
+      const targets = companies.get(event.companyId) ?? { tags: new Set(), keys: new Set(), all: false }
+      companies.set(event.companyId, targets)
+      // The map and the event carry the same type, so the rule gets the payload that it is written for.
+      collect(targets, rule(event as never))
+    }
+    await Promise.all([...companies].map(([companyId, targets]) => this.#void(companyId, targets)))
+  }
+
+  async #void(companyId: string, { tags, keys, all }: CompanyTargets): Promise<void> {
+    if (all) {
+      await this.#cache.invalidateAll(companyId)
+      return
+    }
+    await Promise.all([
+      this.#cache.invalidateTags(companyId, [...tags]),
+      this.#cache.invalidateKeys([...keys]),
+    ])
+  }
+}
+
+function entryOf<V>([type, rule]: [string, V | undefined]): [string, V][] {
+  return rule === undefined ? [] : [[type, rule]]
+}
+
+function collect(targets: CompanyTargets, { tags = [], keys = [], all = false }: Invalidation): void {
+  for (const tag of tags) targets.tags.add(tag)
+  for (const key of keys) targets.keys.add(key)
+  targets.all ||= all
+}
