@@ -57,6 +57,7 @@ describe('The demo', () => {
         'transfers conserve',
         'every cached stock figure = its row',
         'every order line found its goods',
+        'events gap-free per company and equal to the committed changes',
       ]),
     )
     for (const line of audit) {

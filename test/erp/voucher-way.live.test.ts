@@ -8,14 +8,14 @@ import { saleOf } from './vouchers.js'
 let erp: Erp | undefined
 afterEach(() => erp?.close())
 
-it('A voucher goes one way: posted, applied, answered, relayed', async () => {
+it('A voucher goes one way: posted, applied, answered, relayed, published', async () => {
   const passed: Step[] = []
   const databaseUrl = await freshDatabase(inject('databaseUrl'))
   erp = await openErp(readConfig({ PORT: '0', DATABASE_URL: databaseUrl }), {
     say: () => undefined,
     observer: { step: ({ name }) => void passed.push(name) },
   })
-  const { url, relay } = erp
+  const { url, relay, eventRelay } = erp
   const send = async (path: string, body: unknown, token = ''): Promise<unknown> => {
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` }
     const answer = await fetch(`${url}${path}`, { method: 'POST', body: JSON.stringify(body), headers })
@@ -25,19 +25,22 @@ it('A voucher goes one way: posted, applied, answered, relayed', async () => {
   // The first voucher makes the company known to the relay, so that the second meets a cache that is in use.
   await send('/companies/c1/vouchers', saleOf('first', '1'), session.token)
   await relay.caughtUp()
+  while (!(await eventRelay.tick()).ok);
   await erp.dashboard.read('c1', 2026)
   passed.length = 0
   await send('/companies/c1/vouchers', saleOf('second', '2'), session.token)
   await relay.caughtUp()
+  while (!(await eventRelay.tick()).ok);
   const way = [...new Set(passed)]
-  // The relay runs beside the request and may overtake its end, but not its COMMIT.
-  expect(way.filter((step) => !step.startsWith('relay.'))).toEqual(
-    STEPS.filter((step) => !step.startsWith('relay.')),
-  )
+  // The relays run beside the request and may overtake its end, but not its COMMIT.
+  const isOfRequest = (step: Step): boolean => !/^(?:relay|events)\./.test(step)
+  expect(way.filter(isOfRequest)).toEqual(STEPS.filter(isOfRequest))
   expect(way.filter((step) => step.startsWith('relay.'))).toEqual([
     'relay.read',
     'relay.sending',
     'relay.relayed',
   ])
+  expect(way.filter((step) => step.startsWith('events.'))).toEqual(['events.publishing', 'events.published'])
+  expect(way.indexOf('events.publishing')).toBeGreaterThan(way.indexOf('posting.committing'))
   expect(way.indexOf('relay.read')).toBeGreaterThan(way.indexOf('posting.committing'))
 })

@@ -1,11 +1,13 @@
 import { sleep, STEPS, systemClock } from '@kerp/core'
 import { seededRandom } from '@kerp/core/testing'
 import { openPrivatePostgres, type PrivatePostgres } from '@kerp/postgres/testing'
+import { createRedis } from '@kerp/redis'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { freshDatabase, sql } from '../erp/erp-database.js'
 import { type Answer, type CompanyClient, type ErpProcess, fieldOf, startErp } from '../erp/erp-process.js'
 import type { VoucherBody } from '../erp/vouchers.js'
+import { StreamReader, upTo } from '../pubsub/stream-reader.js'
 
 const SEEDS = process.env['KERP_TEST_FULL'] === '1' ? 20 : 2
 const POSTERS = 8
@@ -14,7 +16,13 @@ const BUSY = 503
 const ATTEMPTS_MAX = 10
 const ACCOUNTS = ['11010', '11020', '11210', '12010', '21010', '21210', '41010', '51010']
 /** How often the app passes a step before it dies, at most: relays pass theirs all the time, batches are fewer. */
-const PASSES_MAX: Readonly<Record<string, number>> = { http: 60, posting: 12, apply: 40, relay: 40 }
+const PASSES_MAX: Readonly<Record<string, number>> = {
+  http: 60,
+  posting: 12,
+  apply: 40,
+  relay: 40,
+  events: 20,
+}
 
 let postgres: PrivatePostgres
 beforeAll(async () => {
@@ -188,8 +196,24 @@ async function settled(
   return last
 }
 
-/** Steps on the way of a voucher; movements of stock have their own. */
-const VOUCHER_STEPS = STEPS.filter((step) => !step.startsWith('stock.'))
+/** Every event of the company once and in order, also those that were committed and not published when the app died. */
+async function checkEvents(databaseUrl: string, redisUrl: string): Promise<void> {
+  const [head] = await sql(databaseUrl, `SELECT position::text FROM kerp.event_head WHERE company = 'c1'`)
+  const count = Number(head?.['position'] ?? '0')
+  const redis = createRedis({ url: redisUrl })
+  const reader = new StreamReader(redis, 'c1')
+  try {
+    await expect.poll(() => reader.read().then((seen) => seen.length), { timeout: 30_000 }).toBe(count)
+    expect(reader.seen).toEqual(upTo(count))
+    expect(reader.again).toBe(0)
+  } finally {
+    redis.disconnect()
+  }
+}
+
+/** Steps on the way of a voucher. After `events.published` nothing is left to do that the next start would not see. */
+const VOUCHER_STEPS =
+  process.env['KERP_TEST_FULL'] === '1' ? STEPS : STEPS.filter((step) => step !== 'events.published')
 
 function passOf(step: (typeof STEPS)[number], seed: number): number {
   const max = PASSES_MAX[step.split('.')[0] ?? ''] ?? 1
@@ -198,7 +222,7 @@ function passOf(step: (typeof STEPS)[number], seed: number): number {
 
 describe.each(VOUCHER_STEPS)('Killed at the step %s', (step) => {
   it.each(Array.from({ length: SEEDS }, (_, index) => index + 1))(
-    'the app comes back with every balance right, nothing lost and nothing twice (seed %i)',
+    'the app comes back with every balance right and every event published, nothing lost and nothing twice (seed %i)',
     async (seed) => {
       await using redis = await openPrivateRedis()
       const env = { DATABASE_URL: await freshDatabase(postgres.url), REDIS_URL: redis.url }
@@ -208,6 +232,7 @@ describe.each(VOUCHER_STEPS)('Killed at the step %s', (step) => {
       const erp = await startErp(env)
       try {
         await checkHistory(env.DATABASE_URL, await erp.as('c1'), seed, history)
+        await checkEvents(env.DATABASE_URL, env.REDIS_URL)
       } finally {
         await erp.stop()
       }

@@ -7,6 +7,7 @@ import type { LatencyFigures, Metrics } from '@kerp/metrics'
 import type { OutboxRelay } from '@kerp/registers'
 import type { AuditLine } from './audit-line.js'
 import { type Company, findCompany } from './companies.js'
+import type { EventHistories } from './events.js'
 import { companyOf, type HttpServer } from './http/server.js'
 import { cachedStockLine, type StockAudit } from './stock-audit.js'
 
@@ -15,6 +16,7 @@ export interface AuditOptions {
   readonly ledger: Ledger
   readonly balances: BalanceCache
   readonly stock: StockAudit
+  readonly histories: EventHistories
   readonly source: RegisterSource
   readonly relay: OutboxRelay
   readonly metrics: Metrics
@@ -39,12 +41,14 @@ export class Audit {
   async exactness(companyId: string): Promise<readonly AuditLine[]> {
     const company = findCompany(companyId)
     if (company === undefined) return []
-    const { ledger, stock } = this.#options
+    const { ledger, stock, histories } = this.#options
     const books = await ledger.audit(companyId)
     const cache = await this.#atRest(() => this.#cache(companyId))
     const goods = await stock.rows(companyId)
     const cachedGoods = await this.#atRest(() => stock.cached(companyId))
-    return [totalsLine(company, books), rowsLine(books, cache), ...goods, cachedStockLine(cachedGoods)]
+    const events = await histories.audited(companyId)
+    const lines = [totalsLine(company, books), rowsLine(books, cache), ...goods]
+    return [...lines, cachedStockLine(cachedGoods), events]
   }
 
   /** What was measured since this process started. */

@@ -2,8 +2,8 @@
  * The composition root, and what `npm run app` runs: opens everything once, in the order in which data flows,
  * and closes it in reverse.
  *
- * The way of a voucher: posted (ledger) → applied (balances) → relayed (relay). Goods go the same way beside it:
- * moved (stock ledger) → applied (stock) → relayed.
+ * The way of a voucher: posted (ledger) → applied (balances) → relayed (relay) → published (eventRelay) → heard (by
+ * whoever subscribes). Goods go the same way beside it: moved (stock ledger) → applied (stock) → relayed → published.
  */
 
 import { realpathSync } from 'node:fs'
@@ -14,19 +14,22 @@ import type { Locks, Stock } from '@kerp/inventory-lock'
 import { createKeys } from '@kerp/keys'
 import { createMetrics, type Metrics } from '@kerp/metrics'
 import { Ledger, Outbox, RegisterRows } from '@kerp/postgres'
+import type { EventRelay } from '@kerp/pubsub'
 import type { PrivateRedis } from '@kerp/redis/testing'
-import { OutboxRelay, Registers } from '@kerp/registers'
+import { type OutboxRelay, Registers } from '@kerp/registers'
 import { Registry } from 'prom-client'
 import { Audit, auditRoutes } from './audit.js'
 import { balanceRoutes } from './balance-routes.js'
 import { readChart } from './chart.js'
 import { type ErpConfig, readConfig } from './config.js'
 import { Dashboard, dashboardRoutes } from './dashboard.js'
+import { EventHistories, eventRoutes } from './events.js'
 import { failPointObserver } from './fail-points.js'
 import { companyRoutes, createServer } from './http/server.js'
 import { type DatabasePart, openDatabase, openRedis, type RedisPart, refuseEviction } from './parts.js'
 import { PatientStart, prepareDatabase } from './prepare-database.js'
 import { probeRoutes } from './probes.js'
+import { openRelays } from './relays.js'
 import type { Restocking } from './restocking.js'
 import { sessionRoutes } from './session-routes.js'
 import { Sessions } from './session.js'
@@ -46,6 +49,7 @@ export interface Erp extends Closable {
   readonly restocking: Restocking
   readonly dashboard: Dashboard
   readonly relay: OutboxRelay
+  readonly eventRelay: EventRelay
   readonly audit: Audit
   readonly metrics: Metrics
   /** What Redis and the database are, in words. */
@@ -85,9 +89,6 @@ export async function openErp(config: ErpConfig, listeners: ErpListeners): Promi
   }
 }
 
-/** A Redis that is back is in use again within about this time. */
-const RELAY_RETRY_MS_MAX = 500
-
 async function openParts(
   config: ErpConfig,
   { say, observer: listener }: ErpListeners,
@@ -108,19 +109,18 @@ async function openParts(
   const balances = new BalanceCache({ registers, source, invalidations: outbox, observer })
   const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
   const { stock, locks, restocking, stockAudit } = goods
-  const relay = opened(
-    new OutboxRelay({ redis: redis.client, keys, outbox, observer, backoffMsMax: RELAY_RETRY_MS_MAX }),
-  )
-
+  const relays = openRelays({ pool, redis, keys, outbox, observer }, opened)
+  const { relay, eventRelay } = relays
   const vouchers = new Vouchers({ ledger, balances })
+  const histories = new EventHistories(relays.log)
   const dashboard = new Dashboard({ balances, chart })
-  const audit = new Audit({ ledger, balances, stock: stockAudit, source, relay, metrics })
+  const audit = new Audit({ ledger, balances, stock: stockAudit, histories, source, relay, metrics })
   const sessions = new Sessions({ secret: config.authSecret })
   const start = opened(
     new PatientStart(
       async () => {
         await prepareDatabase(pool, chart)
-        relay.start()
+        relays.start()
         goods.sweeper.start()
       },
       (error) => say(`the database cannot be used: ${String(error)}`),
@@ -135,6 +135,7 @@ async function openParts(
     balanceRoutes(routes, { balances, ledger, chart })
     stockRoutes(routes, stock, observer)
     dashboardRoutes(routes, dashboard, locks)
+    eventRoutes(routes, histories)
     auditRoutes(routes, audit)
   })
 
@@ -151,6 +152,7 @@ async function openParts(
     restocking,
     dashboard,
     relay,
+    eventRelay,
     audit,
     metrics,
     parts: { redis: redis.words, database: database.words },

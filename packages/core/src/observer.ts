@@ -161,6 +161,8 @@ export const STEPS = [
   'relay.read',
   'relay.sending',
   'relay.relayed',
+  'events.publishing',
+  'events.published',
 ] as const
 
 /** The steps of a movement of stock, between its call and its answer. */

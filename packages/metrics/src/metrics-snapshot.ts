@@ -39,6 +39,8 @@ export interface MetricsSnapshot {
   /** By name of the script or command. */
   readonly redisOperations: Readonly<Record<string, LatencyFigures>>
   readonly relay: { readonly rows: number; readonly lagMs: number }
+  /** Events that this process published from the database's log. */
+  readonly eventRelay: { readonly events: number; readonly lagMs: number }
   /** `utilization` is the busy share, 0 to 1, since the previous snapshot. */
   readonly eventLoop: { readonly utilization: number; readonly delay: LatencyFigures }
 }
@@ -53,6 +55,10 @@ export function takeSnapshot(slots: Slots, clock: Clock, utilization: () => numb
       latencyOf([cell]),
     ),
     relay: { rows: slots.relayRows.cell().value, lagMs: currentLagMs(slots.relayLag, clock) },
+    eventRelay: {
+      events: slots.eventsRelayed.cell().value,
+      lagMs: currentLagMs(slots.eventRelayLag, clock),
+    },
     eventLoop: { utilization: utilization(), delay: latencyOf([slots.eventLoopDelay.cell()]) },
   }
 }

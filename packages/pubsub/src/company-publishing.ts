@@ -84,8 +84,10 @@ export class CompanyPublishing {
       const last = found.events.at(-1)
       if (last === undefined) return { events, resets, isDone: true }
       const batch = { companyId: state.companyId, epoch, from: at, to: last.position, events: found.events }
+      this.#parts.observer.step?.({ name: 'events.publishing' })
       const result = await this.#publish(batch)
       if (result.status === 'published') {
+        this.#parts.observer.step?.({ name: 'events.published' })
         events += found.events.length
         state.position = last.position
         if (isBefore(state.head, last.position)) state.head = last.position

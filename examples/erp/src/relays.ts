@@ -1,0 +1,45 @@
+/** What brings committed changes out of the database: rows into the registers, events into the streams. */
+
+import type { Closable, Observer } from '@kerp/core'
+import type { Keys } from '@kerp/keys'
+import { type DatabasePool, EventLog, type Outbox } from '@kerp/postgres'
+import { EventRelay } from '@kerp/pubsub'
+import { OutboxRelay } from '@kerp/registers'
+import type { RedisPart } from './parts.js'
+
+/** What relays are made of. */
+export interface RelaysOptions {
+  readonly pool: DatabasePool
+  readonly redis: RedisPart
+  readonly keys: Keys
+  readonly outbox: Outbox
+  readonly observer: Observer
+}
+
+/** Both relays, and the log that one of them reads. */
+export interface Relays {
+  readonly relay: OutboxRelay
+  readonly eventRelay: EventRelay
+  readonly log: EventLog
+  /** As soon as the database has its schema. */
+  readonly start: () => void
+}
+
+/** A Redis that is back is in use again within about this time. */
+const BACKOFF_MS_MAX = 500
+
+/** Events stay where nothing is evicted; figures may be cached elsewhere. */
+export function openRelays(
+  { pool, redis, keys, outbox, observer }: RelaysOptions,
+  opened: <T extends Closable>(part: T) => T,
+): Relays {
+  const shared = { keys, observer, backoffMsMax: BACKOFF_MS_MAX }
+  const log = new EventLog({ pool, observer })
+  const relay = opened(new OutboxRelay({ ...shared, redis: redis.client, outbox }))
+  const eventRelay = opened(new EventRelay({ ...shared, redis: redis.coordination, source: log }))
+  const start = (): void => {
+    relay.start()
+    eventRelay.start()
+  }
+  return { relay, eventRelay, log, start }
+}
