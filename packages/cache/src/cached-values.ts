@@ -194,7 +194,8 @@ export class CachedValues<R, T> {
     const refused = found.entry?.token ?? found.refused
     // Loads of other generations are older than an invalidation that this read has seen.
     const flight = `${wanted.key}|${found.generations ?? ''}|${refused}`
-    const begin = (): Promise<LoadOutcome> => this.#loads.obtain(wanted, refused)
+    const begin = (): Promise<LoadOutcome> =>
+      found.isAnswered ? this.#loads.obtain(wanted, refused) : this.#loads.loadAlone(wanted)
     const mine = { isBegun: false }
     const first = await flights.run(
       flight,

@@ -41,11 +41,8 @@ export class EntryLoads<R, T> {
 
   /** Loads the value, or waits for who does. `refused` is the token of an entry that is not taken, or empty. */
   async obtain(wanted: Wanted<R>, refused: string): Promise<LoadOutcome> {
-    const { clock, failures, marks, waitMs } = this.#parts
-    const failure = failures.of(wanted.key)
-    if (failure !== undefined) {
-      throw new CacheBackoffError(this.#definition.type, codeOf(failure.error), failure.error)
-    }
+    const { clock, marks, waitMs } = this.#parts
+    this.#refuseInBackoff(wanted)
     const endMs = clock.monotonicMs() + waitMs
     let notTaken = refused
     for (let look = 0; ; look += 1) {
@@ -59,7 +56,7 @@ export class EntryLoads<R, T> {
         if (found !== undefined) return { payload: found.payload, result: 'wait', validAt: askedAt }
         notTaken = tokenIn(reply.text)
       }
-      if (reply === undefined || clock.monotonicMs() >= endMs) return this.#loadAlone(wanted)
+      if (reply === undefined || clock.monotonicMs() >= endMs) return this.loadAlone(wanted)
       if (reply.status === 'leased') await sleep(clock, this.#lookMs(look))
     }
   }
@@ -70,6 +67,12 @@ export class EntryLoads<R, T> {
     const reply = await this.#lease(wanted, lease, token)
     if (reply?.status === 'granted') return this.#loadAndStore(wanted, { ...lease, ...reply })
     return { payload: undefined, result: 'wait', validAt: 0 }
+  }
+
+  #refuseInBackoff({ key }: Wanted<R>): void {
+    const failure = this.#parts.failures.of(key)
+    if (failure === undefined) return
+    throw new CacheBackoffError(this.#definition.type, codeOf(failure.error), failure.error)
   }
 
   #newLease(wanted: Wanted<R>): Omit<Lease, 'generations'> {
@@ -110,7 +113,8 @@ export class EntryLoads<R, T> {
   }
 
   /** Without Redis, or because who loads for all takes too long: answered and not stored. */
-  async #loadAlone(wanted: Wanted<R>): Promise<LoadOutcome> {
+  async loadAlone(wanted: Wanted<R>): Promise<LoadOutcome> {
+    this.#refuseInBackoff(wanted)
     try {
       const { payload } = await this.#load(wanted.ref)
       return { payload, result: 'bypass', validAt: Number.POSITIVE_INFINITY }

@@ -17,9 +17,17 @@ export interface Found {
   readonly generations: string | undefined
   /** The token of a text that is no entry, so that it is not taken for one; empty when there is none. */
   readonly refused: string
+  /** False when Redis did not answer, and is not asked again for this value. */
+  readonly isAnswered: boolean
 }
 
-const NOTHING: Found = { entry: undefined, leftMs: undefined, generations: undefined, refused: '' }
+const NOTHING: Found = {
+  entry: undefined,
+  leftMs: undefined,
+  generations: undefined,
+  refused: '',
+  isAnswered: true,
+}
 
 /** Looks for values of one scope, whose keys lie in one slot. Never throws because of Redis. */
 export async function findEntries<R>(
@@ -40,7 +48,7 @@ export async function findEntries<R>(
     const texts = await readMany(redis, [...generationKeys, ...keys], { deadlineMs, observer })
     return { texts: texts.map((bytes) => bytes?.toString()), ages: await ages }
   })
-  if (reply === undefined) return wanted.map(() => NOTHING)
+  if (reply === undefined) return wanted.map(() => ({ ...NOTHING, isAnswered: false }))
   const generationOf = new Map<Key, string | undefined>(
     generationKeys.map((key, index) => [key, reply.texts[index]]),
   )
@@ -54,6 +62,6 @@ export async function findEntries<R>(
       return { ...NOTHING, generations, refused: tokenIn(text) }
     }
     if (entry.generations !== generations) return { ...NOTHING, generations }
-    return { entry, leftMs: reply.ages?.[index], generations, refused: '' }
+    return { ...NOTHING, entry, leftMs: reply.ages?.[index], generations }
   })
 }
