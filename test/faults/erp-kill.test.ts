@@ -185,7 +185,7 @@ async function settled(
         const balances = fieldOf(last.body, 'balances') as readonly unknown[]
         return balances.filter(
           (balance) =>
-            fieldOf(balance, 'source') !== 'redis' ||
+            fieldOf(balance, 'source') === 'database' ||
             fieldOf(balance, 'version') !== expected.get(String(fieldOf(balance, 'account')))?.version,
         )
       },

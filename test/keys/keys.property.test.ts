@@ -62,6 +62,14 @@ const makers = [
     key: () => keys.registersChannel(companyId),
     facts: { family: 'channel' as const, companyId, topic: 'registers' },
   }),
+  (keys: Keys) => ({
+    key: () => keys.trustProbes(),
+    facts: { family: 'trust' as const, topic: 'probes' },
+  }),
+  (keys: Keys) => ({
+    key: () => keys.trustChannel(),
+    facts: { family: 'trust' as const, topic: 'heartbeats' },
+  }),
   (keys: Keys, companyId: string) => ({
     key: () => keys.eventsStream(companyId),
     facts: { family: 'stream' as const, companyId, topic: 'events' },

@@ -21,13 +21,18 @@ const PATIENT = { redisDeadlineMs: 60_000, readDeadlineMs: 60_000, leaseMs: 60_0
 
 export class World {
   readonly companyId = freshCompany()
-  readonly keys: Keys = createKeys()
+  readonly keys: Keys
   readonly database = new MemoryDatabase()
   readonly observer: RecordingObserver = recordingObserver()
   readonly relay: OutboxRelay
   readonly registers: Registers
 
-  constructor(readonly redis: RedisClient) {
+  /** With a namespace it has trust of its own as well, which otherwise all who share the server share. */
+  constructor(
+    readonly redis: RedisClient,
+    namespace?: string,
+  ) {
+    this.keys = createKeys(namespace === undefined ? {} : { namespace })
     this.relay = this.newRelay()
     this.registers = this.newRegisters()
   }

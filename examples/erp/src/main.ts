@@ -15,8 +15,9 @@ import { createKeys } from '@kerp/keys'
 import { createMetrics, type Metrics } from '@kerp/metrics'
 import { Ledger, Outbox, RegisterRows } from '@kerp/postgres'
 import type { EventRelay } from '@kerp/pubsub'
+import type { RedisClient } from '@kerp/redis'
 import type { PrivateRedis } from '@kerp/redis/testing'
-import { type OutboxRelay, Registers } from '@kerp/registers'
+import { type OutboxRelay, Registers, type RegistersOptions } from '@kerp/registers'
 import { Registry } from 'prom-client'
 import { Audit, auditRoutes } from './audit.js'
 import { balanceRoutes } from './balance-routes.js'
@@ -105,7 +106,7 @@ async function openParts(
   const source = new RegisterRows({ pool })
   const outbox = new Outbox({ pool })
   const keys = createKeys()
-  const registers = new Registers({ redis: redis.client, keys, source, observer })
+  const registers = opened(openRegisters(redis.client, { keys, source, outbox, observer }))
   const balances = new BalanceCache({ registers, source, invalidations: outbox, observer })
   const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
   const { stock, locks, restocking, stockAudit } = goods
@@ -129,7 +130,7 @@ async function openParts(
 
   const server = createServer(say)
   sessionRoutes(server, sessions)
-  probeRoutes(server, { pool, redis: redis.client, registry, isPrepared: () => start.isDone })
+  probeRoutes(server, { pool, redis: redis.client, registers, relay, registry, start })
   companyRoutes(server, { sessions, requireReady: () => start.require() }, (routes) => {
     voucherRoutes(routes, vouchers, observer)
     balanceRoutes(routes, { balances, ledger, chart })
@@ -172,6 +173,14 @@ async function openServers(
   say(`database: ${database.words}`)
   await refuseEviction(redis.coordination, say)
   return { redis, database }
+}
+
+/** What balances and stock are read through: rows in this process first, then Redis, then the database. */
+function openRegisters(
+  redis: RedisClient,
+  parts: Pick<RegistersOptions, 'keys' | 'source'> & { readonly outbox: Outbox; readonly observer: Observer },
+): Registers {
+  return new Registers({ redis, ...parts, localTier: { positions: parts.outbox } })
 }
 
 /** How long SIGTERM waits for requests in flight and for the parts to close. */

@@ -3,6 +3,7 @@
 import { withDeadline } from '@kerp/core'
 import type { DatabasePool } from '@kerp/postgres'
 import { type RedisClient, redisHealth } from '@kerp/redis'
+import type { OutboxRelay, Registers } from '@kerp/registers'
 import type { Registry } from 'prom-client'
 import type { HttpServer } from './http/server.js'
 
@@ -10,9 +11,11 @@ import type { HttpServer } from './http/server.js'
 export interface ProbesOptions {
   readonly pool: DatabasePool
   readonly redis: RedisClient
+  readonly registers: Registers
+  readonly relay: OutboxRelay
   readonly registry: Registry
   /** Whether the schema and the chart are in place. */
-  readonly isPrepared: () => boolean
+  readonly start: { readonly isDone: boolean }
 }
 
 /** Registers `/healthz`, `/readyz` and `/metrics`. */
@@ -22,13 +25,12 @@ export function probeRoutes(server: HttpServer, options: ProbesOptions): void {
   server.get('/readyz', async (_request, reply) => {
     const [database, redis] = await Promise.all([databaseCause(options), redisCause(options.redis)])
     const ready = database === undefined
-    if (!ready) reply.code(503)
-    // Without Redis everything still answers, from the database: degraded, but ready.
-    return {
-      ready,
-      degraded: redis !== undefined,
-      causes: [database, redis].filter((cause) => cause !== undefined),
-    }
+    if (!ready)
+      return reply.code(503).send({ ready, degraded: redis !== undefined, causes: listed(database, redis) })
+    // Without Redis, or a relay that keeps up, everything still answers, from the database: degraded, but ready.
+    const causes =
+      redis === undefined ? listed(relayCause(options.relay), trustCause(options.registers)) : [redis]
+    return { ready, degraded: causes.length > 0, causes }
   })
 
   server.get('/metrics', async (_request, reply) => {
@@ -37,9 +39,26 @@ export function probeRoutes(server: HttpServer, options: ProbesOptions): void {
   })
 }
 
+/** A relay that is further behind, and caches that nobody vouched for during so long, are worth a look, in ms. */
+const BEHIND_MS_MAX = 5_000
+
+function listed(...causes: readonly (string | undefined)[]): readonly string[] {
+  return causes.filter((cause) => cause !== undefined)
+}
+
+function relayCause({ lagMs }: OutboxRelay): string | undefined {
+  return lagMs <= BEHIND_MS_MAX ? undefined : `the relay is ${Math.round(lagMs / 1_000)} s behind`
+}
+
+function trustCause(registers: Registers): string | undefined {
+  const untrustedMs = registers.freshness()?.untrustedMs ?? 0
+  if (untrustedMs <= BEHIND_MS_MAX) return undefined
+  return `no heartbeat of a relay for ${Math.round(untrustedMs / 1_000)} s: the database answers all reads`
+}
+
 const PROBE_DEADLINE_MS = 1_000
 
-async function databaseCause({ pool, isPrepared }: ProbesOptions): Promise<string | undefined> {
+async function databaseCause({ pool, start }: ProbesOptions): Promise<string | undefined> {
   try {
     await withDeadline(askDatabase(pool), {
       operation: 'readyz',
@@ -49,7 +68,7 @@ async function databaseCause({ pool, isPrepared }: ProbesOptions): Promise<strin
   } catch {
     return 'the database cannot be reached'
   }
-  return isPrepared() ? undefined : 'the database is being prepared'
+  return start.isDone ? undefined : 'the database is being prepared'
 }
 
 async function askDatabase(pool: DatabasePool): Promise<void> {

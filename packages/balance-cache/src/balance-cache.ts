@@ -7,6 +7,7 @@
 
 import {
   combineObservers,
+  InvalidInputError,
   type InvalidationLog,
   KerpError,
   type Observer,
@@ -34,6 +35,8 @@ export interface BalanceCacheOptions {
 export interface BalanceReadOptions {
   /** The token of a posting: balances are at least as new as it. Of several companies, only theirs. */
   readonly atLeast?: ReadToken | undefined
+  /** All balances as they stood at one moment: no voucher is in one of them and not in another. Of one company only. */
+  readonly cut?: boolean | undefined
 }
 
 /** Reads balances, and keeps them right when vouchers are posted. */
@@ -52,6 +55,19 @@ export class BalanceCache {
   }
 
   /**
+   * The balance, if this process holds it and can prove that it is at most `maxStalenessMs` old; undefined says
+   * nothing, and `get` answers then. Synchronous, about 100 ns, no I/O.
+   *
+   * It promises no reading of one's own writes: that is `get` with a token. Needs an in-process tier of `Registers`.
+   *
+   * @throws {InvalidInputError} `INVALID_INPUT` for a ref that is none.
+   */
+  peek(ref: AccountRef): Balance | undefined {
+    const reading = this.#registers.peek(balanceRef(ref))
+    return reading === undefined ? undefined : new AccountBalance(ref, reading)
+  }
+
+  /**
    * One balance; zero with version 0 if it was never posted to.
    *
    * @throws like `getMany`.
@@ -64,8 +80,8 @@ export class BalanceCache {
   /**
    * Balances in the order of `refs`, of which any may stand there twice, of any companies.
    *
-   * Cached balances cost one round trip whatever their number, the others one database statement per company.
-   * Each balance is exact; several are not one moment.
+   * Balances that this process holds cost no round trip, those in Redis one whatever their number, the others one
+   * database statement per company. Each balance is exact; several are one moment only with `cut`.
    *
    * @throws {InvalidInputError} `INVALID_INPUT` or `INVALID_KEY` for a ref or token that is none.
    * @throws {EpochChangedError} `EPOCH_CHANGED`: the token is of another history than the database's.
@@ -143,6 +159,7 @@ export class BalanceCache {
     if (registers.every((ref) => ref.companyId === companyId)) {
       return this.#registers.getMany(companyId, registers, options)
     }
+    if (options.cut === true) throw new InvalidInputError('refs', 'balances of one company for a cut', refs)
     return this.#readCompanies(registers, options)
   }
 

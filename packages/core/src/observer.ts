@@ -7,6 +7,8 @@
 
 import type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
 
+import type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'
+
 /** How one Redis call ended. */
 export interface RedisOperation {
   /** The script's or command's name. */
@@ -19,10 +21,11 @@ export interface RedisOperation {
 export interface CacheRequest {
   readonly type: string
   /**
-   * `hit` from Redis · `miss` loaded and stored · `wait` another process loaded it · `stale` older than the
-   * caller's token, or past its time and being loaded anew · `bypass` Redis could not be trusted or reached, the database answered.
+   * `local` from the memory of the process · `hit` from Redis · `miss` loaded and stored · `wait` another process
+   * loaded it · `stale` older than the caller's token, or past its time and being loaded anew · `bypass` Redis could
+   * not be trusted or reached, the database answered.
    */
-  readonly result: 'hit' | 'miss' | 'wait' | 'stale' | 'bypass'
+  readonly result: 'local' | 'hit' | 'miss' | 'wait' | 'stale' | 'bypass'
   readonly count: number
 }
 
@@ -212,6 +215,13 @@ export interface Observer {
   generationChange?(observation: GenerationChange): void
   /** The same version with other bytes was seen: the history forked. Must page. */
   registerFork?(observation: { readonly count: number }): void
+  cacheTrust?(observation: CacheTrust): void
+  localTierSize?(observation: LocalTierSize): void
+  localTierDrop?(observation: LocalTierDrop): void
+  /** Cached values that were never a state of their row. Must page. */
+  balanceDrift?(observation: { readonly count: number }): void
+  /** Reads stopped asking a Redis that does not answer, or ask it again. */
+  redisBreaker?(observation: { readonly state: 'open' | 'closed' }): void
   posting?(observation: Posting): void
   postingBatch?(observation: PostingBatch): void
   /** Vouchers that wait for a transaction. */
@@ -227,6 +237,8 @@ export interface Observer {
   /** Age of the oldest committed event that is not published, in ms. */
   eventRelayLag?(observation: { readonly lagMs: number }): void
   eventTrim?(observation: EventTrimming): void
+  /** A relay told all readers how far it is; `probes` of them were heard before. */
+  relayHeartbeat?(observation: { readonly probes: number }): void
   lockAcquire?(observation: LockAcquire): void
   lockRelease?(observation: LockGivenBack): void
   /** Somebody worked on without its lock, or was stopped in time. Must page. */
@@ -265,6 +277,11 @@ export const OBSERVATIONS = [
   'registerApply',
   'generationChange',
   'registerFork',
+  'cacheTrust',
+  'localTierSize',
+  'localTierDrop',
+  'balanceDrift',
+  'redisBreaker',
   'posting',
   'postingBatch',
   'postingQueue',
@@ -276,6 +293,7 @@ export const OBSERVATIONS = [
   'eventRelayTick',
   'eventRelayLag',
   'eventTrim',
+  'relayHeartbeat',
   'lockAcquire',
   'lockRelease',
   'lockLost',

@@ -33,6 +33,8 @@ export interface StockOptions {
 export interface StockReadOptions {
   /** The token of a movement: levels are at least as new as it. */
   readonly atLeast?: ReadToken | undefined
+  /** All levels as they stood at one moment: no transfer is in one of them and not in another. */
+  readonly cut?: boolean | undefined
 }
 
 /** What an audit of cached levels found: every row is in exactly one count. */
@@ -124,6 +126,15 @@ export class Stock {
     return { expired: expired.length, isMore }
   }
 
+  /**
+   * The level, if this process holds it and can prove that it is at most `maxStalenessMs` old; undefined says nothing,
+   * and `get` answers then. Synchronous, no I/O; needs an in-process tier of `Registers`.
+   */
+  peek(ref: StockRef): StockReading | undefined {
+    const reading = this.#registers.peek(stockRegister(ref))
+    return reading === undefined ? undefined : stockReading(reading)
+  }
+
   /** One level; zero with version 0 if the row was never written. Throws like `getMany`. */
   async get(ref: StockRef, options: StockReadOptions = {}): Promise<StockReading> {
     const readings = await this.#registers.getMany(ref.companyId, [stockRegister(ref)], options)
@@ -131,8 +142,8 @@ export class Stock {
   }
 
   /**
-   * Levels of one company in the order of `refs`. Cached ones cost one round trip whatever their number, the others
-   * one statement. Each level is exact; several are not one moment.
+   * Levels of one company in the order of `refs`. Those that this process holds cost no round trip, those in Redis one
+   * whatever their number, the others one statement. Each level is exact; several are one moment only with `cut`.
    *
    * @throws {InvalidInputError} `INVALID_INPUT` or `INVALID_KEY` for a ref or token that is none.
    * @throws {EpochChangedError} `EPOCH_CHANGED`: the token is of another history than the database's.

@@ -123,6 +123,10 @@ export interface Keys {
   watermark(companyId: string): Key
   /** `channel:{C}:registers`: new values of registers. */
   registersChannel(companyId: string): Channel
+  /** `trust:{relay}:probes`: the newest probe of each process that reads; shared by all companies. */
+  trustProbes(): Key
+  /** `trust:{relay}:heartbeats`: what relays tell all processes; shared by all companies. */
+  trustChannel(): Channel
   /** `channel:{C}:events`: events as they happen. */
   eventsChannel(companyId: string): Channel
   /** `stream:{C}:events`: the events that are kept. */
@@ -184,6 +188,8 @@ export function createKeys(options: KeysOptions = {}): Keys {
     register: (ref) => asKey(register(ref)),
     watermark: (companyId) => company('watermark', companyId),
     registersChannel: (companyId) => asChannel(company('channel', companyId, 'registers')),
+    trustProbes: () => asKey(`${prefix}trust:{relay}:probes`),
+    trustChannel: () => asChannel(`${prefix}trust:{relay}:heartbeats`),
     eventsChannel: (companyId) => asChannel(company('channel', companyId, 'events')),
     eventsStream: (companyId) => company('stream', companyId, 'events'),
     eventsWatermark: (companyId) => company('watermark', companyId, 'events'),

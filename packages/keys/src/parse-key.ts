@@ -33,6 +33,7 @@ export type ParsedKey =
   | (Parsed<'tag'> & CacheTagKeyParts)
   | (Parsed<'lease'> & { readonly of: ParsedKey })
   | (Parsed<'watermark'> & { readonly companyId: string; readonly topic?: string })
+  | (Parsed<'trust'> & { readonly topic: string })
   | (Parsed<'channel'> & { readonly companyId: string; readonly topic: string })
   | (Parsed<'stream'> & { readonly companyId: string; readonly topic: string })
   | (Parsed<'seen'> & { readonly companyId: string; readonly topic: string })
@@ -48,6 +49,7 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   watermark: ['events'],
   seen: ['recent', 'older'],
 }
+const TRUST_TOPICS: readonly string[] = ['probes', 'heartbeats']
 
 /**
  * The facts of a key; building it again from them gives the same key.
@@ -72,6 +74,11 @@ function parseFound(found: RegExpExecArray): ParsedKey | undefined {
   if (family === 'session') {
     const sessionId = decodePart(tag)
     return parts.length > 0 || sessionId === undefined ? undefined : { family, namespace, sessionId }
+  }
+  if (family === 'trust') {
+    const [topic = ''] = encoded
+    const isOurs = tag === 'relay' && encoded.length === 1 && TRUST_TOPICS.includes(topic)
+    return isOurs ? { family, namespace, topic } : undefined
   }
   if (!isCompanyId(tag)) return undefined
   const [first, second] = parts

@@ -1,5 +1,6 @@
 export { LATENCY_BUCKETS_S } from './histogram-cell.js'
-export { type LabelDefinition, type MetricDefinition, METRICS } from './metric-names.js'
+export type { LabelDefinition, MetricDefinition } from './metric-definition.js'
+export { METRICS } from './metric-names.js'
 export { createMetrics, type Metrics, type MetricsOptions } from './metrics.js'
 export type { CacheFigures, LatencyFigures, MetricsSnapshot } from './metrics-snapshot.js'
 export type { MetricRegistry } from './registry-metric.js'

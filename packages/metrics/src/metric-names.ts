@@ -28,21 +28,8 @@ import {
   type StockBatch,
   type StockMove,
 } from '@kerp/core'
-
-/** A label. Its `words` exist at 0 from the start; `open` ones may be joined by others, up to a maximum. */
-export interface LabelDefinition {
-  readonly name: string
-  readonly words: readonly string[]
-  readonly open: boolean
-}
-
-/** One metric of the catalogue; it has at most two labels. */
-export interface MetricDefinition {
-  readonly name: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
-  readonly help: string
-  readonly labels: readonly LabelDefinition[]
-}
+import { closed, counter, gauge, histogram, type MetricDefinition, open, words } from './metric-definition.js'
+import { LOCAL_TIER_METRICS } from './local-tier-metrics.js'
 
 const TYPES = words<RegisterFamily>({ balance: true, inventory: true })
 const type = open('type', TYPES)
@@ -102,7 +89,14 @@ export const METRICS = {
     type,
     closed(
       'result',
-      words<CacheRequest['result']>({ hit: true, miss: true, wait: true, stale: true, bypass: true }),
+      words<CacheRequest['result']>({
+        local: true,
+        hit: true,
+        miss: true,
+        wait: true,
+        stale: true,
+        bypass: true,
+      }),
     ),
   ]),
   cacheReadLatency: histogram('cache_read_latency_seconds', 'Time of one read of one or many values', [type]),
@@ -147,6 +141,7 @@ export const METRICS = {
     ],
   ),
   registerForks: counter('register_forks_total', 'Registers seen with one version and two values', []),
+  ...LOCAL_TIER_METRICS,
   postings: counter('voucher_postings_total', 'Postings of a voucher by how they ended', [postingResult]),
   postingLatency: histogram('voucher_posting_latency_seconds', 'Time of posting one voucher', [
     postingResult,
@@ -316,28 +311,3 @@ export const METRICS = {
   ),
   eventLoopDelay: histogram('nodejs_eventloop_delay_seconds', 'How late the event loop runs what is due', []),
 } as const satisfies Readonly<Record<string, MetricDefinition>>
-
-function counter(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
-  return { name, type: 'counter', help, labels }
-}
-
-function gauge(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
-  return { name, type: 'gauge', help, labels }
-}
-
-function histogram(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
-  return { name, type: 'histogram', help, labels }
-}
-
-function closed(name: string, set: readonly string[]): LabelDefinition {
-  return { name, words: set, open: false }
-}
-
-function open(name: string, set: readonly string[] = []): LabelDefinition {
-  return { name, words: set, open: true }
-}
-
-// Written as an object, so that the compiler refuses a word that core does not have, and one that is missing.
-function words<W extends string>(set: Readonly<Record<W, true>>): readonly string[] {
-  return Object.keys(set)
-}

@@ -1,7 +1,7 @@
 /** Makes the series of metrics, and keeps how a registry reads and clears them. */
 
 import { HistogramCell } from './histogram-cell.js'
-import type { MetricDefinition } from './metric-names.js'
+import type { MetricDefinition } from './metric-definition.js'
 import { histogramSamples, type RegistryMetric, registryMetric } from './registry-metric.js'
 import { Series } from './series.js'
 

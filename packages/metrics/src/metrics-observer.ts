@@ -7,6 +7,7 @@ import type { Slots } from './slots.js'
 export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> {
   return {
     ...cacheObserver(slots),
+    ...localTierObserver(slots),
     ...postingObserver(slots),
     ...stockObserver(slots),
     ...relayObserver(slots, clock),
@@ -60,6 +61,29 @@ function cacheObserver(slots: Slots) {
   } satisfies Observer
 }
 
+function localTierObserver(slots: Slots) {
+  return {
+    cacheTrust({ trusted, ageMs }) {
+      slots.cacheTrusted.value = trusted ? 1 : 0
+      slots.cacheTrustAge.value = amountOf(ageMs) / 1_000
+    },
+    localTierSize({ companies, entries, bytes }) {
+      slots.localTierCompanies.value = amountOf(companies)
+      slots.localTierEntries.value = amountOf(entries)
+      slots.localTierBytes.value = amountOf(bytes)
+    },
+    localTierDrop({ reason }) {
+      slots.localTierDrops.cell(reason).value += 1
+    },
+    balanceDrift({ count }) {
+      slots.balanceDrift.cell().value += amountOf(count)
+    },
+    redisBreaker({ state }) {
+      slots.redisBreakerChanges.cell(state).value += 1
+    },
+  } satisfies Observer
+}
+
 function postingObserver(slots: Slots) {
   return {
     posting({ result, elapsedMs }) {
@@ -105,6 +129,10 @@ function relayObserver(slots: Slots, clock: Clock) {
     relayLag({ lagMs }) {
       slots.relayLag.lagMs = amountOf(lagMs)
       slots.relayLag.toldAtMs = clock.monotonicMs()
+    },
+    relayHeartbeat({ probes }) {
+      slots.relayHeartbeats.cell().value += 1
+      slots.relayProbes.value = amountOf(probes)
     },
   } satisfies Observer
 }

@@ -23,6 +23,8 @@ export interface LatencyFigures {
 export interface CacheFigures {
   readonly requests: number
   readonly hits: number
+  /** How many were answered how, by the words of `cache_requests_total`. */
+  readonly results: Readonly<Record<string, number>>
   /** Hits by requests, 0 to 1; undefined before the first request. */
   readonly hitRatio: number | undefined
   /** Reads as their callers waited for them: one `get`, or one `getMany` of any size. */
@@ -64,16 +66,18 @@ export function takeSnapshot(slots: Slots, clock: Clock, utilization: () => numb
 }
 
 function cachesOf(slots: Slots): Record<string, CacheFigures> {
-  const requests = new Map<string, { all: number; hits: number }>()
+  const requests = new Map<string, { all: number; hits: number; results: Record<string, number> }>()
   for (const { labels, cell } of slots.cacheRequests.entries()) {
-    const found = requests.get(labels['type'] ?? '') ?? { all: 0, hits: 0 }
+    const found = requests.get(labels['type'] ?? '') ?? { all: 0, hits: 0, results: {} }
     found.all += cell.value
-    if (labels['result'] === 'hit') found.hits += cell.value
+    found.results[labels['result'] ?? ''] = cell.value
+    if (labels['result'] === 'hit' || labels['result'] === 'local') found.hits += cell.value
     requests.set(labels['type'] ?? '', found)
   }
-  return mapEntries(requests, ({ all, hits }, type) => ({
+  return mapEntries(requests, ({ all, hits, results }, type) => ({
     requests: all,
     hits,
+    results,
     hitRatio: all === 0 ? undefined : hits / all,
     reads: latencyOf([slots.cacheReadLatency.cell(type)]),
     loads: latencyOf([slots.cacheLoadLatency.cell(type)]),

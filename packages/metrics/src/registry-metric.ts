@@ -4,7 +4,7 @@
  */
 
 import type { HistogramCell } from './histogram-cell.js'
-import type { MetricDefinition } from './metric-names.js'
+import type { MetricDefinition } from './metric-definition.js'
 
 /**
  * What `createMetrics` needs of a registry; `Registry` of prom-client 15 has it. Nothing of prom-client is

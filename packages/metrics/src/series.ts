@@ -1,6 +1,6 @@
 /** The series of one metric: a cell of plain numbers for each combination of label words. */
 
-import type { LabelDefinition } from './metric-names.js'
+import type { LabelDefinition } from './metric-definition.js'
 
 /** The most series of one metric; what comes later is counted under the word `other`. */
 const SERIES_MAX = 256

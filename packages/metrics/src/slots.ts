@@ -64,6 +64,20 @@ function cacheSlots(set: MetricSet) {
     registerApplies: set.counter(METRICS.registerApplies),
     generationChanges: set.counter(METRICS.generationChanges),
     registerForks: set.counter(METRICS.registerForks),
+    ...localSlots(set),
+  }
+}
+
+function localSlots(set: MetricSet) {
+  return {
+    cacheTrusted: set.gauge(METRICS.cacheTrusted),
+    cacheTrustAge: set.gauge(METRICS.cacheTrustAge),
+    localTierCompanies: set.gauge(METRICS.localTierCompanies),
+    localTierEntries: set.gauge(METRICS.localTierEntries),
+    localTierBytes: set.gauge(METRICS.localTierBytes),
+    localTierDrops: set.counter(METRICS.localTierDrops),
+    balanceDrift: set.counter(METRICS.balanceDrift),
+    redisBreakerChanges: set.counter(METRICS.redisBreakerChanges),
   }
 }
 
@@ -115,6 +129,8 @@ function relaySlots(set: MetricSet, clock: Clock) {
     relayTickLatency: set.histogram(METRICS.relayTickLatency),
     relayRows: set.counter(METRICS.relayRows),
     relayCompanies: set.gauge(METRICS.relayCompanies),
+    relayHeartbeats: set.counter(METRICS.relayHeartbeats),
+    relayProbes: set.gauge(METRICS.relayProbes),
   }
 }
 

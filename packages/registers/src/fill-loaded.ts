@@ -2,7 +2,8 @@
 
 import { askRedis } from '@kerp/redis'
 import { fillRegisters, type FillReply } from './fill-registers.lua.js'
-import { GENERATION_RANDOM_BYTES, imageText, parseImageText } from './register.js'
+import type { AdmissionTicket } from './local-tier.js'
+import { GENERATION_RANDOM_BYTES, imageText, parseImageText, parseWatermark } from './register.js'
 import type { KeyedRef, LoadedRegister } from './register-loader.js'
 import type { RegisterReading } from './register-reading.js'
 import type { RegistersParts } from './registers-options.js'
@@ -25,7 +26,7 @@ export async function fillLoaded(
   parts: RegistersParts,
   companyId: string,
   rows: readonly LoadedRow[],
-  token: string,
+  { token, ticket }: { readonly token: string; readonly ticket: AdmissionTicket | undefined },
 ): Promise<ReadonlyMap<string, RegisterReading>> {
   const stored = new Map<string, RegisterReading>()
   // Rows of one read come from one statement, or rarely from several; only rows of one epoch go together.
@@ -37,7 +38,14 @@ export async function fillLoaded(
       parts.observer.registerFork?.({ count: 1 })
       parts.observer.generationChange?.({ reason: 'fork' })
     }
-    if (reply?.status === 'filled') collect(together, reply, stored)
+    if (reply?.status !== 'filled') continue
+    const filled = collect(together, reply)
+    const watermark = parseWatermark(reply.watermark)
+    for (const [key, reading] of filled) {
+      stored.set(key, reading)
+      const row = { version: reading.image.version, text: reading.image.fields.join('|') }
+      if (ticket !== undefined && watermark !== undefined) parts.tier?.admit(ticket, key, row, watermark)
+    }
   }
   return stored
 }
@@ -70,12 +78,13 @@ function fill(
 function collect(
   rows: readonly LoadedRow[],
   reply: Extract<FillReply, { status: 'filled' }>,
-  stored: Map<string, RegisterReading>,
-): void {
+): ReadonlyMap<string, RegisterReading> {
+  const stored = new Map<string, RegisterReading>()
   for (const [index, outcome] of reply.outcomes.entries()) {
     const row = rows[index]
     if (row === undefined || outcome === 'refused') continue
     const newer = outcome === 'stored' ? undefined : parseImageText(row.ref, outcome.newer)
     stored.set(row.key, readingOf(newer === undefined ? row.loaded : { ...row.loaded, image: newer }))
   }
+  return stored
 }

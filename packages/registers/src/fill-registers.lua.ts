@@ -9,7 +9,7 @@ export type FillOutcome = 'stored' | 'refused' | { readonly newer: string }
 
 /** FILL's reply; without outcomes no row was stored. */
 export type FillReply =
-  | { readonly status: 'filled'; readonly outcomes: readonly FillOutcome[] }
+  | { readonly status: 'filled'; readonly watermark: string; readonly outcomes: readonly FillOutcome[] }
   | { readonly status: 'absent' | 'refused' | 'forked' }
 
 /**
@@ -17,7 +17,7 @@ export type FillReply =
  * generation never used, for a fork, `channel`; then for each register its image text and its TTL in ms.
  *
  * Replies, after publishing what was stored:
- * - `['filled', …]` with, for each row: `F` stored · `R` its lease is gone, another's, or of another
+ * - `['filled', watermark, …]` with, for each row: `F` stored · `R` its lease is gone, another's, or of another
  *   generation · the image text that waited with the lease, was newer, and was stored in its place.
  * - `['absent']` no watermark; nothing changed.
  * - `['refused']` the registers are of another epoch; nothing changed.
@@ -32,7 +32,7 @@ local held = redis.call('MGET', spread(KEYS))
 local generation, epochHere, position, asOf = readWatermark(held[1])
 if generation == nil then return {'absent'} end
 if epochHere ~= epoch then return {'refused'} end
-local reply = {'filled'}
+local reply = {'filled', held[1]}
 local push = {pushHead(generation, epoch, '', '', asOf)}
 for index = firstKey, #KEYS do
   local at = firstArg + 2 * (index - firstKey)
@@ -63,10 +63,11 @@ if #push > 1 then redis.call('PUBLISH', channel, table.concat(push, '\\n')) end
 return reply
 `,
   parse(reply): FillReply {
-    const [status, ...rest] = textList('fill-registers', reply)
+    const [status, watermark = '', ...rest] = textList('fill-registers', reply)
     if (status === 'absent' || status === 'refused' || status === 'forked') return { status }
     return {
       status: 'filled',
+      watermark,
       outcomes: rest.map((text) => (text === 'F' ? 'stored' : text === 'R' ? 'refused' : { newer: text })),
     }
   },

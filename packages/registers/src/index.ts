@@ -13,7 +13,10 @@ export {
   TimelineBehindError,
   VersionNotReachedError,
 } from './errors.js'
+export type { Freshness } from './local-tier.js'
+export type { LocalTierOptions } from './local-tier-options.js'
 export { OutboxRelay } from './outbox-relay.js'
+export type { PositionOrder } from './position.js'
 export { parsePush, type PushEntry, type RegisterPush } from './push.js'
 export { formatWatermark, imageText, parseWatermark, type Watermark } from './register.js'
 export type { RegisterReading } from './register-reading.js'

@@ -10,16 +10,20 @@ import { askRedis } from '@kerp/redis'
 import { fillLoaded, readingOf } from './fill-loaded.js'
 import { type ReadReply, readRegisters } from './read-registers.lua.js'
 import { parseWatermark, registerPrefix, versionInBytes, type Watermark } from './register.js'
+import type { AdmissionTicket } from './local-tier.js'
 import type { KeyedRef } from './register-loader.js'
 import { type RegisterReading, StoredReading } from './register-reading.js'
 import type { RegistersParts } from './registers-options.js'
-import { newRows, readStored, type Rows } from './stored-rows.js'
+import { admitBytes, newRows, readStored, type Rows } from './stored-rows.js'
 
 /** Keys of one script call. */
 const KEYS_PER_SCRIPT = 1_000
 
 /** When a read looks again for rows that another process loads, as shares of `waitMs`. */
 const LOOKS = [0.1, 0.3, 0.6]
+
+/** One look, at once. */
+const NO_PAUSE = [0]
 
 type Readings = ReadonlyMap<string, RegisterReading>
 
@@ -58,7 +62,7 @@ export class MissingRows {
     const all = [...unique.values()]
     const slices: Promise<SliceAnswer>[] = []
     for (let from = 0; from < all.length; from += KEYS_PER_SCRIPT) {
-      slices.push(this.#answerSlice(rows.companyId, all.slice(from, from + KEYS_PER_SCRIPT)))
+      slices.push(this.#answerSlice(rows, all.slice(from, from + KEYS_PER_SCRIPT)))
     }
     const answers = await Promise.all(slices)
     const found = new Map(answers.flatMap(({ readings }) => [...readings]))
@@ -67,17 +71,18 @@ export class MissingRows {
     return { miss: loaded, wait: found.size - loaded }
   }
 
-  async #answerSlice(companyId: string, wanted: readonly KeyedRef[]): Promise<SliceAnswer> {
+  async #answerSlice(rows: Rows, wanted: readonly KeyedRef[]): Promise<SliceAnswer> {
+    const { companyId, ticket } = rows
     // Names these leases alone, for ever: a counter that Redis kept would repeat after a failover.
     this.#leases += 1
     const token = `${this.#processId}:${this.#leases}`
     const reply = await askRedis(this.#parts, () => this.#lease(companyId, wanted, token))
     const watermark = parseWatermark(reply?.watermark)
     if (reply === undefined || watermark === undefined) return { readings: new Map(), loaded: 0 }
-    const { present, granted, leased } = sort(wanted, reply, watermark)
+    const { present, granted, leased } = this.#sort(wanted, reply, watermark, ticket)
     const [loaded, waited] = await Promise.all([
-      this.#loadAndFill(companyId, granted, token),
-      this.#waitFor(companyId, leased),
+      this.#loadAndFill(companyId, granted, token, ticket),
+      this.#waitFor(companyId, leased, ticket),
     ])
     return { readings: new Map([...present, ...loaded, ...waited]), loaded: loaded.size }
   }
@@ -93,7 +98,12 @@ export class MissingRows {
   }
 
   /** All rows as their caller may see them; those who wait for them see only what was stored. */
-  async #loadAndFill(companyId: string, granted: readonly KeyedRef[], token: string): Promise<Readings> {
+  async #loadAndFill(
+    companyId: string,
+    granted: readonly KeyedRef[],
+    token: string,
+    ticket: AdmissionTicket | undefined,
+  ): Promise<Readings> {
     if (granted.length === 0) return new Map()
     let share: (stored: Readings) => void = () => undefined
     const flight = new Promise<Readings>((resolve) => {
@@ -109,7 +119,7 @@ export class MissingRows {
         ...granted[index],
         loaded: row,
       }))
-      stored = await fillLoaded(this.#parts, companyId, rows, token)
+      stored = await fillLoaded(this.#parts, companyId, rows, { token, ticket })
       return new Map(rows.map((row) => [row.key, stored.get(row.key) ?? readingOf(row.loaded)]))
     } finally {
       for (const { key } of granted) if (this.#filling.get(key) === flight) this.#filling.delete(key)
@@ -118,30 +128,76 @@ export class MissingRows {
   }
 
   /** What others store within `waitMs`; this process's own fills are awaited without looking. */
-  async #waitFor(companyId: string, leased: readonly KeyedRef[]): Promise<Readings> {
+  async #waitFor(
+    companyId: string,
+    leased: readonly KeyedRef[],
+    ticket: AdmissionTicket | undefined,
+  ): Promise<Readings> {
     const readings = new Map<string, RegisterReading>()
-    const elsewhere: KeyedRef[] = []
+    const [here, elsewhere]: [KeyedRef[], KeyedRef[]] = [[], []]
     await Promise.all(
       leased.map(async (row) => {
         const flight = this.#filling.get(row.key)
         if (flight === undefined) elsewhere.push(row)
         const reading = (await flight)?.get(row.key)
-        if (reading !== undefined) readings.set(row.key, reading)
+        if (reading === undefined) return
+        // That load may have begun long before this read: where age is bounded, Redis is asked how new it is now.
+        if (this.#parts.tier === undefined) readings.set(row.key, reading)
+        else here.push(row)
       }),
     )
-    const looked = newRows(
-      companyId,
-      elsewhere.map(({ ref }) => ref),
-    )
-    for (const share of elsewhere.length === 0 ? [] : LOOKS) {
-      await sleep(this.#parts.clock, share * this.#parts.waitMs)
+    await Promise.all([
+      this.#look(companyId, here, ticket, NO_PAUSE).then((found) => addAll(readings, found)),
+      this.#look(companyId, elsewhere, ticket, LOOKS).then((found) => addAll(readings, found)),
+    ])
+    return readings
+  }
+
+  /** What Redis has of these rows, looked at after each pause until it has them all. */
+  async #look(
+    companyId: string,
+    rows: readonly KeyedRef[],
+    ticket: AdmissionTicket | undefined,
+    pauses: readonly number[],
+  ): Promise<Readings> {
+    const refs = rows.map(({ ref }) => ref)
+    const looked = newRows(companyId, refs, ticket)
+    for (const share of rows.length === 0 ? [] : pauses) {
+      if (share > 0) await sleep(this.#parts.clock, share * this.#parts.waitMs)
       const usable = await readStored(this.#parts, looked)
-      if (!usable || !looked.readings.includes(undefined)) break
+      if (!usable || !looked.readings.includes(undefined) || looked.untrusted.size > 0) break
     }
+    const readings = new Map<string, RegisterReading>()
     for (const [index, reading] of looked.readings.entries()) {
       if (reading !== undefined) readings.set(looked.keys[index] ?? '', reading)
     }
     return readings
+  }
+
+  #sort(
+    wanted: readonly KeyedRef[],
+    reply: ReadReply,
+    watermark: Watermark,
+    ticket: AdmissionTicket | undefined,
+  ): Sorted {
+    const prefix = registerPrefix(watermark.generation)
+    const isTrusted = this.#parts.tier?.gate.vouchesFor(watermark) ?? true
+    const present = new Map<string, RegisterReading>()
+    const granted: KeyedRef[] = []
+    const leased: KeyedRef[] = []
+    for (const [index, row] of wanted.entries()) {
+      const outcome = reply.outcomes[index]
+      if (outcome === 'granted') granted.push(row)
+      else if (outcome === 'leased') leased.push(row)
+      else if (outcome !== undefined) {
+        const bytes = Buffer.from(outcome.register, 'latin1')
+        const version = versionInBytes(bytes, prefix)
+        if (version < 0) continue
+        if (isTrusted) present.set(row.key, new StoredReading(row.ref, version, bytes, watermark))
+        admitBytes(this.#parts, ticket, row.key, version, bytes, watermark)
+      }
+    }
+    return { present, granted, leased }
   }
 }
 
@@ -151,20 +207,6 @@ interface Sorted {
   readonly leased: readonly KeyedRef[]
 }
 
-function sort(wanted: readonly KeyedRef[], reply: ReadReply, watermark: Watermark): Sorted {
-  const prefix = registerPrefix(watermark.generation)
-  const present = new Map<string, RegisterReading>()
-  const granted: KeyedRef[] = []
-  const leased: KeyedRef[] = []
-  for (const [index, row] of wanted.entries()) {
-    const outcome = reply.outcomes[index]
-    if (outcome === 'granted') granted.push(row)
-    else if (outcome === 'leased') leased.push(row)
-    else if (outcome !== undefined) {
-      const bytes = Buffer.from(outcome.register, 'latin1')
-      const version = versionInBytes(bytes, prefix)
-      if (version >= 0) present.set(row.key, new StoredReading(row.ref, version, bytes, watermark))
-    }
-  }
-  return { present, granted, leased }
+function addAll(readings: Map<string, RegisterReading>, found: Readings): void {
+  for (const [key, reading] of found) readings.set(key, reading)
 }

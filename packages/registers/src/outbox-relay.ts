@@ -68,6 +68,11 @@ export class OutboxRelay implements Closable {
     this.#running ??= this.#loop()
   }
 
+  /** Age of the database moment that the registers have certainly reached, in ms. */
+  get lagMs(): number {
+    return this.#parts.clock.monotonicMs() - this.#freshMs
+  }
+
   /**
    * Runs one pass that begins after this call and touches every company; for tests and tools.
    *
@@ -124,9 +129,11 @@ export class OutboxRelay implements Closable {
       await this.#subscribe()
       if (clock.monotonicMs() - this.#touchedMs >= heartbeatMs) this.#everyone = true
       const wakes = this.#wakes
-      await this.#pass()
+      const { beat } = await this.#pass()
       if (this.#failures > 0) {
-        await this.#pause(this.#backoffMs(this.#failures))
+        const backoffMs = this.#backoffMs(this.#failures)
+        // One company that fails must not make the others wait for their heartbeat.
+        await this.#pause(beat ? Math.min(backoffMs, heartbeatMs) : backoffMs)
         continue
       }
       const beatMs = this.#touchedMs + heartbeatMs - clock.monotonicMs()
@@ -153,14 +160,14 @@ export class OutboxRelay implements Closable {
     const report = await this.#passes.run(everyone).catch((error: unknown): RelayReport => {
       const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
       observer.backgroundError?.({ source: 'OutboxRelay', code })
-      return { ok: false, rows: 0, companies: 0, behind: this.#passes.behind, error }
+      return { ok: false, rows: 0, companies: 0, behind: this.#passes.behind, error, beat: false }
     })
     if (everyone) this.#touchedMs = begunMs
     if (report.ok) this.#freshMs = begunMs
     this.#failures = report.ok ? 0 : this.#failures + 1
     const { ok, rows, companies } = report
     observer.relayTick?.({ ok, rows, companies, elapsedMs: clock.monotonicMs() - begunMs })
-    observer.relayLag?.({ lagMs: clock.monotonicMs() - this.#freshMs })
+    observer.relayLag?.({ lagMs: this.lagMs })
     return report
   }
 

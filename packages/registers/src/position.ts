@@ -35,3 +35,32 @@ export function parsePosition(text: string): StoredPosition {
 export function formatInside(base: OutboxPosition, place: BacklogPlace): string {
   return `${base}>${place.target}#${place.lastId}`
 }
+
+/** The outbox's own order of positions, as `OutboxSource` has it. */
+export interface PositionOrder {
+  covers(later: OutboxPosition, earlier: OutboxPosition): boolean
+}
+
+/**
+ * Whether a watermark at `later` has certainly reached `earlier`. A place inside a backlog has reached its base, and
+ * may stand anywhere before its target. Texts that are no positions have reached nothing.
+ */
+export function hasReached(order: PositionOrder, later: string, earlier: string): boolean {
+  if (later === earlier) return true
+  const [end, start] = [parsePosition(later), parsePosition(earlier)]
+  if (end.inside !== undefined && start.inside !== undefined) {
+    if (end.base === start.base && end.inside.target === start.inside.target) {
+      return BigInt(end.inside.lastId) >= BigInt(start.inside.lastId)
+    }
+  }
+  try {
+    return order.covers(end.base, start.inside?.target ?? start.base)
+  } catch {
+    return false
+  }
+}
+
+/** Whether a position is a moment of the database, and not a place between two. */
+export function isMoment(position: string): boolean {
+  return !position.includes('#')
+}

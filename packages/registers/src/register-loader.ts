@@ -49,6 +49,8 @@ interface Batch {
   readonly companyId: string
   /** Its rows were being loaded when they came, so it waits for the end of those statements. */
   readonly held: boolean
+  /** Its rows were asked for as one moment: nothing joins it, and it joins nothing. */
+  readonly alone: boolean
   readonly rows: Map<string, RegisterRef>
   readonly result: Promise<ReadonlyMap<string, LoadedRegister>>
   readonly settle: (outcome: Promise<ReadonlyMap<string, LoadedRegister>>) => void
@@ -88,17 +90,36 @@ export class RegisterLoader {
     return rows.map(({ key }) => present(loaded.get(key)))
   }
 
+  /**
+   * The rows as of one statement of their own that begins after this call, in the order of `rows`: one moment.
+   *
+   * Throws like `load`.
+   */
+  async loadTogether(companyId: string, rows: readonly KeyedRef[]): Promise<readonly LoadedRegister[]> {
+    const { waitingRowsMax } = this.#options
+    if (this.#waitingRows + rows.length > waitingRowsMax) {
+      throw new OverloadedError('Registers', 'waitingRowsMax', waitingRowsMax)
+    }
+    const batch = newBatch(companyId, { held: false, alone: true })
+    for (const { key, ref } of rows) batch.rows.set(key, ref)
+    this.#waiting.push(batch)
+    this.#waitingRows += batch.rows.size
+    this.#begin()
+    const loaded = await batch.result
+    return rows.map(({ key }) => present(loaded.get(key)))
+  }
+
   #enqueue(companyId: string, key: string, ref: RegisterRef): Batch {
     const held = this.#loading.has(key)
     let batch: Batch | undefined
     for (const candidate of this.#waiting) {
-      if (candidate.companyId !== companyId) continue
+      if (candidate.companyId !== companyId || candidate.alone) continue
       if (candidate.rows.has(key)) return candidate
       // Rows that must wait for a running statement do not hold up rows that need not.
       if (candidate.held === held && candidate.rows.size < this.#options.rowsPerLoadMax) batch ??= candidate
     }
     if (batch === undefined) {
-      batch = newBatch(companyId, held)
+      batch = newBatch(companyId, { held, alone: false })
       this.#waiting.push(batch)
     }
     batch.rows.set(key, ref)
@@ -127,12 +148,12 @@ export class RegisterLoader {
   #run(batch: Batch): void {
     this.#waitingRows -= batch.rows.size
     this.#running += 1
-    for (const key of batch.rows.keys()) this.#loading.add(key)
+    if (!batch.alone) for (const key of batch.rows.keys()) this.#loading.add(key)
     const outcome = this.#loadRows(batch)
     batch.settle(outcome)
     const end = (): void => {
       this.#running -= 1
-      for (const key of batch.rows.keys()) this.#loading.delete(key)
+      if (!batch.alone) for (const key of batch.rows.keys()) this.#loading.delete(key)
       this.#begin()
     }
     outcome.then(end, end)
@@ -162,12 +183,12 @@ export class RegisterLoader {
   }
 }
 
-function newBatch(companyId: string, held: boolean): Batch {
+function newBatch(companyId: string, kind: Pick<Batch, 'held' | 'alone'>): Batch {
   let settle: Batch['settle'] = () => undefined
   const result = new Promise<ReadonlyMap<string, LoadedRegister>>((resolve) => {
     settle = resolve
   })
-  return { companyId, held, rows: new Map(), result, settle }
+  return { companyId, ...kind, rows: new Map(), result, settle }
 }
 
 function present<T>(value: T | undefined): T {

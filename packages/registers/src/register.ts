@@ -125,9 +125,14 @@ function hasTwoFields(bytes: Buffer, length: number): boolean {
   return bars === 2 && digits > 0
 }
 
+/** The fields of bytes that `versionInBytes` accepted, with a bar between them, in a text of their own. */
+export function fieldsTextInBytes(bytes: Buffer): string {
+  return bytes.toString('latin1', VERSION_END + 1)
+}
+
 /** The fields of bytes that `versionInBytes` accepted. */
 export function fieldsInBytes(bytes: Buffer): readonly [string, string] {
-  const text = bytes.toString('latin1', VERSION_END + 1)
+  const text = fieldsTextInBytes(bytes)
   const bar = text.indexOf('|')
   return [text.slice(0, bar), text.slice(bar + 1)]
 }

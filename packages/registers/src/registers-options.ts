@@ -11,7 +11,9 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
-import { Circuit, type RedisClient } from '@kerp/redis'
+import { Circuit, readMany, type RedisClient, RedisRefusedError } from '@kerp/redis'
+import { LocalTier } from './local-tier.js'
+import { type LocalTierOptions, resolveLocalTierOptions } from './local-tier-options.js'
 import { RegisterLoader } from './register-loader.js'
 
 /** Options of `Registers`. */
@@ -36,14 +38,22 @@ export interface RegistersOptions {
   readonly redisDeadlineMs?: number
   /** The longest that `apply` and the invalidations wait for Redis, in ms. @defaultValue 250 */
   readonly applyDeadlineMs?: number
-  /** Answers of Redis in a row that did not come in time before reads stop asking it. @defaultValue 2 */
+  /** Answers of Redis in a row that did not come in time before reads stop asking it. @defaultValue 1 */
   readonly silencesMax?: number
-  /** How long reads then go to the database alone, before one asks Redis again, in ms. @defaultValue 250 */
+  /**
+   * Reads then go to the database alone. Redis is asked again in the background, at once and then after jittered waits
+   * of this and up to four times this, in ms. @defaultValue 250
+   */
   readonly silencePauseMs?: number
   /** Statements that load missing rows at once. @defaultValue 8 */
   readonly loadsMax?: number
   /** Rows that wait for such a statement; a read that would exceed it is refused with `OVERLOADED`. @defaultValue 100_000 */
   readonly waitingRowsMax?: number
+  /**
+   * Holds rows in this process, and bounds the age of everything that is answered from a cache. Left out: reads cost a
+   * round trip, and answers of Redis are as old as the relay is behind.
+   */
+  readonly localTier?: LocalTierOptions | undefined
 }
 
 /** The options with every choice made, and the parts that all reads share. */
@@ -56,6 +66,8 @@ export interface RegistersParts {
   readonly ttl: TtlPolicy
   readonly loader: RegisterLoader
   readonly circuit: Circuit
+  /** Undefined: there is none. */
+  readonly tier: LocalTier | undefined
   readonly leaseMs: string
   readonly waitMs: number
   readonly readDeadlineMs: number
@@ -77,12 +89,19 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
   const clock = options.clock ?? systemClock
   const observer = combineObservers(options.observer)
   const readDeadlineMs = whole('readDeadlineMs', 5_000)
+  const random = options.random ?? systemRandom
+  const { redis, keys } = options
+  const redisDeadlineMs = whole('redisDeadlineMs', 25)
   return Object.freeze({
-    redis: options.redis,
-    keys: options.keys,
+    redis,
+    keys,
     observer,
     clock,
-    random: options.random ?? systemRandom,
+    random,
+    tier:
+      options.localTier === undefined
+        ? undefined
+        : new LocalTier({ redis, keys, observer, clock, random }, resolveLocalTierOptions(options.localTier)),
     ttl: options.ttl ?? ttlPolicy(),
     loader: new RegisterLoader({
       source: options.source,
@@ -96,13 +115,26 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
     circuit: new Circuit({
       owner: 'Registers',
       clock,
-      failuresMax: whole('silencesMax', 2),
+      failuresMax: whole('silencesMax', 1),
       openMs: whole('silencePauseMs', 250),
+      probe: () => answers(redis, keys, redisDeadlineMs),
+      random,
+      observer,
     }),
     leaseMs: String(whole('leaseMs', 3_000)),
     waitMs: whole('waitMs', 50, 0),
     readDeadlineMs,
-    redisDeadlineMs: whole('redisDeadlineMs', 25),
+    redisDeadlineMs,
     applyDeadlineMs: whole('applyDeadlineMs', 250),
   })
+}
+
+/** Whether Redis answers in time, if only with a refusal; on behalf of reads that do not wait for it. */
+async function answers(redis: RedisClient, keys: Keys, deadlineMs: number): Promise<boolean> {
+  try {
+    await readMany(redis, [keys.trustProbes()], { deadlineMs })
+    return true
+  } catch (error) {
+    return error instanceof RedisRefusedError
+  }
 }

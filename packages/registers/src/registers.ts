@@ -7,6 +7,8 @@
 
 import {
   type CacheRequest,
+  type Closable,
+  closeOnce,
   InvalidInputError,
   type ReadToken,
   type RegisterImages,
@@ -15,12 +17,14 @@ import {
 } from '@kerp/core'
 import { type ApplyResult, applyImages } from './apply-images.js'
 import { readingOf } from './fill-loaded.js'
+import { readCut } from './cut-rows.js'
+import type { Freshness } from './local-tier.js'
 import { MissingRows } from './missing-rows.js'
 import { GENERATION_RANDOM_BYTES } from './register.js'
 import type { RegisterReading } from './register-reading.js'
 import { type RegistersOptions, type RegistersParts, resolveRegistersOptions } from './registers-options.js'
 import { renewGeneration } from './renew-generation.lua.js'
-import { newRows, readStored, type Rows } from './stored-rows.js'
+import { newRows, readCached, readStored, type Rows } from './stored-rows.js'
 import { voidRegisters } from './void-registers.lua.js'
 import { Wanted } from './wanted.js'
 
@@ -28,6 +32,8 @@ import { Wanted } from './wanted.js'
 export interface RegisterReadOptions {
   /** A token of a posting: no row is answered older than the token names it. */
   readonly atLeast?: ReadToken | undefined
+  /** All rows as they stood at one moment of the database: no change is in one of them and not in another. */
+  readonly cut?: boolean | undefined
 }
 
 /**
@@ -35,9 +41,12 @@ export interface RegisterReadOptions {
  *
  * Needs an `OutboxRelay` somewhere: without one no watermark stands in Redis, and the database answers all.
  */
-export class Registers {
+export class Registers implements Closable {
   readonly #parts: RegistersParts
   readonly #missing: MissingRows
+  readonly #close = closeOnce(async () => {
+    await this.#parts.tier?.close()
+  })
 
   /**
    * No I/O happens here.
@@ -52,9 +61,10 @@ export class Registers {
   /**
    * The rows in the order of `refs`, of which any may stand there twice.
    *
-   * Each row is exact: a state that the database committed. Several rows are not one moment. Rows that Redis
-   * holds cost one round trip; all others are loaded in one statement. While Redis is down, silent or has no
-   * watermark, the database answers and nothing is stored.
+   * Each row is exact: a state that the database committed. Several rows are one moment only with `cut`: then all
+   * come from this process, or all from one statement. Rows that this process holds cost no round trip, those that
+   * Redis holds one; all others are loaded in one statement. While Redis is down, silent or has no watermark, and with
+   * an in-process tier also while nobody vouches for it, the database answers.
    *
    * @throws {EpochChangedError} `EPOCH_CHANGED`: the token is of another history than the database's.
    * @throws {VersionNotReachedError} `VERSION_NOT_REACHED`, retryable: the database itself is behind the token.
@@ -71,11 +81,69 @@ export class Registers {
     const { clock, observer } = this.#parts
     const begunMs = clock.monotonicMs()
     const wanted = options.atLeast === undefined ? undefined : new Wanted(this.#parts.keys, options.atLeast)
-    const rows = newRows(companyId, refs)
+    const readings =
+      options.cut === true
+        ? await readCut(this.#parts, companyId, refs, wanted)
+        : await this.#readEach(companyId, refs, wanted)
+    observer.cacheRead?.({ type: refs[0]?.family ?? 'balance', elapsedMs: clock.monotonicMs() - begunMs })
+    return readings
+  }
+
+  /**
+   * The row, if this process holds it and can prove that it is at most `maxStalenessMs` old: synchronous, without any
+   * I/O. Undefined says nothing of the row; `getMany` answers then. It promises no reading of one's own writes.
+   */
+  peek(ref: RegisterRef): RegisterReading | undefined {
+    return this.#parts.tier?.peek(ref)
+  }
+
+  /** What may be answered from caches now; undefined without an in-process tier. */
+  freshness(): Freshness | undefined {
+    return this.#parts.tier?.freshness()
+  }
+
+  /** Rows that this process holds, some at each call and others at the next; for samplers. */
+  sample(count: number): readonly RegisterRef[] {
+    return this.#parts.tier?.sample(count) ?? []
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Ends the in-process tier and its connection; reads go on without it. */
+  close(): Promise<void> {
+    return this.#close()
+  }
+
+  async #readEach(
+    companyId: string,
+    refs: readonly RegisterRef[],
+    wanted: Wanted | undefined,
+  ): Promise<readonly RegisterReading[]> {
+    const { tier, keys } = this.#parts
+    if (tier === undefined) return this.#readStored(newRows(companyId, refs, undefined), wanted)
+    const readings = refs.map((ref) => {
+      const reading = ref.companyId === companyId ? tier.peek(ref) : undefined
+      const isMet =
+        wanted === undefined || reading === undefined
+          ? true
+          : wanted.isMet(keys.register(ref), reading.epoch, reading.version)
+      return isMet ? reading : undefined
+    })
+    const missing = refs.filter((_, index) => readings[index] === undefined)
+    if (missing.length === 0) return complete(readings)
+    const rows = newRows(companyId, missing, tier.ticket(companyId))
+    const found = (await this.#readStored(rows, wanted)).values()
+    return readings.map((reading) => reading ?? answered(found.next().value))
+  }
+
+  async #readStored(rows: Rows, wanted: Wanted | undefined): Promise<readonly RegisterReading[]> {
+    const { clock } = this.#parts
     const usable = await readStored(this.#parts, rows)
     const rest = unanswered(rows, wanted)
     if (rest.length === 0) {
-      this.#count(rows, 'hit', refs.length)
+      this.#count(rows, 'hit', rows.refs.length)
     } else {
       await withDeadline(this.#answerRest(rows, rest, wanted, usable), {
         operation: 'Registers.getMany',
@@ -84,7 +152,6 @@ export class Registers {
         clock,
       })
     }
-    observer.cacheRead?.({ type: typeOf(rows), elapsedMs: clock.monotonicMs() - begunMs })
     return complete(rows.readings)
   }
 
@@ -96,9 +163,7 @@ export class Registers {
     companyId: string,
     refs: readonly RegisterRef[],
   ): Promise<readonly (RegisterReading | undefined)[]> {
-    const rows = newRows(companyId, refs)
-    await readStored(this.#parts, rows)
-    return rows.readings
+    return readCached(this.#parts, companyId, refs)
   }
 
   /**
@@ -153,8 +218,9 @@ export class Registers {
     wanted: Wanted | undefined,
     usable: boolean,
   ): Promise<void> {
-    const missing = rest.filter((index) => rows.readings[index] === undefined)
-    const stale = rest.length - missing.length
+    const absent = rest.filter((index) => rows.readings[index] === undefined)
+    const missing = absent.filter((index) => !rows.untrusted.has(index))
+    const stale = rest.length - absent.length
     const { miss, wait } =
       usable && missing.length > 0 ? await this.#missing.answer(rows, missing) : { miss: 0, wait: 0 }
     const left = miss + wait === rest.length && wanted === undefined ? [] : unanswered(rows, wanted)

@@ -11,6 +11,7 @@ import { eachBounded } from './each-bounded.js'
 import { OutboxReader } from './outbox-reader.js'
 import { formatInside } from './position.js'
 import { parseWatermark } from './register.js'
+import { RelayHeartbeat } from './relay-heartbeat.js'
 import type { RelayParts } from './relay-options.js'
 import { WatermarkWriter } from './watermark-writer.js'
 
@@ -25,6 +26,8 @@ export interface RelayReport {
   readonly behind: number
   /** The first failure; undefined when there was none. */
   readonly error: unknown
+  /** Whether readers were told. */
+  readonly beat: boolean
 }
 
 /** Failures without one success after which a pass leaves the remaining companies to the next one. */
@@ -55,6 +58,7 @@ export class RelayPasses {
   readonly #reader: OutboxReader
   readonly #writer: WatermarkWriter
   readonly #companyRelay: CompanyRelay
+  readonly #heartbeat: RelayHeartbeat
   /** One small entry for each company that ever wrote. */
   readonly #states = new Map<string, CompanyState>()
   /** Where the shared reading goes on; undefined before the first pass. */
@@ -66,6 +70,7 @@ export class RelayPasses {
     this.#reader = new OutboxReader(parts, closing)
     this.#writer = new WatermarkWriter(parts)
     this.#companyRelay = new CompanyRelay(parts, this.#reader, this.#writer)
+    this.#heartbeat = new RelayHeartbeat(parts)
   }
 
   /** How many companies are not in step. */
@@ -76,12 +81,16 @@ export class RelayPasses {
   }
 
   /**
-   * Runs one pass; with `everyone`, companies without rows are written to as well.
+   * Runs one pass; with `everyone`, companies without rows are written to as well, and readers are told.
+   *
+   * Probes are read before the target is taken: an echo says that the target is younger than the probe. A company that
+   * was not brought to the target does not keep the others waiting, for its watermark shows that it has not reached it.
    *
    * @throws what the outbox throws where the pass could not begin.
    */
   async run(everyone: boolean): Promise<RelayReport> {
     const since = this.#common ?? (await this.#begin())
+    const probes = everyone ? await this.#heartbeat.readProbes() : undefined
     const tick = await this.#reader.tick(since)
     if (since === undefined) this.#learn(await this.#reader.companies())
     const trimmed = since !== undefined && this.#reader.isTrimmed(since, tick)
@@ -91,7 +100,8 @@ export class RelayPasses {
     if (end.attempted) this.#common = tick.target
     const { behind } = this
     const { companies, error } = end
-    return { ok: end.attempted && behind === 0, rows: page.count, companies, behind, error }
+    const beat = end.attempted && (await this.#heartbeat.publish(tick, probes))
+    return { ok: end.attempted && behind === 0, rows: page.count, companies, behind, error, beat }
   }
 
   /** Finds where most watermarks stand, so that a relay that starts can read on for all of them at once. */

@@ -6,7 +6,14 @@
 
 import { InvalidInputError, type RegisterRef } from '@kerp/core'
 import { readMany, RedisRefusedError } from '@kerp/redis'
-import { parseWatermark, registerPrefix, versionInBytes } from './register.js'
+import type { AdmissionTicket } from './local-tier.js'
+import {
+  fieldsTextInBytes,
+  parseWatermark,
+  registerPrefix,
+  versionInBytes,
+  type Watermark,
+} from './register.js'
 import { type RegisterReading, StoredReading } from './register-reading.js'
 import type { RegistersParts } from './registers-options.js'
 
@@ -22,13 +29,23 @@ export interface Rows {
   readonly refs: readonly RegisterRef[]
   readonly keys: string[]
   readonly readings: (RegisterReading | undefined)[]
+  /** Of the read that they belong to; undefined without an in-process tier. */
+  readonly ticket: AdmissionTicket | undefined
+  /** Rows that Redis holds, and that are not provably young enough to be answered. */
+  readonly untrusted: Set<number>
 }
 
 /** Rows without answers and keys yet; `readStored` fills both in. */
-export function newRows(companyId: string, refs: readonly RegisterRef[]): Rows {
+export function newRows(
+  companyId: string,
+  refs: readonly RegisterRef[],
+  ticket: AdmissionTicket | undefined,
+): Rows {
   return {
     companyId,
     refs,
+    ticket,
+    untrusted: new Set(),
     keys: new Array<string>(refs.length),
     readings: new Array<RegisterReading | undefined>(refs.length),
   }
@@ -60,6 +77,17 @@ export async function readStored(parts: RegistersParts, rows: Rows): Promise<boo
   return admitted && ends.every((end) => end === 'read')
 }
 
+/** What Redis holds, for comparing and not for answering: it may be older than an answer may be. */
+export async function readCached(
+  parts: RegistersParts,
+  companyId: string,
+  refs: readonly RegisterRef[],
+): Promise<readonly (RegisterReading | undefined)[]> {
+  const rows = newRows(companyId, refs, undefined)
+  await readStored(parts, rows)
+  return rows.readings
+}
+
 function tellCircuit(parts: RegistersParts, ends: readonly ChunkEnd[]): void {
   if (ends.length === 0) parts.circuit.abandoned()
   else if (ends.includes('silent')) parts.circuit.silent()
@@ -83,14 +111,31 @@ async function readChunk(
   const watermark = parseWatermark(first?.toString('latin1'))
   if (watermark === undefined) return 'unusable'
   const prefix = registerPrefix(watermark.generation)
+  const isTrusted = rows.ticket === undefined || parts.tier?.gate.vouchesFor(watermark) === true
   for (let index = from; index < to; index += 1) {
     const bytes = values[index - from + 1]
     const ref = rows.refs[index]
     if (bytes === undefined || bytes === null || ref === undefined) continue
     const version = versionInBytes(bytes, prefix)
-    if (version >= 0) rows.readings[index] = new StoredReading(ref, version, bytes, watermark)
+    if (version < 0) continue
+    if (isTrusted) rows.readings[index] = new StoredReading(ref, version, bytes, watermark)
+    else rows.untrusted.add(index)
+    admitBytes(parts, rows.ticket, rows.keys[index] ?? '', version, bytes, watermark)
   }
   return 'read'
+}
+
+/** Offers a register, as it came from Redis, to the tier of this process. */
+export function admitBytes(
+  parts: RegistersParts,
+  ticket: AdmissionTicket | undefined,
+  key: string,
+  version: number,
+  bytes: Buffer,
+  watermark: Watermark,
+): void {
+  if (ticket === undefined) return
+  parts.tier?.admit(ticket, key, { version, text: fieldsTextInBytes(bytes) }, watermark)
 }
 
 function keysOf(parts: RegistersParts, rows: Rows, from: number, to: number): string[] {

@@ -102,6 +102,7 @@ export function demoReport(erp: Erp, { month, goods, audit, times, faults }: Dem
       readP50Ms: percentile(month.readLatency, 0.5),
       readP99Ms: percentile(month.readLatency, 0.99),
       balancesRead: caches['balance']?.requests ?? 0,
+      ...sourceFigures(caches['balance']),
       hitRatio: rounded(caches['balance']?.hitRatio ?? 0, 4),
       ...goodsFigures(goods, caches['inventory']),
       firstAnswerMs: Math.round(times.firstAnswerMs),
@@ -114,6 +115,15 @@ export function demoReport(erp: Erp, { month, goods, audit, times, faults }: Dem
       ),
     },
     parts: erp.parts,
+  }
+}
+
+/** Who answered the balances: the process itself, Redis, or the database. */
+function sourceFigures(cache: CacheFigures | undefined): Record<string, number> {
+  return {
+    fromL1: cache?.results['local'] ?? 0,
+    fromRedis: cache?.results['hit'] ?? 0,
+    fromDatabase: (cache?.requests ?? 0) - (cache?.hits ?? 0),
   }
 }
 
@@ -147,6 +157,9 @@ const WORDS: Readonly<Record<string, string>> = {
   readP50Ms: 'dashboard p50, ms',
   readP99Ms: 'dashboard p99, ms',
   balancesRead: 'balances read through the cache',
+  fromL1: 'of these, from the memory of the process (l1)',
+  fromRedis: 'of these, from Redis',
+  fromDatabase: 'of these, from the database',
   hitRatio: 'hit ratio',
   movements: 'goods moved, three companies',
   movementsReplayed: 'of these, moved before',

@@ -1,0 +1,64 @@
+/** An answer from the memory of the process. */
+
+import type { RegisterImage, RegisterRef } from '@kerp/core'
+import type { RegisterReading } from './register-reading.js'
+import type { Watermark } from './register.js'
+
+/** A row as this process holds it. Replaced in place by newer states; answers keep what they were made of. */
+export interface LocalEntry {
+  version: number
+  /** The fields, with a bar between them. */
+  text: string
+  /** Whether it was read since the last search for room. */
+  isUsed: boolean
+  /**
+   * The newest probe that was sent before this state was heard of; `RELAYED` when the relay brought it. Once a later
+   * probe is echoed the state is part of what the company's position covers.
+   */
+  heardAfterProbe: number
+}
+
+/** Stands for a state that the relay brought: the company's position covers it. */
+export const RELAYED = -1
+
+/** A row's state and the mark that vouched for it when it was answered. Fields are read when they are asked for. */
+export class LocalReading implements RegisterReading, RegisterImage {
+  readonly ref: RegisterRef
+  readonly version: number
+  readonly #text: string
+  readonly #mark: Watermark
+
+  constructor(ref: RegisterRef, version: number, text: string, mark: Watermark) {
+    this.ref = ref
+    this.version = version
+    this.#text = text
+    this.#mark = mark
+  }
+
+  get image(): RegisterImage {
+    return this
+  }
+
+  get fields(): readonly [string, string] {
+    const bar = this.#text.indexOf('|')
+    return [this.#text.slice(0, bar), this.#text.slice(bar + 1)]
+  }
+
+  get epoch(): string {
+    return this.#mark.epoch
+  }
+
+  get asOfMs(): number {
+    return this.#mark.asOfMs
+  }
+
+  get source(): 'l1' {
+    return 'l1'
+  }
+
+  /** As a literal of `RegisterReading` would be written. */
+  toJSON(): RegisterReading {
+    const { ref, version, fields, epoch, asOfMs, source } = this
+    return { image: { ref, version, fields }, epoch, asOfMs, source }
+  }
+}

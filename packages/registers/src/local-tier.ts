@@ -1,0 +1,279 @@
+/**
+ * The tier inside the process: rows that were read, kept up to date by the pushes of every script, and answered
+ * without a round trip for as long as they are provably young enough.
+ *
+ * It holds no truth of its own. Whatever it cannot prove, it leaves to Redis and the database.
+ */
+
+import { type Closable, closeOnce, type RegisterRef, type Timer } from '@kerp/core'
+import { LocalChannel } from './local-channel.js'
+import { LocalCompany } from './local-company.js'
+import { type LocalEntry, LocalReading } from './local-reading.js'
+import type { ResolvedLocalTierOptions } from './local-tier-options.js'
+import { LocalRoom } from './local-room.js'
+import { Prober, type ProberParts } from './prober.js'
+import { parsePush } from './push.js'
+import type { Watermark } from './register.js'
+import { registerKeyReader } from './register-key.js'
+import { TrustGate } from './trust-gate.js'
+
+/** What an asker hands back with the answer of Redis or of a load, so that a drop in between is noticed. */
+export interface AdmissionTicket {
+  readonly company: LocalCompany | undefined
+  readonly incarnation: number
+}
+
+/** What this process may answer now, for readiness and diagnosis. */
+export interface Freshness {
+  /** Whether anything cached may be answered. */
+  readonly trusted: boolean
+  /** How old the oldest of it may be, in ms; infinite before the first heartbeat. */
+  readonly ageMs: number
+  /** How long nothing cached may have been answered, in ms; 0 while it may, and before the first read. */
+  readonly untrustedMs: number
+  readonly companies: number
+  readonly entries: number
+  /** Estimated. */
+  readonly bytes: number
+}
+
+/** Silence of all channels, in multiples of `maxStalenessMs`, after which the connection is replaced. */
+const SILENCE_FACTOR = 5
+
+/** The tier of one `Registers`. Nothing happens before the first ticket. */
+export class LocalTier implements Closable {
+  readonly gate: TrustGate
+  readonly #parts: ProberParts
+  readonly #options: ResolvedLocalTierOptions
+  readonly #companies = new Map<string, LocalCompany>()
+  readonly #byChannel = new Map<string, LocalCompany>()
+  readonly #size = { entries: 0, bytes: 0 }
+  readonly #room: LocalRoom
+  readonly #channel: LocalChannel
+  readonly #prober: Prober
+  #beat: Timer | undefined
+  #startedMs = 0
+  #heardMs = 0
+  #hits = { balance: 0, inventory: 0 }
+  #isClosed = false
+  readonly #close = closeOnce(async () => {
+    this.#isClosed = true
+    this.#beat?.cancel()
+    for (const company of this.#companies.values()) company.drop()
+    await this.#channel.close()
+  })
+
+  constructor(parts: ProberParts, options: ResolvedLocalTierOptions) {
+    this.#parts = parts
+    this.#options = options
+    const { clock, random, redis, observer } = parts
+    const { maxStalenessMs, positions } = options
+    this.gate = new TrustGate({ clock, random, order: positions, maxStalenessMs })
+    this.#prober = new Prober(parts, this.gate)
+    this.#room = new LocalRoom(options, this.#size, this.#companies)
+    this.#channel = new LocalChannel(
+      redis,
+      {
+        message: (channel, message) => this.#hear(channel, message),
+        heard: (channels) => this.#heard(channels),
+        lost: () => this.#lost(),
+      },
+      observer,
+    )
+  }
+
+  /** The row, if it is here and provably young enough at this moment; reads both clocks at every call. */
+  peek(ref: RegisterRef): LocalReading | undefined {
+    const company = this.#companies.get(ref.companyId)
+    const entry = company?.find(ref.family, ref.parts)
+    if (company?.mark === undefined || entry === undefined) return undefined
+    const { clock } = this.#parts
+    const { maxStalenessMs } = this.#options
+    const nowMs = clock.monotonicMs()
+    if (nowMs - company.trusted.sentMs > maxStalenessMs) return undefined
+    if (clock.nowMs() - company.trusted.sentWallMs > maxStalenessMs) return undefined
+    company.usedMs = nowMs
+    entry.isUsed = true
+    this.#hits[ref.family] += 1
+    return new LocalReading(ref, entry.version, entry.text, company.mark)
+  }
+
+  /** All rows as they stood at one moment of the database; undefined unless every one of them can be shown so. */
+  peekCut(companyId: string, refs: readonly RegisterRef[]): readonly LocalReading[] | undefined {
+    const company = this.#companies.get(companyId)
+    if (company?.mark === undefined || !this.gate.isFresh(company.trusted)) return undefined
+    const readings: LocalReading[] = []
+    for (const ref of refs) {
+      const entry = ref.companyId === companyId ? company.find(ref.family, ref.parts) : undefined
+      if (entry === undefined || !company.isAtMark(entry)) return undefined
+      entry.isUsed = true
+      readings.push(new LocalReading(ref, entry.version, entry.text, company.mark))
+    }
+    company.usedMs = this.#parts.clock.monotonicMs()
+    for (const ref of refs) this.#hits[ref.family] += 1
+    return readings
+  }
+
+  /** Begins to listen to a company, and answers what an admission will be judged by. Taken before Redis is asked. */
+  ticket(companyId: string): AdmissionTicket {
+    const company = this.#companies.get(companyId) ?? this.#listenTo(companyId)
+    if (company !== undefined) company.usedMs = this.#parts.clock.monotonicMs()
+    return { company, incarnation: company?.incarnation ?? -1 }
+  }
+
+  /** Takes in what Redis held under a watermark, if no change to it can have been missed. */
+  admit(
+    ticket: AdmissionTicket,
+    key: string,
+    row: Pick<LocalEntry, 'version' | 'text'>,
+    watermark: Watermark,
+  ): void {
+    const { company, incarnation } = ticket
+    if (company === undefined || this.#companies.get(company.companyId) !== company) return
+    const outcome = company.admit(key, row, { incarnation, watermark, probe: this.gate.probe })
+    if (outcome === 'fork') this.#drop(company, 'fork')
+    if (outcome === 'admitted' && this.#room.make())
+      this.#parts.observer.localTierDrop?.({ reason: 'bounds' })
+  }
+
+  /** Rows that are held now, at most `count`, from a place that moves on with each call. */
+  sample(count: number): readonly RegisterRef[] {
+    return this.#room.sample(count)
+  }
+
+  /** What may be answered now. */
+  freshness(): Freshness {
+    const ageMs = this.gate.ageMs()
+    const { entries, bytes } = this.#size
+    const { maxStalenessMs } = this.#options
+    const trusted = ageMs <= maxStalenessMs
+    const sinceStartMs = this.#beat === undefined ? 0 : this.#parts.clock.monotonicMs() - this.#startedMs
+    const untrustedMs = trusted ? 0 : Math.min(ageMs - maxStalenessMs, sinceStartMs)
+    return { trusted, ageMs, untrustedMs, companies: this.#companies.size, entries, bytes }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Stops listening; nothing is answered from here any more. */
+  close(): Promise<void> {
+    return this.#close()
+  }
+
+  #listenTo(companyId: string): LocalCompany | undefined {
+    if (this.#isClosed || !this.#hasPlace()) return undefined
+    const { keys, clock } = this.#parts
+    const channel = keys.registersChannel(companyId)
+    const company = new LocalCompany(companyId, {
+      order: this.#options.positions,
+      readKey: registerKeyReader(keys, companyId),
+      size: this.#size,
+      nowMs: clock.monotonicMs(),
+    })
+    this.#companies.set(companyId, company)
+    this.#byChannel.set(channel, company)
+    this.#start()
+    this.#channel.want(channel)
+    return company
+  }
+
+  /** A company that was read less lately than this one makes way, unless it is in use too. */
+  #hasPlace(): boolean {
+    if (this.#companies.size < this.#options.companiesMax) return true
+    let oldest: LocalCompany | undefined
+    for (const company of this.#companies.values()) {
+      if (oldest === undefined || company.usedMs < oldest.usedMs) oldest = company
+    }
+    const idleMs = this.#parts.clock.monotonicMs() - (oldest?.usedMs ?? 0)
+    if (oldest === undefined || idleMs < this.#options.maxStalenessMs) return false
+    this.#release(oldest, 'bounds')
+    return true
+  }
+
+  #release(company: LocalCompany, reason: 'idle' | 'bounds'): void {
+    const channel = this.#parts.keys.registersChannel(company.companyId)
+    this.#companies.delete(company.companyId)
+    this.#byChannel.delete(channel)
+    this.#channel.unwant(channel)
+    this.#drop(company, reason)
+  }
+
+  #start(): void {
+    if (this.#beat !== undefined) return
+    this.#startedMs = this.#parts.clock.monotonicMs()
+    this.#heardMs = this.#startedMs
+    this.#channel.want(this.#parts.keys.trustChannel())
+    this.#onBeat()
+  }
+
+  #onBeat(): void {
+    if (this.#isClosed) return
+    const { clock, observer } = this.#parts
+    this.#beat = clock.setTimer(this.#prober.everyMs, () => this.#onBeat())
+    void this.#prober.send()
+    const nowMs = clock.monotonicMs()
+    for (const company of this.#companies.values()) {
+      if (nowMs - company.usedMs > this.#options.idleMs) this.#release(company, 'idle')
+    }
+    if (nowMs - this.#heardMs > SILENCE_FACTOR * this.#options.maxStalenessMs) {
+      this.#heardMs = nowMs
+      this.#channel.renew()
+    }
+    this.#tellHits()
+    const { trusted, ageMs, companies, entries, bytes } = this.freshness()
+    observer.cacheTrust?.({ trusted, ageMs })
+    observer.localTierSize?.({ companies, entries, bytes })
+  }
+
+  /** Counted here and told now and then, because a peek costs less than an observation. */
+  #tellHits(): void {
+    for (const type of ['balance', 'inventory'] as const) {
+      const count = this.#hits[type]
+      this.#hits[type] = 0
+      if (count > 0) this.#parts.observer.cacheRequest?.({ type, result: 'local', count })
+    }
+  }
+
+  #heard(channels: readonly string[]): void {
+    // An answer that was asked for before its company was heard may lack what was published in between.
+    for (const channel of channels) {
+      const company = this.#byChannel.get(channel)
+      if (company !== undefined) company.incarnation += 1
+    }
+  }
+
+  #hear(channel: string, message: string): void {
+    this.#heardMs = this.#parts.clock.monotonicMs()
+    const company = this.#byChannel.get(channel)
+    if (company === undefined) {
+      if (channel === this.#parts.keys.trustChannel()) this.#hearHeartbeat(message)
+      return
+    }
+    const push = parsePush(message)
+    const reason = push === undefined ? undefined : company.hear(push, this.gate.probe)
+    if (reason !== undefined) this.#parts.observer.localTierDrop?.({ reason })
+  }
+
+  #hearHeartbeat(message: string): void {
+    const heard = this.gate.hear(message)
+    if (heard?.missed === true) this.#dropAll('gap')
+    if (heard?.echo === undefined) return
+    for (const company of this.#companies.values()) company.trust(heard.echo)
+  }
+
+  #lost(): void {
+    this.gate.interrupted()
+    this.#dropAll('reconnect')
+  }
+
+  #dropAll(reason: 'gap' | 'reconnect'): void {
+    for (const company of this.#companies.values()) company.drop()
+    if (this.#companies.size > 0) this.#parts.observer.localTierDrop?.({ reason })
+  }
+
+  #drop(company: LocalCompany, reason: 'fork' | 'idle' | 'bounds'): void {
+    company.drop()
+    this.#parts.observer.localTierDrop?.({ reason })
+  }
+}
