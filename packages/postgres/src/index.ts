@@ -24,6 +24,7 @@ export {
 export { databaseEpoch } from './epoch.js'
 export type { NewEvent } from './event-append.js'
 export type { EventAudit, EventDifference } from './event-audit.js'
+export { effectOnce, type EventEffectRef } from './effect-once.js'
 export { EventLog, type EventLogOptions } from './event-log.js'
 export type { BalanceUpdated, InventoryChanged, VoucherApproved, VoucherCreated } from './event-payload.js'
 export type { EventRetention, EventTrim } from './event-trim.js'

@@ -7,6 +7,7 @@
  */
 
 import { chunkSchema } from './chunk-schema.js'
+import { eventEffectSchema } from './event-effects-schema.js'
 import { eventSchema } from './event-schema.js'
 import { stockSchema } from './stock-schema.js'
 
@@ -24,6 +25,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, name: 'warehouses, stock and reservations', sql: stockSchema },
   { version: 3, name: 'the log of events', sql: eventSchema },
   { version: 4, name: 'runs and chunks of durable batches', sql: chunkSchema },
+  { version: 5, name: 'effects of durable consumers', sql: eventEffectSchema },
 ]
 
 const NAME = 'text COLLATE "C" NOT NULL'

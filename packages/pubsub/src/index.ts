@@ -50,3 +50,6 @@ export type {
   Subscription,
   SubscriptionReset,
 } from './subscription.js'
+export { Consumer } from './consumer.js'
+export type { ConsumerContext, ConsumerHandler, ConsumerOptions } from './consumer-options.js'
+export type { DeadLetter, RedriveReport } from './dead-letters.js'

@@ -1,0 +1,53 @@
+/**
+ * The effect of an event exactly once, although the event comes again: a row that says so, in the transaction of the
+ * effect.
+ */
+
+import { InvalidInputError } from '@kerp/core'
+import type { Queryable } from './queryable.js'
+import { checkCompanyId, resolveSchema } from './identifiers.js'
+
+/** Which effect: that of one event in one durable group. */
+export interface EventEffectRef {
+  readonly group: string
+  readonly companyId: string
+  readonly eventId: string
+  /** Of `migrate`. @defaultValue 'kerp' */
+  readonly schema?: string
+}
+
+/**
+ * Calls `effect` if the group did not have it before, inside the caller's transaction, and answers whether it did. The
+ * effect and the row that remembers it are committed or rolled back together; a second process that has the same event
+ * waits for the first one's COMMIT.
+ *
+ * Cost: one row per event and group, for as long as an event may come again; delete older ones by `happened_at`.
+ *
+ * @throws {InvalidInputError} `INVALID_INPUT`, and whatever `effect` throws: roll back then.
+ * @example
+ * await client.query('BEGIN')
+ * await effectOnce(client, { group: 'mailer', companyId, eventId: '42' }, () =>
+ *   client.query('UPDATE mail SET wanted = true'),
+ * )
+ * await client.query('COMMIT')
+ */
+export async function effectOnce(
+  queryable: Queryable,
+  ref: EventEffectRef,
+  effect: () => Promise<unknown>,
+): Promise<boolean> {
+  const { group, companyId, eventId } = ref
+  const schema = resolveSchema('effectOnce', ref.schema)
+  checkCompanyId(companyId, InvalidInputError)
+  for (const [field, value] of Object.entries({ group, eventId })) {
+    if (typeof value !== 'string' || value === '') throw new InvalidInputError(field, 'a text', value)
+  }
+  const { rows } = await queryable.query(
+    `INSERT INTO ${schema}.event_effect (consumer_group, company, event_id) VALUES ($1, $2, $3)
+ON CONFLICT DO NOTHING RETURNING event_id`,
+    [group, companyId, eventId],
+  )
+  if (rows.length === 0) return false
+  await effect()
+  return true
+}

@@ -1,0 +1,114 @@
+/** What `Consumer` is made of, with its bounds and their defaults. */
+
+import {
+  type Clock,
+  combineObservers,
+  type EventSource,
+  InvalidOptionError,
+  type Observer,
+  oneOfOption,
+  type RandomSource,
+  systemClock,
+  systemRandom,
+  wholeNumberOption,
+} from '@kerp/core'
+import type { Keys } from '@kerp/keys'
+import type { RedisClient } from '@kerp/redis'
+import type { AnyEvent } from './envelope.js'
+import type { EventMap, EventSchemas, EventType } from './event-map.js'
+
+/** What a handler learns beside the event. */
+export interface ConsumerContext {
+  readonly group: string
+  /** From 1; more than 1 when it failed before, or a process died with it. */
+  readonly attempt: number
+  /** Aborts when the consumer gives up waiting while it closes. */
+  readonly signal: AbortSignal
+}
+
+/** Does what an event asks for. Throwing has it called again, at most `attemptsMax` times. */
+export type ConsumerHandler<S extends EventSchemas> = (
+  event: AnyEvent<S>,
+  context: ConsumerContext,
+) => Promise<unknown>
+
+/** Options of `Consumer`. */
+export interface ConsumerOptions<S extends EventSchemas> {
+  /** Never closed by this class. */
+  readonly redis: RedisClient
+  readonly keys: Keys
+  readonly events: EventMap<S>
+  /** One per handler, the same in all processes: up to 64 of `A-Z a-z 0-9 . _ -`. */
+  readonly group: string
+  readonly handler: ConsumerHandler<S>
+  /** Whose events; a function is asked again every `companiesMs`. */
+  readonly companies: readonly string[] | (() => Promise<readonly string[]>)
+  /** @defaultValue all types of the map */
+  readonly types?: readonly EventType<S>[]
+  /** The database's log: events that Redis lost, or trimmed, are read there. */
+  readonly source?: Pick<EventSource, 'read'>
+  /** Where a group that is new begins: with all that is kept (in the log, too), or with what comes. @defaultValue 'beginning' */
+  readonly from?: 'beginning' | 'now'
+  readonly observer?: Observer
+  readonly clock?: Clock
+  readonly random?: RandomSource
+  /** Handlers that run at once, each for another company. @defaultValue 16 */
+  readonly concurrency?: number
+  /** Events of a company that are taken at once. @defaultValue 64 */
+  readonly batchMax?: number
+  /** Calls of the handler for one event, before it becomes a dead letter. @defaultValue 5 */
+  readonly attemptsMax?: number
+  /** The wait before the second call is random below this, and doubles, in ms. @defaultValue 100 */
+  readonly backoffMs?: number
+  /** @defaultValue 10_000 */
+  readonly backoffMsMax?: number
+  /** How long a process that died keeps a company's events from others, in ms. @defaultValue 10_000 */
+  readonly leaseMs?: number
+  /** How often each company is looked at without being told, in ms. @defaultValue 1_000 */
+  readonly pollMs?: number
+  /** @defaultValue 5_000 */
+  readonly companiesMs?: number
+  /** Dead letters that are kept for each company. @defaultValue 10_000 */
+  readonly deadMax?: number
+  /** How long `close` waits for handlers that run, in ms. @defaultValue 5_000 */
+  readonly closeMs?: number
+}
+
+/** The options with every choice made. */
+export type ConsumerParts<S extends EventSchemas> = ReturnType<typeof resolveConsumerOptions<S>>
+
+const GROUP = /^[\w.-]{1,64}$/
+
+/** @throws {InvalidOptionError} `INVALID_OPTION` */
+export function resolveConsumerOptions<S extends EventSchemas>(options: ConsumerOptions<S>) {
+  const whole = (name: keyof ConsumerOptions<S>, fallback: number, min = 1): number =>
+    wholeNumberOption('Consumer', name, options[name], { min, max: 1_000_000_000, fallback })
+  const { group, companies } = options
+  if (typeof group !== 'string' || !GROUP.test(group)) {
+    throw new InvalidOptionError('Consumer', 'group', 'up to 64 of A-Z a-z 0-9 . _ -', group)
+  }
+  return Object.freeze({
+    redis: options.redis,
+    keys: options.keys,
+    events: options.events,
+    group,
+    handler: options.handler,
+    companies: typeof companies === 'function' ? companies : () => Promise.resolve(companies),
+    types: options.types === undefined ? undefined : new Set<string>(options.types),
+    source: options.source,
+    from: oneOfOption('Consumer', 'from', options.from, ['beginning', 'now'], 'beginning'),
+    observer: combineObservers(options.observer),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    concurrency: whole('concurrency', 16),
+    batchMax: whole('batchMax', 64),
+    attemptsMax: whole('attemptsMax', 5),
+    backoffMs: whole('backoffMs', 100),
+    backoffMsMax: whole('backoffMsMax', 10_000),
+    leaseMs: whole('leaseMs', 10_000, 100),
+    pollMs: whole('pollMs', 1_000, 10),
+    companiesMs: whole('companiesMs', 5_000, 10),
+    deadMax: whole('deadMax', 10_000),
+    closeMs: whole('closeMs', 5_000, 0),
+  })
+}

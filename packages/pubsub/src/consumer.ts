@@ -1,0 +1,178 @@
+/**
+ * A durable group: every event of its companies reaches its handler, in order per company, until it was dealt with,
+ * whichever of its processes live.
+ */
+
+import { type Closable, closeOnce, InvalidInputError, KerpError, systemRandom, type Timer } from '@kerp/core'
+import { validateCompanyId } from '@kerp/keys'
+import { redisCommand } from '@kerp/redis'
+import { ChannelLine } from './channel-line.js'
+import { CompanyConsumer } from './company-consumer.js'
+import { type ConsumerOptions, type ConsumerParts, resolveConsumerOptions } from './consumer-options.js'
+import { type DeadLetter, DeadLetters, type RedriveReport } from './dead-letters.js'
+import { EntryHandler } from './entry-handler.js'
+import type { EventSchemas } from './event-map.js'
+import { Gate } from './gate.js'
+
+interface Followed<S extends EventSchemas> {
+  readonly worker: CompanyConsumer<S>
+  readonly leave: () => void
+}
+
+/** Companies that are looked at in one go. */
+const LOOKS_AT_ONCE = 200
+
+/**
+ * A member of a durable group. Run it in as many processes as you like: one at a time handles a company's events.
+ *
+ * @example
+ * const consumer = new Consumer({
+ *   redis,
+ *   keys,
+ *   events: erpEvents,
+ *   group: 'mailer',
+ *   companies: ['c1'],
+ *   handler: async (event) => console.log(event.type),
+ * })
+ * consumer.start()
+ */
+export class Consumer<S extends EventSchemas> implements Closable {
+  readonly close = closeOnce(() => this.#end())
+  readonly #parts: ConsumerParts<S>
+  readonly #line: ChannelLine
+  readonly #companies = new Map<string, Followed<S>>()
+  readonly #closing = new AbortController()
+  readonly #giveUp = new AbortController()
+  readonly #handler: EntryHandler<S>
+  readonly #dead: DeadLetters<S>
+  readonly #owner = systemRandom.hex(8)
+  #tick: Timer | undefined
+  #askedMs = Number.NEGATIVE_INFINITY
+  #isStarted = false
+
+  /** @throws {InvalidOptionError} `INVALID_OPTION` */
+  constructor(options: ConsumerOptions<S>) {
+    this.#parts = resolveConsumerOptions(options)
+    this.#line = ChannelLine.of(this.#parts)
+    const gate = new Gate(this.#parts.concurrency)
+    this.#handler = new EntryHandler(this.#parts, gate, this.#closing.signal, this.#giveUp.signal)
+    this.#dead = new DeadLetters(this.#parts, this.#handler)
+  }
+
+  /** Begins, in the background; a second call does nothing. */
+  start(): void {
+    if (this.#isStarted || this.#closing.signal.aborted) return
+    this.#isStarted = true
+    void this.#look()
+  }
+
+  /** The oldest events of a company that the group put aside. @throws what Redis throws, `INVALID_KEY` */
+  deadLetters(companyId: string, limit = 100): Promise<readonly DeadLetter[]> {
+    return this.#dead.list(companyId, checkedLimit(limit))
+  }
+
+  /**
+   * Calls the handler once more for the oldest dead letters of a company, in order; those that succeed are gone. They
+   * come after events that were handled meanwhile.
+   */
+  redrive(companyId: string, limit = 100): Promise<RedriveReport> {
+    return this.#dead.redrive(companyId, checkedLimit(limit))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** Looks at every company; each works on as long as there is something to do. */
+  async #look(): Promise<void> {
+    try {
+      await this.#askCompanies()
+      const workers = [...this.#companies.values()]
+      for (let at = 0; at < workers.length && !this.#closing.signal.aborted; at += LOOKS_AT_ONCE) {
+        for (const { worker } of workers.slice(at, at + LOOKS_AT_ONCE)) void worker.work()
+        await this.#observeBacklog(workers.slice(at, at + LOOKS_AT_ONCE))
+      }
+    } catch (error) {
+      this.#tellFailure(error)
+    }
+    if (!this.#closing.signal.aborted) {
+      this.#tick = this.#parts.clock.setTimer(this.#parts.pollMs, () => void this.#look())
+    }
+  }
+
+  async #askCompanies(): Promise<void> {
+    const { clock, companies, companiesMs, keys } = this.#parts
+    if (clock.monotonicMs() - this.#askedMs < companiesMs) return
+    const wanted = new Set((await companies()).map(validateCompanyId))
+    this.#askedMs = clock.monotonicMs()
+    if (this.#closing.signal.aborted) return
+    for (const [companyId, { leave }] of this.#companies) {
+      if (wanted.has(companyId)) continue
+      leave()
+      this.#companies.delete(companyId)
+    }
+    for (const companyId of wanted) {
+      if (this.#companies.has(companyId)) continue
+      const { signal } = this.#closing
+      const worker = new CompanyConsumer(this.#parts, companyId, this.#handler, this.#owner, signal)
+      const look = (): void => void worker.work()
+      const leave = this.#line.listen(keys.eventsChannel(companyId), { heard: look, listening: look })
+      this.#companies.set(companyId, { worker, leave })
+    }
+  }
+
+  async #observeBacklog(followed: readonly Followed<S>[]): Promise<void> {
+    const { observer, redis, keys, group } = this.#parts
+    if (observer.eventBacklog === undefined) return
+    const counts = followed.map(async ({ worker }) => {
+      const args = ['GROUPS', keys.eventsStream(worker.companyId)]
+      return waitingOf(await redisCommand(redis, 'xinfo', args, { effect: 'none' }).catch(() => []), group)
+    })
+    const waiting = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
+    observer.eventBacklog({ group, waiting })
+  }
+
+  #tellFailure(error: unknown): void {
+    const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
+    this.#parts.observer.backgroundError?.({ source: 'consumer', code })
+  }
+
+  /** Handlers that run may end, each with its event acknowledged; nothing new is begun. */
+  async #end(): Promise<void> {
+    this.#closing.abort()
+    this.#tick?.cancel()
+    const { clock, closeMs } = this.#parts
+    const running = [...this.#companies.values()].map(({ worker, leave }) => {
+      leave()
+      return worker.settled()
+    })
+    const ended = Promise.all(running)
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(closeMs, () => {
+        this.#giveUp.abort()
+        resolve()
+      })
+      void ended.then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+}
+
+function checkedLimit(limit: number): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit
+  throw new InvalidInputError('limit', 'a whole number from 1 to 10000', limit)
+}
+
+/** What a reply of XINFO GROUPS says of one group: entries that it did not take, and those that it did not finish. */
+function waitingOf(reply: unknown, group: string): number {
+  const groups: readonly unknown[] = Array.isArray(reply) ? reply : []
+  for (const fields of groups) {
+    if (!Array.isArray(fields) || fields[1] !== group) continue
+    const lag: unknown = fields[fields.indexOf('lag') + 1]
+    const pending: unknown = fields[fields.indexOf('pending') + 1]
+    return (typeof lag === 'number' ? lag : 0) + (typeof pending === 'number' ? pending : 0)
+  }
+  return 0
+}

@@ -1,0 +1,99 @@
+/** TAKE: the next events of a company for a durable group, for one process at a time. */
+
+import { defineScript } from '@kerp/redis'
+import type { StreamEntry } from './event-block.js'
+import { textList } from './script-reply.js'
+
+/** An entry that was taken, and how often that was tried, this time included. */
+export interface TakenEntry extends StreamEntry {
+  readonly deliveries: number
+}
+
+/** TAKE's reply. */
+export type TakeReply =
+  | { readonly status: 'held' }
+  | { readonly status: 'created' }
+  /** `gone`: entries that were trimmed before they were handled. */
+  | { readonly status: 'empty'; readonly gone: number }
+  | {
+      readonly status: 'taken'
+      readonly next: string
+      readonly gone: number
+      readonly entries: readonly TakenEntry[]
+    }
+
+/**
+ * KEYS: stream, lease. ARGV: `group`; `owner` this process; `leaseMs`; `count`; `from` where a new group begins; `after`
+ * where the look at entries that were taken before goes on, empty when there are none left.
+ *
+ * Replies:
+ * - `['held']` another process handles the company's events.
+ * - `['created']` there was no group: it is new, or Redis lost it. The lease is taken.
+ * - `['empty', gone]` nothing to do; the lease is given back.
+ * - `['taken', next, gone, (id, event, text, deliveries)…]` first all that a process took and did not finish, in order.
+ *
+ * The group has one consumer, whatever process uses it, for the lease keeps the order and nothing is left behind.
+ */
+export const takeEvents = defineScript({
+  name: 'take-events',
+  keys: ['stream', 'lease'],
+  args: ['group', 'owner', 'leaseMs', 'count', 'from', 'after'],
+  lua: `
+local holder = redis.call('MGET', lease)[1]
+if type(holder) == 'string' and holder ~= owner then return {'held'} end
+if holder ~= owner then after = '0-0' end
+redis.call('SET', lease, owner, 'PX', leaseMs)
+
+local function describe(reply, entries)
+  local tries = {}
+  for _, pending in ipairs(redis.call('XPENDING', stream, group, entries[1][1], entries[#entries][1], count)) do
+    tries[pending[1]] = pending[4]
+  end
+  for _, entry in ipairs(entries) do
+    local event, text = '', ''
+    for index = 1, #entry[2], 2 do
+      if entry[2][index] == 'i' then event = entry[2][index + 1] end
+      if entry[2][index] == 'e' then text = entry[2][index + 1] end
+    end
+    reply[#reply + 1] = entry[1]
+    reply[#reply + 1] = event
+    reply[#reply + 1] = text
+    reply[#reply + 1] = tries[entry[1]] or 1
+  end
+  return reply
+end
+
+local gone = 0
+while after ~= '' do
+  local claimed = redis.pcall('XAUTOCLAIM', stream, group, 'consumer', '0', after, 'COUNT', count)
+  if claimed.err then
+    if string.sub(claimed.err, 1, 7) ~= 'NOGROUP' then return claimed end
+    redis.call('XGROUP', 'CREATE', stream, group, from, 'MKSTREAM')
+    return {'created'}
+  end
+  after = claimed[1]
+  if after == '0-0' then after = '' end
+  gone = gone + #(claimed[3] or {})
+  if #claimed[2] > 0 then return describe({'taken', after, gone}, claimed[2]) end
+end
+local new = redis.call('XREADGROUP', 'GROUP', group, 'consumer', 'COUNT', count, 'STREAMS', stream, '>')
+if not new or not new[1] then
+  redis.call('DEL', lease)
+  return {'empty', gone}
+end
+return describe({'taken', '', gone}, new[1][2])
+`,
+  parse(reply): TakeReply {
+    const [status = '', ...rest] = textList('take-events', reply)
+    if (status === 'held') return { status }
+    if (status === 'created') return { status }
+    if (status === 'empty') return { status, gone: Number(rest[0]) }
+    const [next = '', gone = '0', ...fields] = rest
+    const entries: TakenEntry[] = []
+    for (let at = 0; at < fields.length; at += 4) {
+      const [streamId = '', eventId = '', text = '', deliveries = '1'] = fields.slice(at, at + 4)
+      entries.push({ streamId, eventId, text, deliveries: Number(deliveries) })
+    }
+    return { status: 'taken', next, gone: Number(gone), entries }
+  },
+})

@@ -1,0 +1,4 @@
+import { mockBackend } from './backend.js'
+import { consumersConform } from './events-consumed.js'
+
+consumersConform(mockBackend())

@@ -1,0 +1,4 @@
+import { redisBackend } from './backend.js'
+import { consumersConform } from './events-consumed.js'
+
+consumersConform(redisBackend())
