@@ -42,8 +42,9 @@ const TYPE_LENGTH_MAX = 64
  *
  * @throws {InvalidOptionError} `INVALID_OPTION` for a name that is no type, or a value that is no schema.
  * @example
- * const events = defineEvents({ ...erpEvents.schemas, 'shop:opened': payloadSchema('shop', (value) => String(value)) })
- * events.check('shop:opened', 'Seoul') // 'Seoul'
+ * const shop = payloadSchema('the name of a shop', (value) => String(value))
+ * const events = defineEvents({ 'shop:opened': shop })
+ * events.check('shop:opened', 'Seoul') // => 'Seoul'
  */
 export function defineEvents<const S extends EventSchemas>(schemas: S): EventMap<S> {
   const known = new Map<string, StandardSchema>()
