@@ -49,6 +49,19 @@ export type { StockAudit, StockDifference } from './stock-audit.js'
 export { StockLedger } from './stock-ledger.js'
 export type { StockLedgerOptions } from './stock-options.js'
 export type { LockedStock } from './stock-within.js'
+export {
+  type DrizzleSql,
+  type DrizzleTransaction,
+  type KnexTransaction,
+  type PostgresJsTransaction,
+  type PrismaTransaction,
+  type TypeOrmTransaction,
+  viaDrizzle,
+  viaKnex,
+  viaPostgresJs,
+  viaPrisma,
+  viaTypeOrm,
+} from './via-drivers.js'
 export type {
   Approval,
   PostedVoucher,
