@@ -45,7 +45,7 @@ export interface DrizzleSql {
  * For `postWithin` inside `sql.begin(async (tx) => …)` of postgres.js.
  *
  * @example
- * declare const tx: PostgresJsTransaction
+ * const tx = { unsafe: async (text: string) => [{ asked: text }] } // what `begin` gives
  * const queryable = viaPostgresJs(tx)
  */
 export function viaPostgresJs(tx: PostgresJsTransaction): Queryable {
