@@ -6,6 +6,7 @@
 import { KerpError } from '@kerp/core'
 import { COMPANIES } from './companies.js'
 import { readConfig } from './config.js'
+import { EventWatch, GapCount } from './demo/event-watch.js'
 import { generateMonth } from './demo/generator.js'
 import { planGoods } from './demo/goods.js'
 import { runGoods } from './demo/goods-job.js'
@@ -29,14 +30,15 @@ async function main(): Promise<number> {
   const options = readDemoOptions(process.argv.slice(2))
   const screen = new Screen(process.stdout)
   const config = readConfig({ ...process.env, PORT: process.env['PORT'] ?? '0' })
-  const erp = await openErp(config, { say: (line) => screen.line(line) })
+  const gaps = new GapCount()
+  const erp = await openErp(config, { say: (line) => screen.line(line), observer: gaps })
   const asked = interrupted()
   try {
     if (options.faults && erp.redisServer === undefined) {
       screen.line(`--faults needs a Redis that the demo started itself; this one is ${erp.parts.redis}.`)
       return EXIT_NO_FAULTS
     }
-    const report = await Promise.race([runJob(erp, options, screen), asked])
+    const report = await Promise.race([runJob(erp, { options, screen, gaps }), asked])
     if (report === undefined) return EXIT_INTERRUPTED
     if (!options.exit) screen.line(`The app stays up at ${erp.url} until Ctrl-C.`)
     if (options.json) screen.line(JSON.stringify(report))
@@ -50,8 +52,14 @@ async function main(): Promise<number> {
 /** Which part of the job's progress its vouchers are; goods are the other. */
 const VOUCHERS_SHARE = 0.5
 
+interface Job {
+  readonly options: DemoOptions
+  readonly screen: Screen
+  readonly gaps: GapCount
+}
+
 /** From the first HTTP answer to the printed audit. */
-async function runJob(erp: Erp, options: DemoOptions, screen: Screen): Promise<DemoReport> {
+async function runJob(erp: Erp, { options, screen, gaps }: Job): Promise<DemoReport> {
   await fetch(`${erp.url}/healthz`)
   const firstAnswerMs = performance.now()
   screen.line(`listening on ${erp.url}`)
@@ -61,6 +69,7 @@ async function runJob(erp: Erp, options: DemoOptions, screen: Screen): Promise<D
     options.faults && erp.redisServer !== undefined
       ? new RedisFaults({ erp, server: erp.redisServer, screen })
       : undefined
+  const events = await EventWatch.open(erp)
   const month = await runMonth({
     erp,
     invoices,
@@ -74,9 +83,10 @@ async function runJob(erp: Erp, options: DemoOptions, screen: Screen): Promise<D
     onProgress: (share) => faults?.onProgress(VOUCHERS_SHARE + share * (1 - VOUCHERS_SHARE)),
   })
   const faultReports = (await faults?.finish()) ?? []
-  const audit = await auditDemo(erp, month, goods)
+  const heard = await events.close(gaps)
+  const audit = await auditDemo(erp, { month, goods, heard })
   const times = { firstAnswerMs, warmMs, totalMs: performance.now() }
-  const report = demoReport(erp, { month, goods, audit, times, faults: faultReports })
+  const report = demoReport(erp, { month, goods, heard, audit, times, faults: faultReports })
   printReport(screen, report)
   return report
 }

@@ -2,8 +2,8 @@
  * The composition root, and what `npm run app` runs: opens everything once, in the order in which data flows,
  * and closes it in reverse.
  *
- * The way of a voucher: posted (ledger) → applied (balances) → relayed (relay) → published (eventRelay) → heard (by
- * whoever subscribes). Goods go the same way beside it: moved (stock ledger) → applied (stock) → relayed → published.
+ * The way of a voucher: posted (ledger) → applied (balances) → relayed (relay) → published (eventRelay) → heard
+ * (subscriber). Goods go the same way beside it: moved (stock ledger) → applied (stock) → relayed → published.
  */
 
 import { realpathSync } from 'node:fs'
@@ -13,8 +13,8 @@ import { type Closable, closeOnce, combineObservers, type Observer } from '@kerp
 import type { Locks, Stock } from '@kerp/inventory-lock'
 import { createKeys } from '@kerp/keys'
 import { createMetrics, type Metrics } from '@kerp/metrics'
-import { Ledger, Outbox, RegisterRows } from '@kerp/postgres'
-import type { EventRelay } from '@kerp/pubsub'
+import { type EventLog, Ledger, Outbox, RegisterRows } from '@kerp/postgres'
+import type { ErpEventSchemas, EventRelay, Subscriber } from '@kerp/pubsub'
 import type { RedisClient } from '@kerp/redis'
 import type { PrivateRedis } from '@kerp/redis/testing'
 import { type OutboxRelay, Registers, type RegistersOptions } from '@kerp/registers'
@@ -51,6 +51,8 @@ export interface Erp extends Closable {
   readonly dashboard: Dashboard
   readonly relay: OutboxRelay
   readonly eventRelay: EventRelay
+  readonly eventLog: EventLog
+  readonly subscriber: Subscriber<ErpEventSchemas>
   readonly audit: Audit
   readonly metrics: Metrics
   /** What Redis and the database are, in words. */
@@ -111,10 +113,10 @@ async function openParts(
   const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
   const { stock, locks, restocking, stockAudit } = goods
   const relays = openRelays({ pool, redis, keys, outbox, observer }, opened)
-  const { relay, eventRelay } = relays
   const vouchers = new Vouchers({ ledger, balances })
-  const histories = new EventHistories(relays.log)
+  const histories = new EventHistories(relays.eventLog)
   const dashboard = new Dashboard({ balances, chart })
+  const { relay } = relays
   const audit = new Audit({ ledger, balances, stock: stockAudit, histories, source, relay, metrics })
   const sessions = new Sessions({ secret: config.authSecret })
   const start = opened(
@@ -152,8 +154,7 @@ async function openParts(
     locks,
     restocking,
     dashboard,
-    relay,
-    eventRelay,
+    ...relays,
     audit,
     metrics,
     parts: { redis: redis.words, database: database.words },

@@ -1,9 +1,9 @@
-/** What brings committed changes out of the database: rows into the registers, events into the streams. */
+/** What brings committed changes out of the database: rows into the registers, events into the streams and to listeners. */
 
 import type { Closable, Observer } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import { type DatabasePool, EventLog, type Outbox } from '@kerp/postgres'
-import { EventRelay } from '@kerp/pubsub'
+import { erpEvents, type ErpEventSchemas, EventRelay, Subscriber } from '@kerp/pubsub'
 import { OutboxRelay } from '@kerp/registers'
 import type { RedisPart } from './parts.js'
 
@@ -16,11 +16,12 @@ export interface RelaysOptions {
   readonly observer: Observer
 }
 
-/** Both relays, and the log that one of them reads. */
+/** Both relays, the log that one of them reads, and how this process hears events. */
 export interface Relays {
   readonly relay: OutboxRelay
   readonly eventRelay: EventRelay
-  readonly log: EventLog
+  readonly eventLog: EventLog
+  readonly subscriber: Subscriber<ErpEventSchemas>
   /** As soon as the database has its schema. */
   readonly start: () => void
 }
@@ -34,12 +35,14 @@ export function openRelays(
   opened: <T extends Closable>(part: T) => T,
 ): Relays {
   const shared = { keys, observer, backoffMsMax: BACKOFF_MS_MAX }
-  const log = new EventLog({ pool, observer })
+  const eventLog = new EventLog({ pool, observer })
   const relay = opened(new OutboxRelay({ ...shared, redis: redis.client, outbox }))
-  const eventRelay = opened(new EventRelay({ ...shared, redis: redis.coordination, source: log }))
+  const eventRelay = opened(new EventRelay({ ...shared, redis: redis.coordination, source: eventLog }))
+  const listening = { redis: redis.coordination, keys, events: erpEvents, observer }
+  const subscriber = opened(new Subscriber(listening))
   const start = (): void => {
     relay.start()
     eventRelay.start()
   }
-  return { relay, eventRelay, log, start }
+  return { relay, eventRelay, eventLog, subscriber, start }
 }

@@ -4,6 +4,7 @@ import type { CacheFigures } from '@kerp/metrics'
 import type { AuditLine } from '../audit-line.js'
 import type { Erp } from '../main.js'
 import { COMPANIES } from '../companies.js'
+import type { HeardReport } from './event-watch.js'
 import type { GoodsReport } from './goods-job.js'
 import type { LatencyHistogram } from './latency.js'
 import type { MonthReport } from './month-job.js'
@@ -35,8 +36,7 @@ const PARTS_OF_FIGURE = ' · '
 /** Audits every company, and what only the demo can know: that nothing acknowledged is missing. */
 export async function auditDemo(
   erp: Erp,
-  month: MonthReport,
-  goods: GoodsReport,
+  { month, goods, heard }: Pick<DemoResults, 'month' | 'goods' | 'heard'>,
 ): Promise<readonly AuditLine[]> {
   const perCompany = await Promise.all(COMPANIES.map(({ id }) => erp.audit.exactness(id)))
   const names = perCompany[0]?.map(({ name }) => name) ?? []
@@ -64,6 +64,11 @@ export async function auditDemo(
       `${goods.movements} movements`,
       goods.sumsWrong.length,
     ),
+    counted(
+      'every event was heard once',
+      `${heard.delivered} of ${heard.committed} committed meanwhile`,
+      Math.abs(heard.committed - heard.delivered),
+    ),
     counted('every order line found its goods', `${goods.lines} lines`, goods.unfilled),
     ...erp.audit.measurements(),
   ]
@@ -77,15 +82,17 @@ function counted(name: string, figure: string, differences: number): AuditLine {
 export interface DemoResults {
   readonly month: MonthReport
   readonly goods: GoodsReport
+  readonly heard: HeardReport
   readonly audit: readonly AuditLine[]
   readonly times: DemoTimes
   readonly faults: readonly FaultReport[]
 }
 
 /** Puts everything together. */
-export function demoReport(erp: Erp, { month, goods, audit, times, faults }: DemoResults): DemoReport {
+export function demoReport(erp: Erp, results: DemoResults): DemoReport {
+  const { month, goods, heard, audit, times, faults } = results
   const seconds = month.postingMs / 1_000
-  const { caches } = erp.metrics.snapshot()
+  const { caches, eventRelay } = erp.metrics.snapshot()
   return {
     ok: audit.every(({ ok }) => ok),
     audit,
@@ -105,6 +112,11 @@ export function demoReport(erp: Erp, { month, goods, audit, times, faults }: Dem
       ...sourceFigures(caches['balance']),
       hitRatio: rounded(caches['balance']?.hitRatio ?? 0, 4),
       ...goodsFigures(goods, caches['inventory']),
+      eventsPublished: eventRelay.events,
+      eventsDelivered: heard.delivered,
+      eventsAgain: heard.again,
+      eventGapsFilled: heard.filledFromStream + heard.filledFromLog,
+      eventResets: heard.resets,
       firstAnswerMs: Math.round(times.firstAnswerMs),
       warmMs: Math.round(times.warmMs),
       postingMs: Math.round(month.postingMs),
@@ -173,6 +185,11 @@ const WORDS: Readonly<Record<string, string>> = {
   stockReadP50Ms: '30 stock figures read p50, ms',
   stockReadP99Ms: '30 stock figures read p99, ms',
   stockHitRatio: 'hit ratio of stock',
+  eventsPublished: 'events published',
+  eventsDelivered: 'events delivered, each once',
+  eventsAgain: 'of them came again, after Redis forgot',
+  eventGapsFilled: 'gaps filled, from the stream or the log',
+  eventResets: 'listeners begun again',
   firstAnswerMs: 'start to first HTTP answer, ms',
   warmMs: 'cache warming, ms',
   postingMs: 'posting, ms',
