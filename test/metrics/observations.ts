@@ -49,6 +49,10 @@ export const EXAMPLES: Examples = {
   eventDead: { group: 'invalidator', reason: 'attempts' },
   eventBacklog: { group: 'invalidator', waiting: 7 },
   eventTrimmedUnread: { count: 2 },
+  poolLevel: { pool: 'payroll', size: 8, pending: 5, running: 8, overdue: 1 },
+  poolJob: { pool: 'payroll', outcome: 'done', waitMs: 1, runMs: 1 },
+  poolRetry: { pool: 'payroll' },
+  poolRefusal: { pool: 'payroll', reason: 'full' },
   backgroundError: { source: 'relay', code: 'REDIS_NOT_DONE' },
   step: { name: 'posting.committed' },
 }

@@ -5,6 +5,8 @@
  * called synchronously on the hot path; whatever it throws or rejects is ignored.
  */
 
+import type { PoolJobEnd, PoolLevel } from './pool-observation.js'
+
 import type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
 
 import type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'
@@ -260,6 +262,12 @@ export interface Observer {
   eventBacklog?(observation: { readonly group: string; readonly waiting: number }): void
   /** Entries that were trimmed although a durable group had not read them. Must page. */
   eventTrimmedUnread?(observation: { readonly count: number }): void
+  poolLevel?(observation: PoolLevel): void
+  poolJob?(observation: PoolJobEnd): void
+  /** A job of a worker pool failed and is tried again. */
+  poolRetry?(observation: { readonly pool: string }): void
+  /** A worker pool did not accept a job. */
+  poolRefusal?(observation: { readonly pool: string; readonly reason: 'full' | 'closed' }): void
   /** Background work failed and will be tried again; `code` is an error code. */
   backgroundError?(observation: { readonly source: string; readonly code: string }): void
   step?(observation: { readonly name: Step }): void
@@ -308,6 +316,10 @@ export const OBSERVATIONS = [
   'eventDead',
   'eventBacklog',
   'eventTrimmedUnread',
+  'poolLevel',
+  'poolJob',
+  'poolRetry',
+  'poolRefusal',
   'backgroundError',
   'step',
 ] as const satisfies readonly (keyof Observer)[]

@@ -30,6 +30,7 @@ import {
 } from '@kerp/core'
 import { closed, counter, gauge, histogram, type MetricDefinition, open, words } from './metric-definition.js'
 import { LOCAL_TIER_METRICS } from './local-tier-metrics.js'
+import { POOL_METRICS } from './pool-metrics.js'
 
 const TYPES = words<RegisterFamily>({ balance: true, inventory: true })
 const type = open('type', TYPES)
@@ -72,7 +73,6 @@ const EVENT_TYPES = [
   'events:notification',
 ]
 const eventReader = closed('reader', words<EventDeliver['reader']>({ subscriber: true, consumer: true }))
-
 /** Every metric that `createMetrics` registers. */
 export const METRICS = {
   redisOperations: counter('redis_operations_total', 'Calls to Redis by how they ended', [
@@ -297,6 +297,7 @@ export const METRICS = {
     'Entries cut before a durable group read them',
     [],
   ),
+  ...POOL_METRICS,
   backgroundErrors: counter('background_errors_total', 'Failures of background work that is tried again', [
     open('source'),
     open('code'),

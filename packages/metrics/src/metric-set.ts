@@ -30,6 +30,11 @@ export class MetricSet {
     return series
   }
 
+  /** Numbers with labels that go up and down. */
+  gauges(definition: MetricDefinition): Series<NumberCell> {
+    return this.counter(definition)
+  }
+
   /** Counts between bounds; those of times unless others are given. */
   histogram(definition: MetricDefinition, bounds = this.#latencyBuckets): Series<HistogramCell> {
     const series = new Series(definition.labels, () => new HistogramCell(bounds))

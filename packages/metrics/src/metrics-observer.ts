@@ -15,6 +15,7 @@ export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> 
     ...lockObserver(slots),
     ...batchObserver(slots),
     ...pubsubObserver(slots),
+    ...poolObserver(slots),
     backgroundError({ source, code }) {
       slots.backgroundErrors.cell(source, code).value += 1
     },
@@ -215,6 +216,28 @@ function pubsubObserver(slots: Slots) {
     },
     eventTrimmedUnread({ count }) {
       slots.eventTrimmedUnread.cell().value += amountOf(count)
+    },
+  } satisfies Observer
+}
+
+function poolObserver(slots: Slots) {
+  return {
+    poolLevel({ pool, size, pending, running, overdue }) {
+      slots.poolSize.cell(pool).value = amountOf(size)
+      slots.poolPending.cell(pool).value = amountOf(pending)
+      slots.poolActive.cell(pool).value = amountOf(running)
+      slots.poolOverdue.cell(pool).value = amountOf(overdue)
+    },
+    poolJob({ pool, outcome, waitMs, runMs }) {
+      slots.poolJobs.cell(pool, outcome).value += 1
+      slots.poolQueueWait.cell(pool).observe(waitMs / 1_000)
+      if (runMs !== undefined) slots.poolJobTime.cell(pool).observe(runMs / 1_000)
+    },
+    poolRetry({ pool }) {
+      slots.poolRetries.cell(pool).value += 1
+    },
+    poolRefusal({ pool, reason }) {
+      slots.poolRefusals.cell(pool, reason).value += 1
     },
   } satisfies Observer
 }

@@ -36,6 +36,7 @@ export function createSlots({ clock, latencyBuckets, utilization }: SlotOptions)
     ...lockSlots(set),
     ...batchSlots(set),
     ...pubsubSlots(set),
+    ...poolSlots(set),
     backgroundErrors: set.counter(METRICS.backgroundErrors),
     steps: set.counter(METRICS.steps),
     eventLoopDelay: set.histogram(METRICS.eventLoopDelay),
@@ -164,5 +165,19 @@ function pubsubSlots(set: MetricSet) {
     eventDead: set.counter(METRICS.eventDead),
     eventBacklog: set.counter(METRICS.eventBacklog),
     eventTrimmedUnread: set.counter(METRICS.eventTrimmedUnread),
+  }
+}
+
+function poolSlots(set: MetricSet) {
+  return {
+    poolSize: set.gauges(METRICS.poolSize),
+    poolPending: set.gauges(METRICS.poolPending),
+    poolActive: set.gauges(METRICS.poolActive),
+    poolOverdue: set.gauges(METRICS.poolOverdue),
+    poolJobs: set.counter(METRICS.poolJobs),
+    poolQueueWait: set.histogram(METRICS.poolQueueWait),
+    poolJobTime: set.histogram(METRICS.poolJobTime, HELD_BUCKETS_S),
+    poolRetries: set.counter(METRICS.poolRetries),
+    poolRefusals: set.counter(METRICS.poolRefusals),
   }
 }

@@ -184,3 +184,24 @@ export class BatchTooLargeError extends KerpError {
     super(`A batch may have at most ${itemsMax} items.`, { code: 'BATCH_TOO_LARGE', retryable: false })
   }
 }
+/**
+ * Sections of a fan-out that its caller needs did not succeed. `values` and `errors` have what is known of all. Code
+ * `FAN_OUT_INCOMPLETE`, retryable if the first failure among the needed ones is; that failure is the `cause`.
+ */
+export class FanOutError extends KerpError {
+  static override readonly errorName = 'FanOutError'
+
+  constructor(
+    /** Names of the needed sections that did not succeed, in the order of the input. */
+    readonly missing: readonly string[],
+    readonly values: Readonly<Record<string, unknown>>,
+    readonly errors: Readonly<Record<string, Error>>,
+    cause: Error | undefined,
+  ) {
+    super(`These sections are needed and did not succeed: ${missing.join(', ')}.`, {
+      code: 'FAN_OUT_INCOMPLETE',
+      retryable: cause instanceof KerpError && cause.retryable,
+      cause,
+    })
+  }
+}

@@ -7,6 +7,8 @@ export type {
   BatchPage,
   BatchWork,
 } from './batch-definition.js'
+export type { AbandonedJob, ReturnedJob, StopReport } from './accounts.js'
+export type { PoolNotices } from './engine.js'
 export {
   type BatchDriver,
   type BatchDriving,
@@ -29,6 +31,7 @@ export {
   BatchItemMissingError,
   BatchTooLargeError,
   ErrorBudgetExceededError,
+  FanOutError,
   JobAbandonedError,
   JobCancelledError,
   JobDroppedError,
@@ -37,3 +40,29 @@ export {
   JobTimeoutError,
   SourceFailedError,
 } from './errors.js'
+export {
+  fanOut,
+  type FanOutOptions,
+  type FanOutResult,
+  type SectionContext,
+  type SectionFunction,
+  type SectionOutcome,
+  type Sections,
+} from './fan-out.js'
+export type { Source } from './item-source.js'
+export type {
+  Job,
+  JobContext,
+  JobFunction,
+  JobOptions,
+  JobPriority,
+  JobProgress,
+  JobRetry,
+  JobState,
+} from './job.js'
+export type { ItemContext, ItemFunction, MapOptions, MapResult, MapSummary, OnError } from './map-options.js'
+export type { MapNotices, MapRun } from './map-run.js'
+export type { OnFull, PoolOptions } from './pool-options.js'
+export { type Progress, ProgressMeter } from './progress.js'
+export type { StopMode, StopOptions } from './stop-options.js'
+export { createPool, type PoolStats, type WorkerPool } from './worker-pool.js'

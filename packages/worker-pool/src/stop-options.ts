@@ -1,0 +1,38 @@
+/** How a pool is stopped. */
+
+import { InvalidInputError } from '@kerp/core'
+import { checkWhole } from './pool-options.js'
+
+/**
+ * `drain`: all that was accepted runs · `finishRunning`: what has not begun is returned · `abort`: what has not begun
+ * is cancelled, and the signals of what runs abort.
+ */
+export type StopMode = 'drain' | 'finishRunning' | 'abort'
+
+/** Options of `stop`. */
+export interface StopOptions {
+  /** @defaultValue 'drain' */
+  readonly mode?: StopMode
+  /** From the call to the report, in ms; what then still runs is abandoned. @defaultValue 30_000 */
+  readonly deadlineMs?: number
+}
+
+/** What a stop needs of a map. */
+export interface StoppableMap {
+  poolStops(mode: StopMode): void
+}
+
+/** From the mildest to the strictest. */
+export const STOP_MODES: readonly StopMode[] = ['drain', 'finishRunning', 'abort']
+
+const DEADLINE_MS_MAX = 86_400_000
+
+/** @throws {InvalidInputError} `INVALID_INPUT` */
+export function resolveStopOptions({
+  mode = 'drain',
+  deadlineMs = 30_000,
+}: StopOptions): Required<StopOptions> {
+  if (!STOP_MODES.includes(mode)) throw new InvalidInputError('mode', `one of ${STOP_MODES.join(', ')}`, mode)
+  checkWhole('deadlineMs', deadlineMs, 0, DEADLINE_MS_MAX)
+  return { mode, deadlineMs }
+}
