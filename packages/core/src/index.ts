@@ -49,6 +49,7 @@ export type {
 } from './event-source.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'
+export type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
 export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'
 export type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
 export {
@@ -62,9 +63,6 @@ export {
   type EventRelayTick,
   type EventTrimming,
   type GenerationChange,
-  type LockAcquire,
-  type LockGivenBack,
-  type LockLoss,
   OBSERVATIONS,
   type Observer,
   type Posting,

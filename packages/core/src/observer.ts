@@ -5,6 +5,7 @@
  * called synchronously on the hot path; whatever it throws or rejects is ignored.
  */
 
+import type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
 import type { PoolJobEnd, PoolLevel } from './pool-observation.js'
 
 import type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
@@ -108,27 +109,6 @@ export interface StockBatch {
   readonly result: 'committed' | 'retried' | 'bisected' | 'failed'
   readonly movements: number
   readonly elapsedMs: number
-}
-
-/** How one caller's wish for a lock ended. */
-export interface LockAcquire {
-  /** `busy`: a try that found it held · `timeout`: held by others for the whole wait · `failed`: could not be asked. */
-  readonly result: 'acquired' | 'busy' | 'timeout' | 'failed'
-  /** `asked` Redis · `handed` over by another process · `local` by the caller before, in this process. */
-  readonly via: 'asked' | 'handed' | 'local' | 'none'
-  readonly elapsedMs: number
-}
-
-/** A lock was given back. */
-export interface LockGivenBack {
-  readonly result: 'released' | 'expired' | 'lost' | 'unknown'
-  readonly heldMs: number
-}
-
-/** A lock was lost while it was held. */
-export interface LockLoss {
-  readonly reason: 'expired' | 'unreachable' | 'taken' | 'maxHold' | 'closed'
-  readonly heldMs: number
 }
 
 /** One claim of a chunk of a durable batch, from the claim to the answer of its COMMIT. */
