@@ -1,30 +1,50 @@
-/** A process that reads one cold value many times at once when its parent says so, and ends with it. */
+/** A process that relays, or one that reads a balance without a pause and remembers until when it answered which version. */
 
-import { ReadThrough } from '@kerp/cache'
-import { jsonCodec, sleep, systemClock } from '@kerp/core'
+import { BalanceCache } from '@kerp/balance-cache'
 import { createKeys } from '@kerp/keys'
+import { Outbox, RegisterRows } from '@kerp/postgres'
+import { OutboxRelay, Registers } from '@kerp/registers'
 import { connectRedis } from '@kerp/redis'
+import pg from 'pg'
 
 process.on('disconnect', () => process.exit())
 
-const [socketPath = '', companyId = '', readers = '1'] = process.argv.slice(2)
-const redis = await connectRedis({ path: socketPath }, 20_000, {})
-const keys = createKeys()
-const cache = new ReadThrough({ redis, keys, redisDeadlineMs: 20_000 })
-const reports = cache.define({
-  type: 'report',
-  key: (type: string) => keys.report({ companyId, type, parameters: {} }),
-  async load() {
-    // All processes have asked before the first load is done.
-    const loads = await redis.incr(`loads:{${companyId}}`)
-    await sleep(systemClock, 300)
-    return loads
-  },
-  codec: jsonCodec({ version: 1, check: Number }),
-})
+const [, , role, socketPath = '', databaseUrl = '', companyId = ''] = process.argv
 
-process.on('message', () => {
-  const reads = Array.from({ length: Number(readers) }, () => reports.get('sales'))
-  void Promise.all(reads).then((answers) => process.send?.([...new Set(answers)]))
-})
-process.send?.('ready')
+const pool = new pg.Pool({ connectionString: databaseUrl, max: 8 })
+pool.on('error', () => undefined)
+const redis = await connectRedis({ path: socketPath })
+const keys = createKeys()
+const outbox = new Outbox({ pool })
+
+function nowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}
+
+/** Answers for ever; the moment counts from before the answer was asked for. */
+async function read(): Promise<void> {
+  const source = new RegisterRows({ pool })
+  const registers = new Registers({ redis, keys, source, localTier: { positions: outbox } })
+  const cache = new BalanceCache({ registers, source })
+  const ref = { companyId, account: 'cash', fiscalYear: 2026 }
+  const lastMs = new Map<number, number>()
+  const sources = { l1: 0, redis: 0, database: 0 }
+  process.on('message', () => process.send?.({ served: [...lastMs], sources }))
+  process.send?.('ready')
+  for (;;) {
+    const beforeMs = nowMs()
+    const balance = cache.peek(ref) ?? (await cache.get(ref).catch(() => undefined))
+    if (balance !== undefined) {
+      lastMs.set(balance.version, beforeMs)
+      sources[balance.source] += 1
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+if (role === 'relay') {
+  new OutboxRelay({ redis, keys, outbox, pollMs: 10 }).start()
+  process.send?.('ready')
+} else {
+  await read()
+}

@@ -26,7 +26,7 @@ export interface ComparedRow {
 
 /** What is compared with what. */
 export interface ComparedParts {
-  readonly registers: Registers
+  readonly registers: Pick<Registers, 'cached'>
   readonly source: RegisterSource
 }
 
