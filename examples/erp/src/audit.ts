@@ -9,6 +9,8 @@ import type { AuditLine } from './audit-line.js'
 import { type Company, findCompany } from './companies.js'
 import type { EventHistories } from './events.js'
 import { companyOf, type HttpServer } from './http/server.js'
+import type { Payroll } from './payroll.js'
+import { payrollAudit } from './payroll-audit.js'
 import { cachedStockLine, type StockAudit } from './stock-audit.js'
 
 /** What the audit compares. */
@@ -20,6 +22,7 @@ export interface AuditOptions {
   readonly source: RegisterSource
   readonly relay: OutboxRelay
   readonly metrics: Metrics
+  readonly payroll: Payroll
 }
 
 /** A cached figure may be behind its row only until the relay has passed; so often is it looked at again. */
@@ -41,14 +44,15 @@ export class Audit {
   async exactness(companyId: string): Promise<readonly AuditLine[]> {
     const company = findCompany(companyId)
     if (company === undefined) return []
-    const { ledger, stock, histories } = this.#options
+    const { ledger, stock, histories, payroll } = this.#options
     const books = await ledger.audit(companyId)
     const cache = await this.#atRest(() => this.#cache(companyId))
     const goods = await stock.rows(companyId)
     const cachedGoods = await this.#atRest(() => stock.cached(companyId))
     const events = await histories.audited(companyId)
     const lines = [totalsLine(company, books), rowsLine(books, cache), ...goods]
-    return [...lines, cachedStockLine(cachedGoods), events]
+    const payslips = await payrollAudit(payroll, ledger, companyId)
+    return [...lines, cachedStockLine(cachedGoods), payslips, events]
   }
 
   /** What was measured since this process started. */

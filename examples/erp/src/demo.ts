@@ -13,6 +13,7 @@ import { runGoods } from './demo/goods-job.js'
 import { runMonth } from './demo/month-job.js'
 import { type DemoOptions, readDemoOptions } from './demo/options.js'
 import { type Invoice, readOrders } from './demo/orders.js'
+import { runPayroll } from './demo/payroll-job.js'
 import { RedisFaults } from './demo/redis-faults.js'
 import { auditDemo, type DemoReport, demoReport, printReport } from './demo/report.js'
 import { Screen } from './demo/screen.js'
@@ -84,9 +85,10 @@ async function runJob(erp: Erp, { options, screen, gaps }: Job): Promise<DemoRep
   })
   const faultReports = (await faults?.finish()) ?? []
   const heard = await events.close(gaps)
+  const payroll = await runPayroll(erp, screen)
   const audit = await auditDemo(erp, { month, goods, heard })
   const times = { firstAnswerMs, warmMs, totalMs: performance.now() }
-  const report = demoReport(erp, { month, goods, heard, audit, times, faults: faultReports })
+  const report = demoReport(erp, { month, goods, heard, payroll, audit, times, faults: faultReports })
   printReport(screen, report)
   return report
 }

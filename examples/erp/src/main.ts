@@ -21,13 +21,16 @@ import { type OutboxRelay, Registers, type RegistersOptions } from '@kerp/regist
 import { Registry } from 'prom-client'
 import { Audit, auditRoutes } from './audit.js'
 import { balanceRoutes } from './balance-routes.js'
-import { readChart } from './chart.js'
+import { type Chart, readChart } from './chart.js'
 import { type ErpConfig, readConfig } from './config.js'
 import { Dashboard, dashboardRoutes } from './dashboard.js'
 import { EventHistories, eventRoutes } from './events.js'
 import { failPointObserver } from './fail-points.js'
-import { companyRoutes, createServer } from './http/server.js'
+import { companyRoutes, createServer, type HttpServer } from './http/server.js'
 import { type DatabasePart, openDatabase, openRedis, type RedisPart, refuseEviction } from './parts.js'
+import { Payroll } from './payroll.js'
+import { payrollRoutes } from './payroll-routes.js'
+import { readPayrollRules } from './payroll-rules.js'
 import { PatientStart, prepareDatabase } from './prepare-database.js'
 import { probeRoutes } from './probes.js'
 import { openRelays } from './relays.js'
@@ -49,6 +52,7 @@ export interface Erp extends Closable {
   readonly locks: Locks
   readonly restocking: Restocking
   readonly dashboard: Dashboard
+  readonly payroll: Payroll
   readonly relay: OutboxRelay
   readonly eventRelay: EventRelay
   readonly eventLog: EventLog
@@ -116,31 +120,29 @@ async function openParts(
   const vouchers = new Vouchers({ ledger, balances })
   const histories = new EventHistories(relays.eventLog)
   const dashboard = new Dashboard({ balances, chart })
-  const { relay } = relays
-  const audit = new Audit({ ledger, balances, stock: stockAudit, histories, source, relay, metrics })
+  const { relay, eventLog } = relays
+  const rules = await readPayrollRules()
+  const payroll = opened(new Payroll({ pool, database: pool, ledger, rules, observer, events: eventLog }))
+  const audit = new Audit({ ledger, balances, stock: stockAudit, histories, payroll, source, relay, metrics })
   const sessions = new Sessions({ secret: config.authSecret })
   const start = opened(
     new PatientStart(
       async () => {
         await prepareDatabase(pool, chart)
         relays.start()
+        payroll.work()
         goods.sweeper.start()
       },
       (error) => say(`the database cannot be used: ${String(error)}`),
     ),
   )
 
+  const doors = { vouchers, balances, ledger, chart, stock, dashboard, locks, payroll, histories, audit }
   const server = createServer(say)
   sessionRoutes(server, sessions)
   probeRoutes(server, { pool, redis: redis.client, registers, relay, registry, start })
-  companyRoutes(server, { sessions, requireReady: () => start.require() }, (routes) => {
-    voucherRoutes(routes, vouchers, observer)
-    balanceRoutes(routes, { balances, ledger, chart })
-    stockRoutes(routes, stock, observer)
-    dashboardRoutes(routes, dashboard, locks)
-    eventRoutes(routes, histories)
-    auditRoutes(routes, audit)
-  })
+  const requireReady = (): void => start.require()
+  companyRoutes(server, { sessions, requireReady }, (routes) => openDoors(routes, doors, observer))
 
   await start.begin()
   if (!start.isDone) say('the database cannot be reached yet: answering 503 until it can')
@@ -154,12 +156,32 @@ async function openParts(
     locks,
     restocking,
     dashboard,
+    payroll,
     ...relays,
     audit,
     metrics,
     parts: { redis: redis.words, database: database.words },
     redisServer: redis.server,
   }
+}
+
+/** What the routes of a company lead to. */
+interface Doors
+  extends Pick<Erp, 'vouchers' | 'balances' | 'stock' | 'locks' | 'dashboard' | 'payroll' | 'audit'> {
+  readonly ledger: Ledger
+  readonly chart: Chart
+  readonly histories: EventHistories
+}
+
+function openDoors(routes: HttpServer, doors: Doors, observer: Observer): void {
+  const { vouchers, balances, ledger, chart, stock, dashboard, locks, payroll, histories, audit } = doors
+  voucherRoutes(routes, vouchers, observer)
+  balanceRoutes(routes, { balances, ledger, chart })
+  stockRoutes(routes, stock, observer)
+  dashboardRoutes(routes, dashboard, locks)
+  payrollRoutes(routes, payroll)
+  eventRoutes(routes, histories)
+  auditRoutes(routes, audit)
 }
 
 /** Redis and the database, each of its own kind, and a line that says which. */

@@ -33,9 +33,9 @@ export async function migrate(pool: DatabasePool, options: MigrateOptions = {}):
   await new Database(pool).transact('migrate()', DEADLINE_MS, async (client) => {
     await checkServer(client, options.allowFsyncOff === true)
     await client.query({ text: `SELECT pg_advisory_xact_lock(${ADVISORY_LOCK})` })
-    const applied = await appliedVersion(client, schema)
+    const applied = await appliedVersions(client, schema)
     for (const migration of MIGRATIONS) {
-      if (migration.version <= applied) continue
+      if (applied.has(migration.version)) continue
       await client.query({ text: migration.sql(schema) })
       await client.query({
         text: `INSERT INTO ${schema}.migration (version, name) VALUES ($1::text::integer, $2)`,
@@ -69,8 +69,8 @@ async function checkServer(client: DatabaseClient, allowFsyncOff: boolean): Prom
   }
 }
 
-/** Zero before the first migration. */
-async function appliedVersion(client: DatabaseClient, schema: string): Promise<number> {
+/** Each by itself, as those of two branches may have come in another order. */
+async function appliedVersions(client: DatabaseClient, schema: string): Promise<ReadonlySet<number>> {
   const found = await client.query({
     text: `SELECT (to_regclass($1) IS NOT NULL)::text AS there`,
     values: [`${schema}.migration`],
@@ -81,10 +81,10 @@ async function appliedVersion(client: DatabaseClient, schema: string): Promise<n
       text: `CREATE TABLE ${schema}.migration (
   version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
     })
-    return 0
+    return new Set()
   }
   const { rows } = await client.query({
-    text: `SELECT coalesce(max(version), 0)::text AS version FROM ${schema}.migration`,
+    text: `SELECT version::text AS version FROM ${schema}.migration`,
   })
-  return Number(textOf(rows[0] ?? {}, 'version'))
+  return new Set(rows.map((row) => Number(textOf(row, 'version'))))
 }

@@ -35,8 +35,8 @@ interface ResolvedOptions {
   readonly jobsMax: number
 }
 
-/** A job that exists is not added again before this time, in ms: Redis may have lost it. */
-const ADD_AGAIN_MS = 5_000
+/** How long a free chunk may have had a job before it is doubted, in ms. */
+const ADD_AGAIN_MS = 1_500
 const ADDED_MAX = 10_000
 
 /**
@@ -65,8 +65,8 @@ class BullmqDriving implements BatchDriving {
   readonly #options: ResolvedOptions
   readonly #queue: Queue<BatchChunkRef>
   readonly #worker: Worker<BatchChunkRef>
-  /** Jobs that this process added, and the look at which it did. */
-  readonly #added = new Map<string, number>()
+  /** Chunks that this process added a job for: how often, and in which look the last time. */
+  readonly #added = new Map<string, { readonly look: number; readonly times: number }>()
   readonly #looking: Promise<void>
   #looks = 0
   #closing = false
@@ -122,30 +122,48 @@ class BullmqDriving implements BatchDriving {
   }
 
   async #add(chunks: readonly BatchChunkRef[]): Promise<void> {
-    const again = this.#looks - Math.ceil(ADD_AGAIN_MS / this.#options.pollMs)
-    const missing = chunks.filter((chunk) => (this.#added.get(jobIdOf(chunk)) ?? -Infinity) < again)
+    const fresh = chunks.filter((chunk) => !this.#added.has(nameOf(chunk)))
+    const lost = await this.#lost(chunks)
+    const missing = [...fresh, ...lost]
     if (missing.length === 0) return
+    if (this.#added.size + missing.length > ADDED_MAX) this.#added.clear()
     const jobs = missing.map((data) => ({
       name: 'chunk',
       data,
-      opts: { jobId: jobIdOf(data), removeOnComplete: true, removeOnFail: true },
+      opts: { jobId: this.#nextJobId(data), removeOnComplete: true, removeOnFail: true },
     }))
     await this.#queue.addBulk(jobs)
-    if (this.#added.size + missing.length > ADDED_MAX) this.#added.clear()
-    for (const chunk of missing) this.#added.set(jobIdOf(chunk), this.#looks)
+  }
+
+  /**
+   * Chunks that are free although they had a job for a while, and no job waits any more: Redis lost it, or a worker
+   * died between taking it and claiming the chunk. BullMQ would hold such a job for a minute.
+   */
+  async #lost(chunks: readonly BatchChunkRef[]): Promise<readonly BatchChunkRef[]> {
+    const before = this.#looks - Math.ceil(ADD_AGAIN_MS / this.#options.pollMs)
+    const old = chunks.filter((chunk) => (this.#added.get(nameOf(chunk))?.look ?? Infinity) <= before)
+    return old.length > 0 && (await this.#queue.getWaitingCount()) === 0 ? old : []
+  }
+
+  /** The first id is the same for all processes, so that they add one job; later ones must be other ones. */
+  #nextJobId(chunk: BatchChunkRef): string {
+    const name = nameOf(chunk)
+    const times = (this.#added.get(name)?.times ?? 0) + 1
+    this.#added.set(name, { look: this.#looks, times })
+    return `${name}|${times}`
   }
 
   async #process(job: Job<unknown>): Promise<void> {
     const chunk = chunkOf(job.data)
     const worked = await this.#host.work(chunk, chunk.number)
-    this.#added.delete(jobIdOf(chunk))
+    this.#added.delete(nameOf(chunk))
     // The last chunk of what was planned ends the run, or asks for more.
     if (worked && (await this.#host.claimable(chunk, 1)).length === 0) this.#wake()
   }
 }
 
 /** The fence is part of it: a chunk whose worker died gets a new job, while BullMQ still holds the old one. */
-function jobIdOf({ companyId, runId, number, fence }: BatchChunkRef): string {
+function nameOf({ companyId, runId, number, fence }: BatchChunkRef): string {
   return [companyId, runId, number, fence].join('|')
 }
 

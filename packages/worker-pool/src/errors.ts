@@ -205,3 +205,52 @@ export class FanOutError extends KerpError {
     })
   }
 }
+
+/** What a thread tells of an error. */
+export interface ThrownInThread {
+  readonly name?: string | undefined
+  readonly message?: string | undefined
+  readonly stack?: string | undefined
+  readonly code?: string | undefined
+  readonly retryable?: boolean | undefined
+  /** Something that was thrown and is no Error, as text. */
+  readonly thrown?: string | undefined
+}
+
+/** A task threw in its thread. Code `CPU_TASK_FAILED`; retryable if the task's own error says so. */
+export class CpuTaskError extends KerpError {
+  static override readonly errorName = 'CpuTaskError'
+  /** The code of the task's own error, if it had one. */
+  readonly taskCode: string | undefined
+  /** Where the task's own error came from. */
+  readonly taskStack: string | undefined
+
+  constructor({ name = 'Error', message, stack, code, retryable = false, thrown }: ThrownInThread) {
+    const said =
+      thrown === undefined ? `${name}: ${message ?? ''}` : `${describeValue(thrown)}, which is no Error`
+    super(`A task failed in its thread with ${said}`, { code: 'CPU_TASK_FAILED', retryable })
+    this.taskCode = code
+    this.taskStack = stack
+  }
+}
+
+/** A thread ended while it ran a job. Code `CPU_THREAD_LOST`, not retryable: the task may be what ended it. */
+export class CpuThreadLostError extends KerpError {
+  static override readonly errorName = 'CpuThreadLostError'
+
+  constructor(readonly jobId: string) {
+    super(`The thread that ran job ${jobId} has ended.`, { code: 'CPU_THREAD_LOST', retryable: false })
+  }
+}
+
+/** The module of a pool of threads cannot be loaded. Code `CPU_ENTRY_FAILED`, not retryable. */
+export class CpuEntryError extends KerpError {
+  static override readonly errorName = 'CpuEntryError'
+
+  constructor(message: string) {
+    super(`The module for the threads cannot be loaded: ${message}`, {
+      code: 'CPU_ENTRY_FAILED',
+      retryable: false,
+    })
+  }
+}

@@ -25,11 +25,19 @@ export {
 } from './batch-run-handle.js'
 export { Batches, type BatchNotices } from './batches.js'
 export type { BatchesOptions } from './batches-options.js'
+export { type CpuEnd } from './cpu-job.js'
+export type { CpuPoolOptions } from './cpu-options.js'
+export { type CpuAnswer, CpuPool, type CpuRunOptions, type CpuStop, type CpuStopReport } from './cpu-pool.js'
+export { type CpuContext, type CpuTask, type Transferred, withTransfer } from './cpu-task.js'
 export {
   BatchAnswersError,
   BatchChunkAbandonedError,
   BatchItemMissingError,
   BatchTooLargeError,
+  CpuEntryError,
+  CpuTaskError,
+  CpuThreadLostError,
+  type ThrownInThread,
   ErrorBudgetExceededError,
   FanOutError,
   JobAbandonedError,

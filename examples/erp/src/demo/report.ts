@@ -8,6 +8,7 @@ import type { HeardReport } from './event-watch.js'
 import type { GoodsReport } from './goods-job.js'
 import type { LatencyHistogram } from './latency.js'
 import type { MonthReport } from './month-job.js'
+import type { PayrollReport } from './payroll-job.js'
 import type { FaultReport } from './redis-faults.js'
 import type { Screen } from './screen.js'
 
@@ -83,6 +84,7 @@ export interface DemoResults {
   readonly month: MonthReport
   readonly goods: GoodsReport
   readonly heard: HeardReport
+  readonly payroll: PayrollReport
   readonly audit: readonly AuditLine[]
   readonly times: DemoTimes
   readonly faults: readonly FaultReport[]
@@ -90,7 +92,7 @@ export interface DemoResults {
 
 /** Puts everything together. */
 export function demoReport(erp: Erp, results: DemoResults): DemoReport {
-  const { month, goods, heard, audit, times, faults } = results
+  const { month, goods, heard, payroll, audit, times, faults } = results
   const seconds = month.postingMs / 1_000
   const { caches, eventRelay } = erp.metrics.snapshot()
   return {
@@ -111,6 +113,9 @@ export function demoReport(erp: Erp, results: DemoResults): DemoReport {
       balancesRead: caches['balance']?.requests ?? 0,
       ...sourceFigures(caches['balance']),
       hitRatio: rounded(caches['balance']?.hitRatio ?? 0, 4),
+      payslips: payroll.payslips,
+      payrollMs: Math.round(payroll.payrollMs),
+      payslipsPerSecond: payroll.payslipsPerSecond,
       ...goodsFigures(goods, caches['inventory']),
       eventsPublished: eventRelay.events,
       eventsDelivered: heard.delivered,
@@ -168,6 +173,9 @@ const WORDS: Readonly<Record<string, string>> = {
   looks: 'dashboards read meanwhile',
   readP50Ms: 'dashboard p50, ms',
   readP99Ms: 'dashboard p99, ms',
+  payslips: 'payslips of one month',
+  payrollMs: 'payroll, ms',
+  payslipsPerSecond: 'payslips per second',
   balancesRead: 'balances read through the cache',
   fromL1: 'of these, from the memory of the process (l1)',
   fromRedis: 'of these, from Redis',

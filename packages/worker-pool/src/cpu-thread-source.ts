@@ -1,0 +1,111 @@
+/**
+ * What runs in each thread before and around the host's own module, as plain JavaScript in a text: so it needs no file
+ * that a bundler, a CommonJS build or a run from sources would have to find.
+ *
+ * A module in TypeScript is loaded through tsx, which must then be installed beside it: that is for development.
+ */
+
+/** States of one item's flag, which both sides change by compare-and-exchange only, so that they agree. */
+export const FLAG = { waiting: 0, skipped: 1, begun: 2, cancelled: 3 } as const
+
+/** The text of the thread. */
+export const CPU_THREAD_SOURCE = `
+const { parentPort, workerData } = require('node:worker_threads')
+const { entry, flags: shared, laneItems, flushMs } = workerData
+const flags = new Int32Array(shared)
+const TRANSFER = Symbol.for('kerp.transfer')
+
+async function load() {
+  if (/\\.[cm]?tsx?$/.test(new URL(entry).pathname)) {
+    const { createRequire } = require('node:module')
+    const { dirname, join } = require('node:path')
+    const { pathToFileURL } = require('node:url')
+    const file = createRequire(entry).resolve('tsx/package.json')
+    const api = require(file).exports['./esm/api'].import.default
+    const { register } = await import(pathToFileURL(join(dirname(file), api)).href)
+    register()
+  }
+  const loaded = await import(entry)
+  // A CommonJS module that was compiled from one with a default export has it one level deeper.
+  const task = typeof loaded.default === 'function' ? loaded.default : loaded.default?.default
+  if (typeof task !== 'function') throw new TypeError(entry + ' has no function as its default export')
+  return task
+}
+
+function failed(error) {
+  if (!(error instanceof Error)) return { thrown: String(error) }
+  const { name, message, stack, code, retryable } = error
+  return { name, message, stack, code: typeof code === 'string' ? code : undefined, retryable: retryable === true }
+}
+
+async function work(task, { lane, batch, items, contexts, contextOf }) {
+  const base = lane * (laneItems + 1)
+  const cell = base + laneItems
+  let answers = []
+  let transfer = []
+  let from = 0
+  let beganMs = performance.now()
+  const flush = (next) => {
+    const message = { lane, batch, from, answers, elapsedMs: performance.now() - beganMs }
+    try {
+      parentPort.postMessage(message, transfer)
+    } catch {
+      // One of them cannot be sent; the others can.
+      message.answers = answers.map((answer) => {
+        try {
+          structuredClone(answer)
+          return answer
+        } catch (error) {
+          return { error: failed(error) }
+        }
+      })
+      parentPort.postMessage(message)
+    }
+    answers = []
+    transfer = []
+    from = next
+    beganMs = performance.now()
+  }
+  for (let index = 0; index < items.length; index += 1) {
+    if (answers.length > 0 && performance.now() - beganMs > flushMs) flush(index)
+    if (Atomics.compareExchange(flags, base + index, 0, 2) !== 0) {
+      answers.push({ skipped: true })
+      continue
+    }
+    Atomics.store(flags, cell, index + 1)
+    const context = {
+      fields: contexts[contextOf[index]],
+      get isCancelled() {
+        return Atomics.load(flags, base + index) === 3
+      },
+    }
+    try {
+      let result = task(items[index], context)
+      if (typeof result?.then === 'function') result = await result
+      if (typeof result === 'object' && result !== null && TRANSFER in result) {
+        transfer.push(...result[TRANSFER])
+        result = result.value
+      }
+      answers.push({ result })
+    } catch (error) {
+      answers.push({ error: failed(error) })
+    }
+  }
+  Atomics.store(flags, cell, 0)
+  flush(items.length)
+}
+
+load().then(
+  (task) => {
+    let last = Promise.resolve()
+    parentPort.on('message', (message) => {
+      last = last.then(() => work(task, message))
+    })
+    parentPort.postMessage({ ready: true })
+  },
+  (error) => {
+    parentPort.postMessage({ entryFailed: failed(error) })
+    parentPort.close()
+  },
+)
+`

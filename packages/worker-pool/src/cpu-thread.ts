@@ -1,0 +1,214 @@
+/** One thread and the jobs that are on it: two lanes, so that it never waits for its next message. */
+
+import { Worker } from 'node:worker_threads'
+import type { CpuJob } from './cpu-job.js'
+import { CPU_THREAD_SOURCE, FLAG } from './cpu-thread-source.js'
+import { CpuEntryError, CpuTaskError, CpuThreadLostError, JobCancelledError } from './errors.js'
+
+/** Jobs of one message at most. */
+export const LANE_ITEMS = 1_024
+const LANES = 2
+/** Results wait for others of their message at most about this long, in ms, and one further job. */
+const FLUSH_MS = 5
+
+/** What a thread tells its pool. */
+export interface CpuThreadHost {
+  /** A lane is free, or the thread is ready; with what the last jobs took. */
+  free(thread: CpuThread, took: { readonly jobs: number; readonly elapsedMs: number } | undefined): void
+  /** It has ended; these jobs never began. */
+  ended(thread: CpuThread, notBegun: readonly CpuJob[], entryError: CpuEntryError | undefined): void
+}
+
+interface Lane {
+  readonly batch: number
+  readonly jobs: readonly CpuJob[]
+  answered: number
+}
+
+/** What comes back for one job. */
+interface Answer {
+  readonly result?: unknown
+  readonly skipped?: boolean
+  readonly error?: ConstructorParameters<typeof CpuTaskError>[0]
+}
+
+interface Message {
+  readonly ready?: boolean
+  readonly entryFailed?: ConstructorParameters<typeof CpuTaskError>[0]
+  readonly lane?: number
+  readonly batch?: number
+  readonly answers?: readonly Answer[]
+  readonly elapsedMs?: number
+}
+
+/** Sends jobs to a thread, and settles them. */
+export class CpuThread {
+  readonly #worker: Worker
+  readonly #host: CpuThreadHost
+  readonly #flags: Int32Array
+  readonly #lanes: (Lane | undefined)[] = [undefined, undefined]
+  #batches = 0
+  #entryError: CpuEntryError | undefined
+  isReady = false
+
+  constructor(entry: string, host: CpuThreadHost) {
+    this.#host = host
+    const shared = new SharedArrayBuffer(LANES * (LANE_ITEMS + 1) * Int32Array.BYTES_PER_ELEMENT)
+    this.#flags = new Int32Array(shared)
+    const workerData = { entry, flags: shared, laneItems: LANE_ITEMS, flushMs: FLUSH_MS }
+    this.#worker = new Worker(CPU_THREAD_SOURCE, { eval: true, workerData, execArgv: threadArgs() })
+    this.#worker.on('message', (message: Message) => this.#hear(message))
+    // What goes wrong ends the thread: `exit` follows and settles its jobs.
+    this.#worker.on('error', () => undefined)
+    this.#worker.once('exit', () => this.#exit())
+  }
+
+  get isIdle(): boolean {
+    return this.#lanes.every((lane) => lane === undefined)
+  }
+
+  get hasRoom(): boolean {
+    return this.isReady && this.#lanes.includes(undefined)
+  }
+
+  /** The job that is running, if any. */
+  get running(): CpuJob | undefined {
+    for (const [index, lane] of this.#lanes.entries()) {
+      const current = Atomics.load(this.#flags, index * (LANE_ITEMS + 1) + LANE_ITEMS)
+      if (lane !== undefined && current > 0) return lane.jobs[current - 1]
+    }
+    return undefined
+  }
+
+  /** Sends jobs; at most `LANE_ITEMS`, and only while there is room. One that cannot be copied fails alone. */
+  send(jobs: readonly CpuJob[]): void {
+    const lane = this.#lanes.indexOf(undefined)
+    const base = lane * (LANE_ITEMS + 1)
+    this.#flags.fill(FLAG.waiting, base, base + jobs.length)
+    this.#batches += 1
+    const contexts = [...new Set(jobs.map(({ fields }) => fields))]
+    const contextOf =
+      contexts.length === 1 ? jobs.map(() => 0) : jobs.map(({ fields }) => contexts.indexOf(fields))
+    const items = jobs.map(({ value }) => value)
+    const message = { lane, batch: this.#batches, items, contexts, contextOf }
+    try {
+      this.#worker.postMessage(message, [...new Set(jobs.flatMap(({ transfer }) => transfer))])
+    } catch (error) {
+      this.#sendApart(jobs, error)
+      return
+    }
+    this.#lanes[lane] = { batch: this.#batches, jobs, answered: 0 }
+    this.#worker.ref()
+  }
+
+  #sendApart(jobs: readonly CpuJob[], error: unknown): void {
+    const [first, ...others] = jobs
+    if (first === undefined) return
+    if (others.length === 0) {
+      first.reject('failed', new CpuTaskError({ name: 'DataCloneError', message: String(error) }))
+      this.#host.free(this, undefined)
+      return
+    }
+    for (const job of jobs) {
+      try {
+        structuredClone(job.value, { transfer: [] })
+      } catch (cause) {
+        job.reject('failed', new CpuTaskError({ name: 'DataCloneError', message: String(cause) }))
+      }
+    }
+    const good = jobs.filter(({ isEnded }) => !isEnded)
+    // Whatever is wrong with all of them together is met one by one.
+    if (good.length < jobs.length) this.send(good)
+    else for (const job of good) job.reject('failed', new CpuTaskError({ message: String(error) }))
+  }
+
+  /**
+   * Cancels a job of this thread: one that has not begun never will, one that runs sees it in its context. Answers
+   * whether it had begun; undefined for a job that is not here.
+   */
+  cancel(job: CpuJob, cause: unknown): boolean | undefined {
+    for (const [number, lane] of this.#lanes.entries()) {
+      const index = lane?.jobs.indexOf(job) ?? -1
+      if (index < 0) continue
+      const cell = number * (LANE_ITEMS + 1) + index
+      const begun = Atomics.compareExchange(this.#flags, cell, FLAG.waiting, FLAG.skipped) !== FLAG.waiting
+      if (begun) Atomics.compareExchange(this.#flags, cell, FLAG.begun, FLAG.cancelled)
+      job.reject('cancelled', new JobCancelledError(job.id, begun, cause))
+      return begun
+    }
+    return undefined
+  }
+
+  /** Cancels what runs without settling it: its caller has an answer already. */
+  warn(job: CpuJob): void {
+    for (const [number, lane] of this.#lanes.entries()) {
+      const index = lane?.jobs.indexOf(job) ?? -1
+      const cell = number * (LANE_ITEMS + 1) + index
+      if (index >= 0) Atomics.compareExchange(this.#flags, cell, FLAG.begun, FLAG.cancelled)
+    }
+  }
+
+  /** Takes back what has not begun. */
+  takeBack(): readonly CpuJob[] {
+    return this.#lanes.flatMap((lane, number) =>
+      (lane?.jobs ?? []).filter((job, index) => {
+        const cell = number * (LANE_ITEMS + 1) + index
+        if (job.isEnded) return false
+        return Atomics.compareExchange(this.#flags, cell, FLAG.waiting, FLAG.skipped) === FLAG.waiting
+      }),
+    )
+  }
+
+  /** Jobs that are here and have not ended. */
+  get unfinished(): readonly CpuJob[] {
+    return this.#lanes.flatMap((lane) => lane?.jobs ?? []).filter(({ isEnded }) => !isEnded)
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #hear(message: Message): void {
+    if (message.ready === true) {
+      this.isReady = true
+      this.#worker.unref()
+      this.#host.free(this, undefined)
+    } else if (message.entryFailed !== undefined) {
+      this.#entryError = new CpuEntryError(message.entryFailed.message ?? 'it threw')
+    } else this.#settle(message)
+  }
+
+  #settle({ lane: number = 0, batch, answers = [], elapsedMs = 0 }: Message): void {
+    const lane = this.#lanes[number]
+    if (lane?.batch !== batch || lane === undefined) return
+    for (const answer of answers) {
+      const job = lane.jobs[lane.answered]
+      lane.answered += 1
+      if (job === undefined || answer.skipped === true) continue
+      if (answer.error === undefined) job.resolve(answer.result)
+      else job.reject('failed', new CpuTaskError(answer.error))
+    }
+    if (lane.answered >= lane.jobs.length) this.#lanes[number] = undefined
+    if (this.isIdle) this.#worker.unref()
+    this.#host.free(this, { jobs: answers.length, elapsedMs })
+  }
+
+  #exit(): void {
+    this.isReady = false
+    const notBegun = this.takeBack()
+    for (const job of this.unfinished.filter((one) => !notBegun.includes(one))) {
+      job.reject('failed', new CpuThreadLostError(job.id))
+    }
+    this.#lanes.fill(undefined)
+    this.#host.ended(this, notBegun, this.#entryError)
+  }
+}
+
+/** Flags of this process that a thread needs too; a loader of its own it gets from its bootstrap. */
+function threadArgs(): string[] {
+  return process.execArgv.flatMap((arg, index, all) => {
+    const next = all[index + 1]
+    if (arg === '--conditions' || arg === '-C') return next === undefined ? [] : [`--conditions=${next}`]
+    return arg.startsWith('--conditions=') ? [arg] : []
+  })
+}
