@@ -2,7 +2,7 @@
 
 import type { Closable, Observer } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import { type DatabasePool, EventLog, type Outbox } from '@kerp/postgres'
+import { type DatabasePool, EventLog, type Outbox, Retention } from '@kerp/postgres'
 import { erpEvents, type ErpEventSchemas, EventRelay, Subscriber } from '@kerp/pubsub'
 import { OutboxRelay } from '@kerp/registers'
 import type { RedisPart } from './parts.js'
@@ -40,9 +40,11 @@ export function openRelays(
   const eventRelay = opened(new EventRelay({ ...shared, redis: redis.coordination, source: eventLog }))
   const listening = { redis: redis.coordination, keys, events: erpEvents, observer }
   const subscriber = opened(new Subscriber(listening))
+  const retention = opened(new Retention({ outbox, eventLog, observer }))
   const start = (): void => {
     relay.start()
     eventRelay.start()
+    retention.start()
   }
   return { relay, eventRelay, eventLog, subscriber, start }
 }
