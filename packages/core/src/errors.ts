@@ -33,7 +33,6 @@ export class KerpError extends Error {
     this.name = new.target.errorName
     this.code = facts.code
     this.retryable = facts.retryable
-    Object.defineProperty(this, BRAND, { value: lineageOf(new.target) })
   }
 
   /** Only the facts that are safe to send to a client: no cause, no stack. */
@@ -51,7 +50,25 @@ export class KerpError extends Error {
   }
 }
 
-function lineageOf(constructor: unknown): readonly string[] {
+// On the prototype, not on each error: an abort may make a hundred thousand of them at once.
+Object.defineProperty(KerpError.prototype, BRAND, {
+  get(this: KerpError) {
+    return lineageOf(this.constructor)
+  },
+})
+
+/** By class. */
+const lineages = new WeakMap<object, readonly string[]>()
+
+function lineageOf(constructor: object): readonly string[] {
+  const known = lineages.get(constructor)
+  if (known !== undefined) return known
+  const lineage = walkLineage(constructor)
+  lineages.set(constructor, lineage)
+  return lineage
+}
+
+function walkLineage(constructor: unknown): readonly string[] {
   const names: string[] = []
   let current: unknown = constructor
   while (typeof current === 'function') {

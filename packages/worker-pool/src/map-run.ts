@@ -236,10 +236,16 @@ export class MapRun<I, R>
     return !this.#isClosed && this.#read - this.#window.delivered < this.options.windowMax
   }
 
+  // A taker who lags behind opens the window item by item; giving places back and forth for each would cost more than
+  // the items do.
+  get #isWorthIt(): boolean {
+    return this.#window.isWanting || 2 * (this.#read - this.#window.delivered) <= this.options.windowMax
+  }
+
   /** Asks for places if there is something to do. */
   #want(): void {
     const reader = this.#reader
-    if (this.isOffered || reader === undefined || !this.#mayRead) return
+    if (this.isOffered || reader === undefined || !this.#mayRead || !this.#isWorthIt) return
     if (reader.isAsync) this.#readAhead(reader)
     else this.engine.offer(this)
   }

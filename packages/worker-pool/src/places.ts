@@ -34,6 +34,9 @@ export interface PlacesHost {
   placeLeft(): void
 }
 
+/** Places that are given out in one go. */
+const BURST = 4
+
 /** The resolution of timeouts. */
 const TICK_MS = 10
 
@@ -50,6 +53,7 @@ export class Places {
   readonly #graceMs: number
   // Loops live longer than the request that began them, so they must not keep its context.
   readonly #home = new AsyncResource('KerpPool')
+  #isFilling = false
   #watchTimer: Timer | undefined
   #watchMs = Number.POSITIVE_INFINITY
 
@@ -72,10 +76,24 @@ export class Places {
 
   /** Gives free places to what waits. */
   fill(): void {
-    while (this.isFree && this.#host.hasWork) {
+    for (let begun = 0; this.isFree && this.#host.hasWork; begun += 1) {
+      // Work that ends at once keeps few places busy; for the others they follow a microtask later.
+      if (begun === BURST) {
+        this.#fillSoon()
+        return
+      }
       const unit = this.#host.take()
       if (unit !== undefined) this.start(unit)
     }
+  }
+
+  #fillSoon(): void {
+    if (this.#isFilling) return
+    this.#isFilling = true
+    queueMicrotask(() => {
+      this.#isFilling = false
+      this.fill()
+    })
   }
 
   /** Begins a unit at once; the caller has seen that a place is free, or wants one more. */

@@ -21,6 +21,11 @@ export class ResultWindow<T> {
     this.#size = size
   }
 
+  /** Whether the taker waits, or has nothing left to take. */
+  get isWanting(): boolean {
+    return this.#held === 0 || this.#takers.length > 0
+  }
+
   /** Keeps a result at its position; those without one come in the order of this call. */
   put(result: T, position = this.#put): void {
     this.#put += 1
