@@ -135,6 +135,21 @@ export function cacheInvalidationConforms(backend: Backend): void {
       expect(await commandsFor(1)).toBe(await commandsFor(300))
     })
 
+    test('of a thousand times at once costs two commands, and is done when it returns', async () => {
+      const world = new CacheWorld(backend.client())
+      world.put('a', 1n)
+      world.put('b', 1n)
+      await world.items.getMany(world.refs('a', 'b'))
+      for (const id of ['a', 'b']) world.put(id, 2n)
+      const before = world.observer.of('redisOperation').length
+      const calls = Array.from({ length: 1_000 }, (_, index) =>
+        world.cache.invalidateTags(world.companyId, [index % 2 === 0 ? 'group:a' : 'group:b']),
+      )
+      await Promise.all(calls)
+      expect(world.observer.of('redisOperation').slice(before)).toHaveLength(2)
+      expect([await world.price('a'), await world.price('b')]).toEqual([2n, 2n])
+    })
+
     test('a generation that Redis lost voids what carried it, and is never made again', async () => {
       const world = new CacheWorld(backend.client())
       world.put('a', 1n)

@@ -16,6 +16,7 @@ import {
   type ReadThroughParts,
   resolveReadThroughOptions,
 } from './read-through-options.js'
+import { TagInvalidations } from './tag-invalidations.js'
 
 /** Keys or tags of one call. */
 const NAMES_MAX = 10_000
@@ -23,6 +24,7 @@ const NAMES_MAX = 10_000
 /** Caches of any number of types on one Redis, invalidated together. */
 export class ReadThrough {
   readonly #parts: ReadThroughParts
+  readonly #tags = new TagInvalidations((companyId, keys) => this.#remove('tag', companyId, keys))
 
   /**
    * No I/O happens here, and nothing has to be closed.
@@ -64,7 +66,8 @@ export class ReadThrough {
 
   /**
    * Voids everything that carries one of the tags, whatever their number, in one command. Nothing that is being
-   * loaded now is stored. Call it after the change was committed; repeating it does no harm.
+   * loaded now is stored. Call it after the change was committed; repeating it does no harm. Calls for one company that
+   * come at the same time share a command.
    *
    * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, {RedisUnknownError} `REDIS_UNKNOWN`, both retryable, or
    * {RedisRefusedError} `REDIS_REFUSED`.
@@ -72,7 +75,7 @@ export class ReadThrough {
    */
   invalidateTags(companyId: string, tags: readonly string[]): Promise<void> {
     const keys = tags.map((tag) => this.#parts.keys.cacheTag({ companyId, tag }))
-    return this.#remove('tag', companyId, keys)
+    return keys.length === 0 ? Promise.resolve() : this.#tags.add(companyId, keys)
   }
 
   /**
