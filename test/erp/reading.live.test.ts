@@ -149,6 +149,16 @@ describe('The whole company', () => {
     expect((await won.get('/dashboard')).status).toBe(422)
   })
 
+  it('has a dashboard that is cached, and shows each voucher from its answer on', async () => {
+    const sales = async (): Promise<unknown> =>
+      fieldOf((await won.get('/dashboard?fiscalYear=2013')).body, 'sales')
+    expect([await sales(), await sales()]).toEqual(['0', '0'])
+    for (let posted = 1; posted <= 5; posted += 1) {
+      await won.post('/vouchers', { ...saleOf(`shown-${posted}`, '1100', { vat: '100' }), fiscalYear: 2013 })
+      expect([await sales(), await sales()]).toEqual([`${posted * 1_000}`, `${posted * 1_000}`])
+    }
+  })
+
   it('passes its audit', async () => {
     const audit = await pounds.get('/audit')
     expect(audit.status).toBe(200)

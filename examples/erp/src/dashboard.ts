@@ -1,6 +1,7 @@
 /** The figures that a manager looks at first, read through the cache. */
 
-import { formatAmount, withDeadline } from '@kerp/core'
+import { type CachedValues, erpTags, type ReadThrough } from '@kerp/cache'
+import { formatAmount, InvalidInputError, jsonCodec, withDeadline } from '@kerp/core'
 import type { Balance, BalanceCache } from '@kerp/balance-cache'
 import type { Locks, LockView } from '@kerp/inventory-lock'
 import type { Chart } from './chart.js'
@@ -22,13 +23,35 @@ export interface DashboardFigures extends Readonly<Record<FigureName, bigint>> {
   readonly updatedAt: Date
 }
 
-/** Reads the figures of the dashboard. */
+/** Names the dashboard of a company's year. */
+interface DashboardRef {
+  readonly companyId: string
+  readonly fiscalYear: number
+}
+
+/** What a dashboard is made of. */
+interface DashboardOptions {
+  readonly balances: BalanceCache
+  readonly chart: Chart
+  readonly cache: ReadThrough
+}
+
+/** Reads the figures of the dashboard: as of the last voucher of the year that this service has heard of. */
 export class Dashboard {
   readonly #balances: BalanceCache
   readonly #rules: Readonly<Record<FigureName, FigureRule>>
+  readonly #cached: CachedValues<DashboardRef, DashboardFigures>
 
-  constructor({ balances, chart }: { readonly balances: BalanceCache; readonly chart: Chart }) {
+  constructor({ balances, chart, cache }: DashboardOptions) {
     this.#balances = balances
+    this.#cached = cache.define({
+      type: 'dashboard',
+      key: ({ companyId, fiscalYear }: DashboardRef) =>
+        cache.keys.dashboard({ companyId, type: `figures-${fiscalYear}` }),
+      tags: ({ fiscalYear }) => [erpTags.vouchers(fiscalYear)],
+      load: (ref) => this.#add(ref),
+      codec: jsonCodec({ version: 1, check: readFigures }),
+    })
     const under = (...groups: readonly string[]): readonly string[] =>
       chart.postableUnder(...groups).map(({ code }) => code)
     const net = ({ balance }: Balance): bigint => balance
@@ -42,8 +65,19 @@ export class Dashboard {
     }
   }
 
-  /** Reads them all in one round trip. */
+  /** The figures; one round trip when they are cached. */
   async read(companyId: string, fiscalYear: number): Promise<DashboardFigures> {
+    const figures = await this.#cached.get({ companyId, fiscalYear })
+    return figures ?? this.#add({ companyId, fiscalYear })
+  }
+
+  /** Adds up those that are not cached, ahead of their readers; returns how many. */
+  fill(refs: readonly DashboardRef[]): Promise<number> {
+    return this.#cached.fill(refs)
+  }
+
+  /** Reads all balances in one round trip, and adds them up. */
+  async #add({ companyId, fiscalYear }: DashboardRef): Promise<DashboardFigures> {
     const accounts = Object.values(this.#rules).flatMap((rule) => rule.accounts)
     const found = await this.#balances.getMany(
       accounts.map((account) => ({ companyId, account, fiscalYear })),
@@ -64,6 +98,23 @@ export class Dashboard {
 
 function minorUnitsOfAccount(balance: Balance | undefined, minorUnitsOf: FigureRule['minorUnitsOf']): bigint {
   return balance === undefined ? 0n : minorUnitsOf(balance)
+}
+
+function readFigures(parsed: unknown): DashboardFigures {
+  const field = (name: string): string => {
+    const value: unknown =
+      typeof parsed === 'object' && parsed !== null ? Reflect.get(parsed, name) : undefined
+    if (typeof value === 'string') return value
+    throw new InvalidInputError(name, 'a text', value)
+  }
+  return {
+    sales: BigInt(field('sales')),
+    purchases: BigInt(field('purchases')),
+    cash: BigInt(field('cash')),
+    receivable: BigInt(field('receivable')),
+    payable: BigInt(field('payable')),
+    updatedAt: new Date(field('updatedAt')),
+  }
 }
 
 /** Registers the route below `/companies/:company`. */

@@ -4,7 +4,7 @@
  */
 
 import { KerpError } from '@kerp/core'
-import { COMPANIES } from './companies.js'
+import { COMPANIES, WAREHOUSES } from './companies.js'
 import { readConfig } from './config.js'
 import { EventWatch, GapCount } from './demo/event-watch.js'
 import { generateMonth } from './demo/generator.js'
@@ -104,17 +104,18 @@ async function readInvoices(options: DemoOptions, screen: Screen): Promise<reado
   return invoices
 }
 
-/** Brings the rows that the database has into Redis, company by company. Returns how long that took, in ms. */
+/** Brings what the database has into Redis, company by company. Returns how long that took, in ms. */
 async function warm(erp: Erp, invoices: readonly Invoice[], screen: Screen): Promise<number> {
   const begunMs = performance.now()
-  const years = new Set(invoices.map(({ date }) => Number(date.slice(0, 4))))
-  const bar = screen.bar('warming the cache', COMPANIES.length * years.size)
-  for (const { id } of COMPANIES) {
-    for (const fiscalYear of years) {
-      await erp.balances.warm(id, { fiscalYear })
-      bar.advance()
-    }
-  }
+  const years = [...new Set(invoices.map(({ date }) => Number(date.slice(0, 4))))]
+  const warehouses = WAREHOUSES.map(({ code }) => code)
+  const companies = COMPANIES.map(({ id }) => id)
+  const bar = screen.bar('warming the caches', companies.length * (2 * years.length + warehouses.length))
+  await erp.warmerOf(years, warehouses).warm(companies, {
+    onProgress: ({ state }) => {
+      if (state !== 'running') bar.advance()
+    },
+  })
   bar.finish()
   return performance.now() - begunMs
 }

@@ -21,9 +21,10 @@ import { type OutboxRelay, Registers, type RegistersOptions } from '@kerp/regist
 import { Registry } from 'prom-client'
 import { Audit, auditRoutes } from './audit.js'
 import { balanceRoutes } from './balance-routes.js'
+import { type Caches, openCaches } from './caches.js'
 import { type Chart, readChart } from './chart.js'
 import { type ErpConfig, readConfig } from './config.js'
-import { Dashboard, dashboardRoutes } from './dashboard.js'
+import { type Dashboard, dashboardRoutes } from './dashboard.js'
 import { EventHistories, eventRoutes } from './events.js'
 import { failPointObserver } from './fail-points.js'
 import { companyRoutes, createServer, type HttpServer } from './http/server.js'
@@ -53,6 +54,7 @@ export interface Erp extends Closable {
   readonly restocking: Restocking
   readonly dashboard: Dashboard
   readonly payroll: Payroll
+  readonly warmerOf: Caches['warmerOf']
   readonly relay: OutboxRelay
   readonly eventRelay: EventRelay
   readonly eventLog: EventLog
@@ -117,10 +119,11 @@ async function openParts(
   const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
   const { stock, locks, restocking, stockAudit } = goods
   const relays = openRelays({ pool, redis, keys, outbox, observer }, opened)
-  const vouchers = new Vouchers({ ledger, balances })
-  const histories = new EventHistories(relays.eventLog)
-  const dashboard = new Dashboard({ balances, chart })
   const { relay, eventLog } = relays
+  const caches = openCaches({ ...relays, redis, keys, observer, registers, balances, source, chart }, opened)
+  const { dashboard } = caches
+  const vouchers = new Vouchers({ ledger, balances, ...caches })
+  const histories = new EventHistories(eventLog)
   const rules = await readPayrollRules()
   const payroll = opened(new Payroll({ pool, database: pool, ledger, rules, observer, events: eventLog }))
   const audit = new Audit({ ledger, balances, stock: stockAudit, histories, payroll, source, relay, metrics })
@@ -131,6 +134,7 @@ async function openParts(
         await prepareDatabase(pool, chart)
         relays.start()
         payroll.work()
+        caches.invalidation.start()
         goods.sweeper.start()
       },
       (error) => say(`the database cannot be used: ${String(error)}`),
@@ -155,7 +159,7 @@ async function openParts(
     stock,
     locks,
     restocking,
-    dashboard,
+    ...caches,
     payroll,
     ...relays,
     audit,

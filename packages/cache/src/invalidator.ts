@@ -44,6 +44,8 @@ interface CompanyTargets {
 /** Turns events into invalidations. */
 export class Invalidator<S extends EventSchemas> {
   readonly #cache: ReadThrough
+  /** The event types that have a rule, for the consumer to ask for. */
+  readonly types: readonly EventType<S>[]
   readonly #rules: ReadonlyMap<string, (event: never) => Invalidation>
 
   /**
@@ -58,14 +60,10 @@ export class Invalidator<S extends EventSchemas> {
       throw new InvalidOptionError('Invalidator', 'rules', 'about events of the map', unknown[0])
     }
     this.#cache = cache
+    this.types = events.types.filter((type) => rules[type] !== undefined)
     this.#rules = new Map(
       Object.entries<((event: never) => Invalidation) | undefined>(rules).flatMap(entryOf),
     )
-  }
-
-  /** The event types that have a rule, for the consumer to ask for. */
-  get types(): readonly string[] {
-    return [...this.#rules.keys()]
   }
 
   /**
