@@ -2,6 +2,7 @@
 
 import type { RedisClient } from '@kerp/redis'
 import { applyConformance } from './registers-apply.js'
+import { backoffConformance } from './registers-backoff.js'
 import { fillConformance } from './registers-fill.js'
 import { readConformance } from './registers-read.js'
 import { relayConformance } from './registers-relay.js'
@@ -12,6 +13,7 @@ import { renewConformance } from './registers-renew.js'
 export function registersConformance(redis: () => RedisClient): void {
   readConformance(redis)
   fillConformance(redis)
+  backoffConformance(redis)
   applyConformance(redis)
   relayConformance(redis)
   relayBacklogConformance(redis)

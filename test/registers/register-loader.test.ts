@@ -1,7 +1,7 @@
 /** Loads on behalf of all readers: how many statements at once, and what they carry. */
 
 import type { LoadedRegisters, RegisterRef } from '@kerp/core'
-import { manualClock } from '@kerp/core/testing'
+import { manualClock, seededRandom } from '@kerp/core/testing'
 import { expect, test } from 'vitest'
 import { RegisterLoader, type RegisterLoaderOptions } from '../../packages/registers/src/register-loader.js'
 
@@ -27,6 +27,8 @@ function openLoader(options: Partial<RegisterLoaderOptions> = {}) {
   const loader = new RegisterLoader({
     source: { load, list: () => Promise.reject(new RangeError('not used')) },
     clock,
+    random: seededRandom(1),
+    backoffMs: 200,
     observer: undefined,
     loadsMax: 2,
     rowsPerLoadMax: 4,
@@ -119,4 +121,24 @@ test('a statement that hangs ends by its deadline and makes room', async () => {
   await refused
   statements[1]?.answer()
   expect(await next).toHaveLength(1)
+})
+
+test('rows whose load failed are not loaded again before the back-off is over; those beside them are', async () => {
+  const { statements, read, clock } = openLoader({ loadsMax: 1 })
+  const hanging = expect(read('c', 'a')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+  // Of the next statement `a` is left out, which failed while it waited.
+  const waiting = expect(read('c', 'a')).rejects.toMatchObject({ code: 'LOAD_BACKOFF' })
+  const beside = read('c', 'b')
+  await clock.advance(1_000)
+  await Promise.all([hanging, waiting])
+  expect(statements.map(({ accounts }) => accounts)).toEqual([['a'], ['b']])
+  statements[1]?.answer()
+  await beside
+  const refused = { code: 'LOAD_BACKOFF', loaderCode: 'DEADLINE_EXCEEDED', retryable: true }
+  await expect(read('c', 'a', 'b')).rejects.toMatchObject(refused)
+  await clock.advance(200)
+  const later = read('c', 'a')
+  expect(statements.map(({ accounts }) => accounts)).toEqual([['a'], ['b'], ['a']])
+  statements[2]?.answer()
+  await later
 })

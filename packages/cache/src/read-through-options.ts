@@ -5,6 +5,7 @@ import {
   combineObservers,
   type Observer,
   type RandomSource,
+  RecentFailures,
   SingleFlight,
   systemClock,
   systemRandom,
@@ -15,7 +16,6 @@ import { Circuit, type RedisClient } from '@kerp/redis'
 import { InvalidationMarks } from './invalidation-marks.js'
 import { LoadGate } from './load-gate.js'
 import type { LoadOutcome } from './load-outcome.js'
-import { RecentFailures } from './recent-failures.js'
 
 /** Options of `ReadThrough`. */
 export interface ReadThroughOptions {

@@ -103,6 +103,7 @@ export {
   readTokenOf,
   registerName,
 } from './read-token.js'
+export { RecentFailures } from './recent-failures.js'
 export {
   type DeadlineOptions,
   isRetryableError,

@@ -40,6 +40,27 @@ export class VersionNotReachedError extends KerpError {
   }
 }
 
+/**
+ * Loading this row failed a moment ago, here or in another process, and is not tried again before the back-off is
+ * over: a quarter of a second at most, unless set otherwise. Code `LOAD_BACKOFF`, retryable. `cause` is what the
+ * source threw, if it was thrown in this process.
+ */
+export class LoadBackoffError extends KerpError {
+  static override readonly errorName = 'LoadBackoffError'
+
+  constructor(
+    /** The code of what the source threw, `UNEXPECTED` for what is no `KerpError`. */
+    readonly loaderCode: string,
+    cause?: unknown,
+  ) {
+    super(`Loading this row failed a moment ago (${loaderCode}); it is not tried again yet.`, {
+      code: 'LOAD_BACKOFF',
+      retryable: true,
+      cause,
+    })
+  }
+}
+
 /** The relay did not catch up in time. Code `RELAY_BEHIND`, retryable: it goes on. */
 export class RelayBehindError extends KerpError {
   static override readonly errorName = 'RelayBehindError'

@@ -7,7 +7,10 @@
 
 import { sleep } from '@kerp/core'
 import { askRedis } from '@kerp/redis'
+import { LoadBackoffError } from './errors.js'
+import { failLeases } from './fail-leases.lua.js'
 import { fillLoaded, readingOf } from './fill-loaded.js'
+import { codeOfFailure, failureToken, isDatabaseFailure } from './load-failure.js'
 import { type ReadReply, readRegisters } from './read-registers.lua.js'
 import { parseWatermark, registerPrefix, versionInBytes, type Watermark } from './register.js'
 import type { AdmissionTicket } from './local-tier.js'
@@ -52,7 +55,7 @@ export class MissingRows {
     this.#processId = parts.random.hex(8)
   }
 
-  /** Answers what it can of `rows` at `indexes`. Throws only what the database throws. */
+  /** Answers what it can of `rows` at `indexes`. Throws what the database throws, or threw a moment ago. */
   async answer(rows: Rows, indexes: readonly number[]): Promise<MissingAnswers> {
     const unique = new Map<string, KeyedRef>()
     for (const index of indexes) {
@@ -121,10 +124,30 @@ export class MissingRows {
       }))
       stored = await fillLoaded(this.#parts, companyId, rows, { token, ticket })
       return new Map(rows.map((row) => [row.key, stored.get(row.key) ?? readingOf(row.loaded)]))
+    } catch (error) {
+      await this.#fail(companyId, granted, token, error)
+      throw error
     } finally {
       for (const { key } of granted) if (this.#filling.get(key) === flight) this.#filling.delete(key)
       share(stored)
     }
+  }
+
+  /** Tells all processes that loading these rows failed, in place of their leases. Never throws. */
+  async #fail(companyId: string, granted: readonly KeyedRef[], token: string, error: unknown): Promise<void> {
+    const { redis, keys, redisDeadlineMs: deadlineMs, observer, loader } = this.#parts
+    // A load that was not even tried adds nothing to the back-off of the one that failed: its lease is given back.
+    const backoffMs = error instanceof LoadBackoffError ? 1 : Math.floor(loader.backoffMs())
+    if (backoffMs < 1 || !isDatabaseFailure(error)) return
+    const moreKeys = granted.map(({ key }) => key)
+    await askRedis(this.#parts, () =>
+      failLeases.run(
+        redis,
+        { watermark: keys.watermark(companyId) },
+        { token, failure: failureToken(codeOfFailure(error)), backoffMs: String(backoffMs) },
+        { moreKeys, deadlineMs, observer, effect: 'idempotent' },
+      ),
+    )
   }
 
   /** What others store within `waitMs`; this process's own fills are awaited without looking. */
@@ -153,7 +176,7 @@ export class MissingRows {
     return readings
   }
 
-  /** What Redis has of these rows, looked at after each pause until it has them all. */
+  /** What Redis has of these rows, looked at after each pause until it has them all, or says that they cannot be had. */
   async #look(
     companyId: string,
     rows: readonly KeyedRef[],
@@ -165,6 +188,8 @@ export class MissingRows {
     for (const share of rows.length === 0 ? [] : pauses) {
       if (share > 0) await sleep(this.#parts.clock, share * this.#parts.waitMs)
       const usable = await readStored(this.#parts, looked)
+      const [failure] = looked.failed.values()
+      if (failure !== undefined) throw new LoadBackoffError(failure)
       if (!usable || !looked.readings.includes(undefined) || looked.untrusted.size > 0) break
     }
     const readings = new Map<string, RegisterReading>()

@@ -11,11 +11,15 @@ import {
   InvalidInputError,
   type Observer,
   OverloadedError,
+  type RandomSource,
+  RecentFailures,
   type RegisterImage,
   type RegisterRef,
   type RegisterSource,
   withDeadline,
 } from '@kerp/core'
+import { LoadBackoffError } from './errors.js'
+import { codeOfFailure, isDatabaseFailure } from './load-failure.js'
 
 /** A row with the history and the moment that it was read at. */
 export interface LoadedRegister {
@@ -34,6 +38,7 @@ export interface KeyedRef {
 export interface RegisterLoaderOptions {
   readonly source: RegisterSource
   readonly clock: Clock
+  readonly random: RandomSource
   readonly observer: Observer | undefined
   /** Statements at once. */
   readonly loadsMax: number
@@ -43,6 +48,8 @@ export interface RegisterLoaderOptions {
   readonly waitingRowsMax: number
   /** From the begin of a statement to the end of waiting for it, in ms. */
   readonly loadDeadlineMs: number
+  /** How long rows are not loaded again after a failure, less up to half of it by chance, in ms. */
+  readonly backoffMs: number
 }
 
 interface Batch {
@@ -61,11 +68,18 @@ export class RegisterLoader {
   readonly #options: RegisterLoaderOptions
   readonly #waiting: Batch[] = []
   readonly #loading = new Set<string>()
+  readonly #failures: RecentFailures
   #running = 0
   #waitingRows = 0
 
   constructor(options: RegisterLoaderOptions) {
     this.#options = options
+    this.#failures = new RecentFailures(options.clock)
+  }
+
+  /** How long to wait after a failure: another time at each call. */
+  backoffMs(): number {
+    return this.#options.backoffMs * (1 - this.#options.random.fraction() / 2)
   }
 
   /**
@@ -73,13 +87,11 @@ export class RegisterLoader {
    *
    * @throws {OverloadedError} `OVERLOADED`, retryable, when too many rows wait.
    * @throws {DeadlineExceededError} `DEADLINE_EXCEEDED`, retryable, when the statement takes too long.
+   * @throws {LoadBackoffError} `LOAD_BACKOFF`, retryable, when loading one of them failed a moment ago.
    * @throws whatever the source throws.
    */
   async load(companyId: string, rows: readonly KeyedRef[]): Promise<readonly LoadedRegister[]> {
-    const { waitingRowsMax } = this.#options
-    if (this.#waitingRows + rows.length > waitingRowsMax) {
-      throw new OverloadedError('Registers', 'waitingRowsMax', waitingRowsMax)
-    }
+    this.#admit(rows)
     const batches = new Set<Batch>()
     for (const { key, ref } of rows) batches.add(this.#enqueue(companyId, key, ref))
     this.#begin()
@@ -87,7 +99,11 @@ export class RegisterLoader {
     for (const result of await Promise.all([...batches].map((batch) => batch.result))) {
       for (const [key, row] of result) loaded.set(key, row)
     }
-    return rows.map(({ key }) => present(loaded.get(key)))
+    return rows.map(({ key }) => {
+      const row = loaded.get(key)
+      if (row === undefined) this.#refuseFailed(key)
+      return present(row)
+    })
   }
 
   /**
@@ -96,10 +112,7 @@ export class RegisterLoader {
    * Throws like `load`.
    */
   async loadTogether(companyId: string, rows: readonly KeyedRef[]): Promise<readonly LoadedRegister[]> {
-    const { waitingRowsMax } = this.#options
-    if (this.#waitingRows + rows.length > waitingRowsMax) {
-      throw new OverloadedError('Registers', 'waitingRowsMax', waitingRowsMax)
-    }
+    this.#admit(rows)
     const batch = newBatch(companyId, { held: false, alone: true })
     for (const { key, ref } of rows) batch.rows.set(key, ref)
     this.#waiting.push(batch)
@@ -107,6 +120,19 @@ export class RegisterLoader {
     this.#begin()
     const loaded = await batch.result
     return rows.map(({ key }) => present(loaded.get(key)))
+  }
+
+  #admit(rows: readonly KeyedRef[]): void {
+    const { waitingRowsMax } = this.#options
+    for (const { key } of rows) this.#refuseFailed(key)
+    if (this.#waitingRows + rows.length > waitingRowsMax) {
+      throw new OverloadedError('Registers', 'waitingRowsMax', waitingRowsMax)
+    }
+  }
+
+  #refuseFailed(key: string): void {
+    const failure = this.#failures.of(key)
+    if (failure !== undefined) throw new LoadBackoffError(codeOfFailure(failure.error), failure.error)
   }
 
   #enqueue(companyId: string, key: string, ref: RegisterRef): Batch {
@@ -147,6 +173,12 @@ export class RegisterLoader {
 
   #run(batch: Batch): void {
     this.#waitingRows -= batch.rows.size
+    // Rows whose load failed while they waited are left out; their callers are told in `load`.
+    if (!batch.alone) for (const key of batch.rows.keys()) if (this.#failures.of(key)) batch.rows.delete(key)
+    if (batch.rows.size === 0) {
+      batch.settle(Promise.resolve(new Map()))
+      return
+    }
     this.#running += 1
     if (!batch.alone) for (const key of batch.rows.keys()) this.#loading.add(key)
     const outcome = this.#loadRows(batch)
@@ -178,6 +210,9 @@ export class RegisterLoader {
       return new Map(keys.map((key, index) => [key, { image: present(images[index]), epoch, asOfMs }]))
     } catch (error) {
       tell(false)
+      if (isDatabaseFailure(error)) {
+        for (const key of batch.rows.keys()) this.#failures.add(key, error, this.backoffMs())
+      }
       throw error
     }
   }

@@ -47,6 +47,12 @@ export interface RegistersOptions {
   readonly silencePauseMs?: number
   /** Statements that load missing rows at once. @defaultValue 8 */
   readonly loadsMax?: number
+  /**
+   * After a load that failed its rows are not loaded again for this long, less up to half of it by chance, in ms: in no
+   * process, as far as Redis can say so, and else not in this one. Reads of them fail with `LOAD_BACKOFF`. 0: load at once.
+   * @defaultValue 250
+   */
+  readonly loadBackoffMs?: number
   /** Rows that wait for such a statement; a read that would exceed it is refused with `OVERLOADED`. @defaultValue 100_000 */
   readonly waitingRowsMax?: number
   /**
@@ -69,6 +75,7 @@ export interface RegistersParts {
   /** Undefined: there is none. */
   readonly tier: LocalTier | undefined
   readonly leaseMs: string
+  readonly loadBackoffMs: number
   readonly waitMs: number
   readonly readDeadlineMs: number
   readonly redisDeadlineMs: number
@@ -92,6 +99,7 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
   const random = options.random ?? systemRandom
   const { redis, keys } = options
   const redisDeadlineMs = whole('redisDeadlineMs', 25)
+  const loadBackoffMs = whole('loadBackoffMs', 250, 0)
   return Object.freeze({
     redis,
     keys,
@@ -106,7 +114,9 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
     loader: new RegisterLoader({
       source: options.source,
       clock,
+      random,
       observer,
+      backoffMs: loadBackoffMs,
       loadsMax: whole('loadsMax', 8),
       rowsPerLoadMax: ROWS_PER_LOAD_MAX,
       waitingRowsMax: whole('waitingRowsMax', 100_000),
@@ -122,6 +132,7 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
       observer,
     }),
     leaseMs: String(whole('leaseMs', 3_000)),
+    loadBackoffMs,
     waitMs: whole('waitMs', 50, 0),
     readDeadlineMs,
     redisDeadlineMs,

@@ -18,6 +18,7 @@ import {
 import { type ApplyResult, applyImages } from './apply-images.js'
 import { readingOf } from './fill-loaded.js'
 import { readCut } from './cut-rows.js'
+import { LoadBackoffError } from './errors.js'
 import type { Freshness } from './local-tier.js'
 import { MissingRows } from './missing-rows.js'
 import { GENERATION_RANDOM_BYTES } from './register.js'
@@ -69,6 +70,7 @@ export class Registers implements Closable {
    * @throws {EpochChangedError} `EPOCH_CHANGED`: the token is of another history than the database's.
    * @throws {VersionNotReachedError} `VERSION_NOT_REACHED`, retryable: the database itself is behind the token.
    * @throws {OverloadedError} `OVERLOADED`, retryable: too many rows wait for the database.
+   * @throws {LoadBackoffError} `LOAD_BACKOFF`, retryable: loading one of the rows failed less than `loadBackoffMs` ago.
    * @throws {DeadlineExceededError} `DEADLINE_EXCEEDED`, retryable.
    * @throws {InvalidInputError} `INVALID_INPUT` or `INVALID_KEY` for a ref or token that is none.
    * @throws whatever the source throws, for example `DATABASE_UNAVAILABLE`.
@@ -219,6 +221,8 @@ export class Registers implements Closable {
     usable: boolean,
   ): Promise<void> {
     const absent = rest.filter((index) => rows.readings[index] === undefined)
+    const [failure] = rows.failed.values()
+    if (failure !== undefined) throw new LoadBackoffError(failure)
     const missing = absent.filter((index) => !rows.untrusted.has(index))
     const stale = rest.length - absent.length
     const { miss, wait } =

@@ -6,6 +6,7 @@
 
 import { InvalidInputError, type RegisterRef } from '@kerp/core'
 import { readMany, RedisRefusedError } from '@kerp/redis'
+import { failureInBytes } from './load-failure.js'
 import type { AdmissionTicket } from './local-tier.js'
 import {
   fieldsTextInBytes,
@@ -33,6 +34,8 @@ export interface Rows {
   readonly ticket: AdmissionTicket | undefined
   /** Rows that Redis holds, and that are not provably young enough to be answered. */
   readonly untrusted: Set<number>
+  /** Rows whose load failed a moment ago, in whatever process, with the code of what was thrown. */
+  readonly failed: Map<number, string>
 }
 
 /** Rows without answers and keys yet; `readStored` fills both in. */
@@ -46,6 +49,7 @@ export function newRows(
     refs,
     ticket,
     untrusted: new Set(),
+    failed: new Map(),
     keys: new Array<string>(refs.length),
     readings: new Array<RegisterReading | undefined>(refs.length),
   }
@@ -117,7 +121,11 @@ async function readChunk(
     const ref = rows.refs[index]
     if (bytes === undefined || bytes === null || ref === undefined) continue
     const version = versionInBytes(bytes, prefix)
-    if (version < 0) continue
+    if (version < 0) {
+      const failure = failureInBytes(bytes, watermark.generation)
+      if (failure !== undefined) rows.failed.set(index, failure)
+      continue
+    }
     if (isTrusted) rows.readings[index] = new StoredReading(ref, version, bytes, watermark)
     else rows.untrusted.add(index)
     admitBytes(parts, rows.ticket, rows.keys[index] ?? '', version, bytes, watermark)

@@ -1,6 +1,6 @@
 /** Remembers in this process which loads failed a moment ago, for a Redis that cannot. */
 
-import type { Clock } from '@kerp/core'
+import type { Clock } from './clock.js'
 
 /** Failures that are remembered; the oldest goes when one more comes. */
 const FAILURES_MAX = 10_000
