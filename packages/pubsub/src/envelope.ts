@@ -46,6 +46,11 @@ const EVENT_ID = /^[A-Za-z0-9][\w.:-]{0,127}$/
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const POISON = /"(?:__proto__|constructor)"\s*:/
 
+// Looking for the words costs a tenth of the pattern, and almost no event has them.
+function isPoisoned(text: string): boolean {
+  return (text.includes('"__proto__"') || text.includes('"constructor"')) && POISON.test(text)
+}
+
 /** Whether a text can be the id of an event. */
 export function isEventId(value: unknown): value is string {
   return typeof value === 'string' && EVENT_ID.test(value)
@@ -93,11 +98,12 @@ export function encodeCommitted(event: CommittedEvent): OutgoingEvent {
  * @throws {EventInvalidError} `EVENT_INVALID`
  */
 export function decodeEvent<S extends EventSchemas>(events: EventMap<S>, text: string): AnyEvent<S> {
-  const { id, type, timestamp, companyId, payload, traceparent } = parseEnvelope(text)
+  const envelope = parseEnvelope(text)
+  const { type } = envelope
   if (!events.has(type)) throw new EventInvalidError('type', 'a type of the event map', type)
-  const checked = events.check(type, payload)
-  const envelope = { id, type, timestamp, companyId, payload: checked, ...(traceparent && { traceparent }) }
-  return envelope
+  const payload = events.check(type, envelope.payload)
+  // A schema that only checks gives back what it got: then nothing is copied.
+  return (payload === envelope.payload ? envelope : { ...envelope, payload }) as AnyEvent<S>
 }
 
 /** The type of an encoded event, without checking its payload; undefined for a text that is no event. */
@@ -114,7 +120,7 @@ function write(envelope: EventEnvelope): EncodedEvent {
   if (text.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(text) > EVENT_BYTES_MAX) {
     throw new EventInvalidError('event', `at most ${EVENT_BYTES_MAX} bytes when encoded`, text)
   }
-  if (POISON.test(text)) {
+  if (isPoisoned(text)) {
     throw new EventInvalidError('payload', 'free of the keys __proto__ and constructor', envelope.payload)
   }
   return text as EncodedEvent
@@ -133,7 +139,7 @@ function stringify(envelope: EventEnvelope): string {
 }
 
 function parseEnvelope(text: string): EventEnvelope {
-  const parsed: unknown = POISON.test(text) ? undefined : tryParse(text)
+  const parsed: unknown = isPoisoned(text) ? undefined : tryParse(text)
   if (isEnvelope(parsed)) return parsed
   throw new EventInvalidError('event', 'an envelope in JSON', text)
 }
@@ -146,11 +152,11 @@ function tryParse(text: string): unknown {
   }
 }
 
-const TEXTS = ['id', 'type', 'timestamp', 'companyId'] as const
-
 function isEnvelope(value: unknown): value is EventEnvelope {
   if (typeof value !== 'object' || value === null) return false
-  const traceparent: unknown = Reflect.get(value, 'traceparent')
+  const fields: Partial<Record<keyof EventEnvelope, unknown>> = value
+  const { id, type, timestamp, companyId, traceparent } = fields
   if (traceparent !== undefined && typeof traceparent !== 'string') return false
-  return TEXTS.every((name) => typeof Reflect.get(value, name) === 'string')
+  if (typeof id !== 'string' || typeof type !== 'string') return false
+  return typeof timestamp === 'string' && typeof companyId === 'string'
 }

@@ -1,7 +1,7 @@
 /**
  * The Lua that scripts which write events begin with: the watermark, ids above all that were given, one block.
  *
- * It runs on Redis (Lua 5.1) and on ioredis-mock (Lua 5.3): milliseconds of ids stay text; MGET in place of GET, so
+ * It runs on Redis (Lua 5.1) and on ioredis-mock (Lua 5.3): ids stay text; MGET in place of GET, so
  * that a key of another type reads as missing.
  */
 
@@ -45,35 +45,30 @@ if lastMs == nil then
 end
 
 local prevId, prevEvent = lastMs .. '-' .. lastSequence, lastEvent
+local lastId = prevId
 local block = {}
 
--- An id above the last one and above every id of before, also when the clock is behind them.
-local function nextId()
-  local time = redis.call('TIME')
-  local nowMs = time[1] .. string.sub('000000' .. time[2], -6, -4)
-  if isLater(nowMs, lastMs) then return nowMs, '0' end
-  return lastMs, string.format('%d', tonumber(lastSequence) + 1)
+-- Ids grow also when the stream was lost and the clock is behind the last one.
+local function firstId(eventId, text)
+  local id = redis.call('XADD', stream, '*', 'i', eventId, 'e', text)
+  local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
+  if isLater(ms, lastMs) or (ms == lastMs and isLater(sequence, lastSequence)) then return id end
+  redis.call('XDEL', stream, id)
+  local above = lastMs .. '-' .. string.format('%d', tonumber(lastSequence) + 1)
+  return redis.call('XADD', stream, above, 'i', eventId, 'e', text)
 end
 
 local function append(eventId, text)
-  local ms, sequence = nextId()
-  local added = redis.pcall('XADD', stream, ms .. '-' .. sequence, 'i', eventId, 'e', text)
-  if type(added) ~= 'string' then
-    -- Another hand wrote to the stream: its entry is the one before ours.
-    lookAtStream()
-    if #block == 0 then prevId, prevEvent = lastMs .. '-' .. lastSequence, lastEvent end
-    ms, sequence = nextId()
-    redis.call('XADD', stream, ms .. '-' .. sequence, 'i', eventId, 'e', text)
-  end
-  lastMs, lastSequence, lastEvent = ms, sequence, eventId
-  local id = ms .. '-' .. sequence
-  block[#block + 1] = id .. '|' .. eventId .. '|' .. text
-  return id
+  if #block == 0 then lastId = firstId(eventId, text)
+  else lastId = redis.call('XADD', stream, '*', 'i', eventId, 'e', text) end
+  lastEvent = eventId
+  block[#block + 1] = lastId .. '|' .. eventId .. '|' .. text
+  return lastId
 end
 
 -- The watermark first: a subscriber that hears the block may look at it.
 local function finish(epoch, position)
-  redis.call('SET', watermark, 'e1|' .. epoch .. '|' .. position .. '|' .. lastMs .. '-' .. lastSequence .. '|' .. lastEvent)
+  redis.call('SET', watermark, 'e1|' .. epoch .. '|' .. position .. '|' .. lastId .. '|' .. lastEvent)
   if #block > 0 then
     redis.call('PUBLISH', channel, 'b1|' .. prevId .. '|' .. prevEvent .. '\\n' .. table.concat(block, '\\n'))
   end

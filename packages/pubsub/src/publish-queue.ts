@@ -1,10 +1,11 @@
 /**
  * Events of one company on their way: what is published in one tick, or while a call is on its way, shares the next.
  *
- * One call at a time, so that a company's events keep their order also when one call fails.
+ * Several calls are on their way only when each is full, and one at a time until the server is known to hold the
+ * script: a script that is sent whole, after later calls, would turn their order round.
  */
 
-import { DeadlineExceededError } from '@kerp/core'
+import { combineObservers, DeadlineExceededError, type Observer } from '@kerp/core'
 import type { OutgoingEvent } from './envelope.js'
 import { EventNotPublishedError } from './errors.js'
 import type { EventSchemas } from './event-map.js'
@@ -25,33 +26,51 @@ export class PublishQueue<S extends EventSchemas> {
   readonly #parts: PublisherParts<S>
   readonly #companyId: string
   readonly #onIdle: () => void
+  readonly #observer: Observer
   #waiting: WaitingEvent[] = []
+  /** Where the events begin that were not sent; those before go when they are many, not with every call. */
+  #at = 0
+  #calls = 0
+  #callsMax = 1
 
   constructor(parts: PublisherParts<S>, companyId: string, onIdle: () => void) {
     this.#parts = parts
     this.#companyId = companyId
     this.#onIdle = onIdle
-    queueMicrotask(() => void this.#run())
+    this.#observer = combineObservers(parts.observer, { scriptFallback: () => (this.#callsMax = 1) })
+    queueMicrotask(() => this.#pump())
   }
 
   add(waiting: WaitingEvent): void {
     this.#waiting.push(waiting)
+    if (this.#calls > 0 && this.#isFull()) this.#pump()
   }
 
-  async #run(): Promise<void> {
-    let at = 0
-    for (;;) {
-      // Taken from the front without moving the rest for every call.
-      if (at >= this.#waiting.length) break
-      const batch = this.#batchAt(at)
-      at += batch.length
-      if (at > COMPACT_AT) {
-        this.#waiting = this.#waiting.slice(at)
-        at = 0
-      }
-      await this.#send(this.#inTime(batch))
+  #pump(): void {
+    while (this.#at < this.#waiting.length && this.#calls < this.#callsMax) {
+      if (this.#calls > 0 && !this.#isFull()) return
+      this.#calls += 1
+      void this.#send(this.#inTime(this.#take())).then((isDone) => {
+        this.#calls -= 1
+        this.#callsMax = isDone ? CALLS_MAX : 1
+        this.#pump()
+      })
     }
-    this.#onIdle()
+    if (this.#calls === 0 && this.#at >= this.#waiting.length) this.#onIdle()
+  }
+
+  #isFull(): boolean {
+    return this.#waiting.length - this.#at >= EVENTS_PER_CALL_MAX
+  }
+
+  #take(): readonly WaitingEvent[] {
+    const batch = this.#batchAt(this.#at)
+    this.#at += batch.length
+    if (this.#at > COMPACT_AT) {
+      this.#waiting = this.#waiting.slice(this.#at)
+      this.#at = 0
+    }
+    return batch
   }
 
   #batchAt(begin: number): readonly WaitingEvent[] {
@@ -77,8 +96,8 @@ export class PublishQueue<S extends EventSchemas> {
     })
   }
 
-  async #send(batch: readonly WaitingEvent[]): Promise<void> {
-    if (batch.length === 0) return
+  async #send(batch: readonly WaitingEvent[]): Promise<boolean> {
+    if (batch.length === 0) return true
     const { redis, keys, observer, deadlineMs, seenMax, seenMs } = this.#parts
     const moreArgs: string[] = []
     for (const { event } of batch) moreArgs.push(event.id, event.text)
@@ -87,7 +106,7 @@ export class PublishQueue<S extends EventSchemas> {
         redis,
         eventKeys(keys, this.#companyId),
         { epoch: '', from: '', to: '', seenMax, seenMs, channel: keys.eventsChannel(this.#companyId) },
-        { moreArgs, observer, deadlineMs },
+        { moreArgs, observer: this.#observer, deadlineMs },
       )
       const isDuplicate = reply.status === 'published' ? reply.isDuplicate : []
       batch.forEach(({ event, settle }, index) => {
@@ -98,8 +117,10 @@ export class PublishQueue<S extends EventSchemas> {
       if (reply.status === 'published') {
         void trimWhenLong(this.#parts, this.#companyId, reply.length, batch.length)
       }
+      return true
     } catch (error) {
       for (const waiting of batch) this.#fail(waiting, error)
+      return false
     }
   }
 
@@ -108,6 +129,9 @@ export class PublishQueue<S extends EventSchemas> {
     settle(new EventNotPublishedError(event.id, cause))
   }
 }
+
+/** Full calls of one company that are on their way at once. */
+const CALLS_MAX = 8
 
 /** Events that were sent stay in the list until so many of them can be let go at once. */
 const COMPACT_AT = 1_024

@@ -1,0 +1,217 @@
+/**
+ * Events: `Publisher` and `Subscriber` beside ioredis's plain PUBLISH/SUBSCRIBE, which loses what nobody hears, and plain
+ * XADD/XREAD, which has no channel; all in one run, on one private server.
+ *
+ * Latency at 1,000 events/s in one process; what one process publishes at the most; CPU of Redis for each event of a
+ * batch of 16; CPU of a process that only reads.
+ */
+
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { createKeys } from '@kerp/keys'
+import { erpEvents, Publisher, Subscriber } from '@kerp/pubsub'
+import { connectRedis } from '@kerp/redis'
+import { openPrivateRedis } from '@kerp/redis/testing'
+import { Redis } from 'ioredis'
+
+const LATENCY_MS = Number(process.env['BENCH_ROUND_MS'] ?? '5000')
+const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '3')
+const EVENTS = 60_000
+const IN_FLIGHT = 8_000
+const PAYLOAD = { level: 'info', message: 'x'.repeat(150) }
+
+await using server = await openPrivateRedis()
+const redis = await connectRedis({ path: server.socketPath }, 10_000, {})
+const plain = new Redis(server.socketPath)
+const keys = createKeys()
+const publisher = new Publisher({ redis, keys, events: erpEvents, deadlineMs: 60_000 })
+const subscriber = new Subscriber({ redis, keys, events: erpEvents })
+let companies = 0
+let lastId = 0
+
+/** What the other two write: the same envelope, made by hand. */
+function encoded(): string {
+  const id = `e-${(lastId += 1)}`
+  const timestamp = new Date().toISOString()
+  return JSON.stringify({ id, type: 'events:notification', timestamp, companyId: 'bench', payload: PAYLOAD })
+}
+
+interface Way {
+  readonly name: string
+  readonly key: 'ours' | 'pubsub' | 'xread'
+  readonly publish: (companyId: string) => Promise<unknown>
+}
+
+const WAYS: readonly Way[] = [
+  {
+    name: 'ioredis PUBLISH, SUBSCRIBE',
+    key: 'pubsub',
+    publish: (id) => plain.publish(`bench:${id}`, encoded()),
+  },
+  {
+    name: 'ioredis XADD, XREAD',
+    key: 'xread',
+    publish: (id) => plain.xadd(`bench:${id}`, 'MAXLEN', '~', 10_000, '*', 'e', encoded()),
+  },
+  {
+    name: 'Publisher, Subscriber',
+    key: 'ours',
+    publish: (companyId) => publisher.publish({ companyId, type: 'events:notification', payload: PAYLOAD }),
+  },
+]
+
+function nextCompany(): string {
+  companies += 1
+  return `bench-${companies}`
+}
+
+function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
+/** Hears in this process; returns how that is ended. */
+async function hear(way: Way, companyId: string, onEvent: () => void): Promise<() => Promise<unknown>> {
+  if (way.key === 'ours') {
+    const onEvents = ({ events }: { readonly events: readonly unknown[] }): void => events.forEach(onEvent)
+    const subscription = subscriber.subscribe({ companyId, from: 'now' }, { onEvents })
+    await subscription.started
+    return () => subscription.close()
+  }
+  const reader = new Redis(server.socketPath)
+  if (way.key === 'pubsub') {
+    reader.on('message', (_channel, text) => {
+      JSON.parse(text)
+      onEvent()
+    })
+    await reader.subscribe(`bench:${companyId}`)
+    return () => {
+      reader.disconnect()
+      return Promise.resolve()
+    }
+  }
+  let isReading = true
+  const loop = async (): Promise<void> => {
+    let last = '0-0'
+    while (isReading) {
+      const reply = await reader.xread('COUNT', 1_000, 'BLOCK', 100, 'STREAMS', `bench:${companyId}`, last)
+      for (const [id, fields] of reply?.[0]?.[1] ?? []) {
+        last = id
+        JSON.parse(fields[1] ?? '')
+        onEvent()
+      }
+    }
+    reader.disconnect()
+  }
+  const looping = loop()
+  return () => {
+    isReading = false
+    return looping
+  }
+}
+
+/** From before the call of publish to the handler, at 1,000 events/s. */
+async function latency(way: Way): Promise<{ readonly p50Ms: number; readonly p99Ms: number }> {
+  const companyId = nextCompany()
+  const begun: number[] = []
+  const latencies: number[] = []
+  const stop = await hear(way, companyId, () => {
+    latencies.push(performance.now() - (begun[latencies.length] ?? Number.NaN))
+  })
+  const startMs = performance.now()
+  while (performance.now() - startMs < LATENCY_MS) {
+    while (begun.length < performance.now() - startMs) {
+      begun.push(performance.now())
+      void way.publish(companyId)
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  while (latencies.length < begun.length) await new Promise((resolve) => setTimeout(resolve, 5))
+  await stop()
+  return { p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) }
+}
+
+/** As many events as one process gets rid of, thousands in flight. */
+async function throughput(way: Way): Promise<number> {
+  const companyId = nextCompany()
+  const startMs = performance.now()
+  let left = EVENTS
+  const caller = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1
+      await way.publish(companyId)
+    }
+  }
+  await Promise.all(Array.from({ length: IN_FLIGHT }, caller))
+  return (EVENTS / (performance.now() - startMs)) * 1_000
+}
+
+async function redisMicroseconds(): Promise<number> {
+  const info = await plain.info('cpu')
+  const seconds = (name: string): number => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1])
+  return (seconds('used_cpu_user') + seconds('used_cpu_sys')) * 1_000_000
+}
+
+/** CPU of the server for each event, of batches of 16 with one subscriber elsewhere. */
+async function redisCost(way: Way): Promise<number> {
+  const companyId = nextCompany()
+  const before = await redisMicroseconds()
+  for (let batch = 0; batch < EVENTS / 2 / 16; batch += 1) {
+    await Promise.all(Array.from({ length: 16 }, () => way.publish(companyId)))
+  }
+  return ((await redisMicroseconds()) - before) / (EVENTS / 2)
+}
+
+/** CPU of a process that only reads, for each event at 5,000 events/s or what there is. */
+async function readerCost(way: Way): Promise<number> {
+  const companyId = nextCompany()
+  const count = EVENTS / 2
+  const script = fileURLToPath(new URL('events-reader.ts', import.meta.url))
+  const args = [server.socketPath, way.key, companyId, String(count)]
+  const reader = fork(script, args, { execArgv: ['--conditions=@kerp/source', '--import', 'tsx'] })
+  await once(reader, 'message')
+  const done = once(reader, 'message')
+  for (let sent = 0; sent < count; sent += 64) {
+    await Promise.all(Array.from({ length: 64 }, () => way.publish(companyId)))
+  }
+  const [{ microseconds, seen }] = (await done) as [{ microseconds: number; seen: number }]
+  return microseconds / seen
+}
+
+interface Round {
+  readonly perSecond: number
+  readonly redis: number
+  readonly reader: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+const figures: object[] = []
+for (const way of WAYS) {
+  await throughput(way)
+  const rounds: Round[] = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    rounds.push({
+      perSecond: await throughput(way),
+      redis: await redisCost(way),
+      reader: await readerCost(way),
+      ...(await latency(way)),
+    })
+  }
+  const best = (pick: (round: Round) => number): number => Math.min(...rounds.map(pick))
+  figures.push({
+    name: way.name,
+    p50Ms: Number(best(({ p50Ms }) => p50Ms).toFixed(3)),
+    p99Ms: Number(best(({ p99Ms }) => p99Ms).toFixed(2)),
+    eventsPerSecond: Math.round(-best(({ perSecond }) => -perSecond)),
+    redisMicroseconds: Number(best(({ redis: cost }) => cost).toFixed(1)),
+    readerMicroseconds: Number(best(({ reader }) => reader).toFixed(1)),
+  })
+}
+await subscriber.close()
+await publisher.close()
+plain.disconnect()
+redis.disconnect()
+console.table(figures)
+console.log(JSON.stringify({ bench: 'events', payloadBytes: 250, rounds: ROUNDS, figures }))
