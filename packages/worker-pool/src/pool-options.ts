@@ -80,8 +80,8 @@ const TIME_MS_MAX = 86_400_000
 const TEXT_MAX = 256
 const CONCURRENCY_MAX = 100_000
 
-/** The order in which priorities are served. */
-export const BANDS: readonly JobPriority[] = ['high', 'normal', 'low']
+// The order in which priorities are served.
+const BANDS: readonly JobPriority[] = ['high', 'normal', 'low']
 
 const NAME = {
   pattern: /^[A-Za-z][\w.-]{0,63}$/,
