@@ -53,6 +53,11 @@ export const EXAMPLES: Examples = {
   poolJob: { pool: 'payroll', outcome: 'done', waitMs: 1, runMs: 1 },
   poolRetry: { pool: 'payroll' },
   poolRefusal: { pool: 'payroll', reason: 'full' },
+  liveConnections: { open: 12 },
+  liveRefusal: { reason: 'origin' },
+  liveClose: { reason: 'slow' },
+  liveReset: { reason: 'lagged' },
+  liveFlush: { elapsedMs: 3 },
   backgroundError: { source: 'relay', code: 'REDIS_NOT_DONE' },
   step: { name: 'posting.committed' },
 }

@@ -16,6 +16,8 @@ export interface ErpConfig {
   /** Where the private PostgreSQL keeps its data; undefined keeps nothing beyond the run. */
   readonly dataDir: string | undefined
   readonly authSecret: string
+  /** Pages beside the app's own that may open `/live`: `LIVE_ORIGINS`, separated by commas. */
+  readonly liveOrigins: readonly string[]
   /** `step:n`, for crash tests. */
   readonly failPoint: string | undefined
 }
@@ -54,6 +56,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): E
     databaseUrl: value('DATABASE_URL'),
     dataDir: value('DATA_DIR'),
     authSecret: authSecret ?? LOOPBACK_SECRET,
+    liveOrigins: (value('LIVE_ORIGINS') ?? '').split(',').filter((origin) => origin !== ''),
     failPoint: value('FAIL_POINT'),
   }
 }

@@ -28,6 +28,8 @@ import { type Dashboard, dashboardRoutes } from './dashboard.js'
 import { EventHistories, eventRoutes } from './events.js'
 import { failPointObserver } from './fail-points.js'
 import { companyRoutes, createServer, type HttpServer } from './http/server.js'
+import { openLive } from './live-parts.js'
+import { pageRoutes } from './page-routes.js'
 import { type DatabasePart, openDatabase, openRedis, type RedisPart, refuseEviction } from './parts.js'
 import { Payroll } from './payroll.js'
 import { payrollRoutes } from './payroll-routes.js'
@@ -117,7 +119,7 @@ async function openParts(
   const registers = opened(openRegisters(redis.client, { keys, source, outbox, observer }))
   const balances = new BalanceCache({ registers, source, invalidations: outbox, observer })
   const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
-  const { stock, locks, restocking, stockAudit } = goods
+  const { stock, locks, stockAudit } = goods
   const relays = openRelays({ pool, redis, keys, outbox, observer }, opened)
   const { relay, eventLog } = relays
   const caches = openCaches({ ...relays, redis, keys, observer, registers, balances, source, chart }, opened)
@@ -145,20 +147,20 @@ async function openParts(
   const server = createServer(say)
   sessionRoutes(server, sessions)
   probeRoutes(server, { pool, redis: redis.client, registers, relay, registry, start })
+  pageRoutes(server, { redis, balances, relay })
   const requireReady = (): void => start.require()
   companyRoutes(server, { sessions, requireReady }, (routes) => openDoors(routes, doors, observer))
-
   await start.begin()
   if (!start.isDone) say('the database cannot be reached yet: answering 503 until it can')
   const url = await server.listen({ host: config.host, port: config.port })
   opened({ close: () => server.close() })
+  const live = { ...relays, ...goods, config, server, url, sessions, redis, keys, source, observer }
+  openLive({ ...live, ledger, balances, metrics }, opened)
   return {
     url,
     vouchers,
     balances,
-    stock,
-    locks,
-    restocking,
+    ...goods,
     ...caches,
     payroll,
     ...relays,

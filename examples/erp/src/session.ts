@@ -15,6 +15,13 @@ export interface Session {
   readonly user: string
 }
 
+/** What a ticket says beside that. */
+export interface SessionTicket extends Session {
+  readonly endMs: number
+  /** No other ticket has it. */
+  readonly nonce: string
+}
+
 /** What `POST /session` answers. */
 export interface OpenedSession {
   readonly token: string
@@ -59,13 +66,23 @@ export class Sessions {
 
   /** Who bears this token, or undefined when it is not ours, was changed, or has run out. */
   verify(token: string): Session | undefined {
-    const [payload, signature, ...rest] = token.length > TEXT_LENGTH_MAX ? [] : token.split('.')
+    const found = this.#read('token', token)
+    return found === undefined ? undefined : { companyId: found.companyId, user: found.user }
+  }
+
+  /** Whose ticket this is. That it is used only once is up to who takes it. */
+  verifyTicket(ticket: string): SessionTicket | undefined {
+    return this.#read('ticket', ticket)
+  }
+
+  #read(purpose: Purpose, text: string): SessionTicket | undefined {
+    const [payload, signature, ...rest] = text.length > TEXT_LENGTH_MAX ? [] : text.split('.')
     if (payload === undefined || signature === undefined || rest.length > 0) return undefined
-    if (!sameBytes(signature, this.#signatureOf('token', payload))) return undefined
-    const [companyId, user, endMs] = fieldsOf(payload)
-    if (typeof companyId !== 'string' || typeof user !== 'string' || typeof endMs !== 'number')
-      return undefined
-    return endMs > this.#clock.nowMs() ? { companyId, user } : undefined
+    if (!sameBytes(signature, this.#signatureOf(purpose, payload))) return undefined
+    const [companyId, user, endMs, nonce] = fieldsOf(payload)
+    if (typeof companyId !== 'string' || typeof user !== 'string') return undefined
+    if (typeof endMs !== 'number' || typeof nonce !== 'string') return undefined
+    return endMs > this.#clock.nowMs() ? { companyId, user, endMs, nonce } : undefined
   }
 
   #sign(purpose: Purpose, session: Session): string {

@@ -48,6 +48,7 @@ export type {
   EventSource,
 } from './event-source.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
+export type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'
 export type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
 export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'

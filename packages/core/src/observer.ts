@@ -5,6 +5,7 @@
  * called synchronously on the hot path; whatever it throws or rejects is ignored.
  */
 
+import type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 import type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
 import type { PoolJobEnd, PoolLevel } from './pool-observation.js'
 
@@ -248,6 +249,13 @@ export interface Observer {
   poolRetry?(observation: { readonly pool: string }): void
   /** A worker pool did not accept a job. */
   poolRefusal?(observation: { readonly pool: string; readonly reason: 'full' | 'closed' }): void
+  /** Live connections that are open. */
+  liveConnections?(observation: { readonly open: number }): void
+  liveRefusal?(observation: LiveRefusal): void
+  liveClose?(observation: LiveClose): void
+  liveReset?(observation: LiveReset): void
+  /** One round over live clients that had something to get. */
+  liveFlush?(observation: { readonly elapsedMs: number }): void
   /** Background work failed and will be tried again; `code` is an error code. */
   backgroundError?(observation: { readonly source: string; readonly code: string }): void
   step?(observation: { readonly name: Step }): void
@@ -300,6 +308,11 @@ export const OBSERVATIONS = [
   'poolJob',
   'poolRetry',
   'poolRefusal',
+  'liveConnections',
+  'liveRefusal',
+  'liveClose',
+  'liveReset',
+  'liveFlush',
   'backgroundError',
   'step',
 ] as const satisfies readonly (keyof Observer)[]

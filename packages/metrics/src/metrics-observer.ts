@@ -16,6 +16,7 @@ export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> 
     ...batchObserver(slots),
     ...pubsubObserver(slots),
     ...poolObserver(slots),
+    ...liveObserver(slots),
     backgroundError({ source, code }) {
       slots.backgroundErrors.cell(source, code).value += 1
     },
@@ -238,6 +239,26 @@ function poolObserver(slots: Slots) {
     },
     poolRefusal({ pool, reason }) {
       slots.poolRefusals.cell(pool, reason).value += 1
+    },
+  } satisfies Observer
+}
+
+function liveObserver(slots: Slots) {
+  return {
+    liveConnections({ open }) {
+      slots.liveConnections.value = amountOf(open)
+    },
+    liveRefusal({ reason }) {
+      slots.liveRefusals.cell(reason).value += 1
+    },
+    liveClose({ reason }) {
+      slots.liveCloses.cell(reason).value += 1
+    },
+    liveReset({ reason }) {
+      slots.liveResets.cell(reason).value += 1
+    },
+    liveFlush({ elapsedMs }) {
+      slots.liveFlushLatency.cell().observe(elapsedMs / 1_000)
     },
   } satisfies Observer
 }

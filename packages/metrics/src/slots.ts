@@ -37,6 +37,7 @@ export function createSlots({ clock, latencyBuckets, utilization }: SlotOptions)
     ...batchSlots(set),
     ...pubsubSlots(set),
     ...poolSlots(set),
+    ...liveSlots(set),
     backgroundErrors: set.counter(METRICS.backgroundErrors),
     steps: set.counter(METRICS.steps),
     eventLoopDelay: set.histogram(METRICS.eventLoopDelay),
@@ -179,5 +180,15 @@ function poolSlots(set: MetricSet) {
     poolJobTime: set.histogram(METRICS.poolJobTime, HELD_BUCKETS_S),
     poolRetries: set.counter(METRICS.poolRetries),
     poolRefusals: set.counter(METRICS.poolRefusals),
+  }
+}
+
+function liveSlots(set: MetricSet) {
+  return {
+    liveConnections: set.gauge(METRICS.liveConnections),
+    liveRefusals: set.counter(METRICS.liveRefusals),
+    liveCloses: set.counter(METRICS.liveCloses),
+    liveResets: set.counter(METRICS.liveResets),
+    liveFlushLatency: set.histogram(METRICS.liveFlushLatency),
   }
 }

@@ -1,0 +1,302 @@
+/**
+ * The browser's side of a hub, without dependencies: connects, subscribes, checks that nothing is missing, and comes
+ * back after every failure to where it was. Runs in Node too.
+ */
+
+/** The part of a WebSocket that is used. */
+export interface LiveSocket {
+  readonly readyState: number
+  onopen: (() => void) | null
+  onmessage: ((message: { readonly data: unknown }) => void) | null
+  onclose: ((closed: { readonly code: number }) => void) | null
+  onerror: (() => void) | null
+  send(text: string): void
+  close(): void
+}
+
+/** `syncing`: connected, not yet shown everything. `offline`: waits before it connects again. `closed`: for good. */
+export type LiveState = 'idle' | 'connecting' | 'syncing' | 'live' | 'offline' | 'closed'
+
+/** What one topic's user does with it. Items of states are absolute: applying one twice changes nothing. */
+export interface LiveSubscriber {
+  /** Everything as it stands; whatever was there before is void. */
+  snapshot(items: readonly unknown[]): void
+  /** What changed since. */
+  apply(items: readonly unknown[]): void
+}
+
+/** Options of `LiveClient`. */
+export interface LiveClientOptions {
+  /** `wss://…/live` */
+  readonly url: string
+  /** Gets a new ticket; called for each connection. What it throws is tried again later. */
+  readonly ticket: () => Promise<string>
+  /** @defaultValue 'kerp.live.v1' */
+  readonly protocol?: string
+  /** @defaultValue a WebSocket of the browser */
+  readonly connect?: (url: string, protocols: readonly string[]) => LiveSocket
+  readonly onState?: (state: LiveState) => void
+  /** Pauses between attempts are random up to this, doubled each time. @defaultValue 500 */
+  readonly backoffMs?: number
+  /** @defaultValue 20_000 */
+  readonly backoffMsMax?: number
+  /** Silence after which the server is asked, and after twice that given up. @defaultValue 15_000 */
+  readonly silenceMsMax?: number
+}
+
+interface Frame {
+  readonly op?: unknown
+  readonly topic?: unknown
+  readonly from?: unknown
+  readonly to?: unknown
+  readonly history?: unknown
+  readonly items?: unknown
+  readonly events?: unknown
+  readonly after?: unknown
+}
+
+const LOG_TOPIC = 'events'
+const OPEN = 1
+const MS_MAX = 300_000
+const TERMINAL: readonly number[] = [1002, 1003, 1007, 1008, 1009]
+
+/**
+ * A client of one hub.
+ *
+ * Each frame names the position before it, which must be the position of the frame before: so a gap is noticed
+ * wherever it came from, and closed by resuming from the last position that is certain.
+ */
+export class LiveClient {
+  readonly #options: LiveClientOptions
+  readonly #subscribers = new Map<string, LiveSubscriber>()
+  #state: LiveState = 'idle'
+  #socket: LiveSocket | undefined
+  /** Raised by each attempt and by `close`: what an earlier one still does is ignored. */
+  #turn = 0
+  #position: string | undefined
+  #history: string | undefined
+  #lastEvent = '0'
+  #missing = new Set<string>()
+  #isAsking = false
+  #failures = 0
+  #retryMs: number | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #silence: ReturnType<typeof setTimeout> | undefined
+
+  constructor(options: LiveClientOptions) {
+    this.#options = options
+  }
+
+  get state(): LiveState {
+    return this.#state
+  }
+
+  /** The last position that was shown, to compare with the server's. */
+  get position(): string | undefined {
+    return this.#position
+  }
+
+  /** Hears a topic from its snapshot on; the returned function stops that. To be called before `start`. */
+  subscribe(topic: string, subscriber: LiveSubscriber): () => void {
+    this.#subscribers.set(topic, subscriber)
+    return () => void this.#subscribers.delete(topic)
+  }
+
+  /** Connects, and stays connected until `close`. */
+  start(): void {
+    if (this.#state === 'idle') void this.#connect()
+  }
+
+  /** Connects at once if it is waiting: after the network came back, or the page is looked at again. */
+  wake(): void {
+    if (this.#state === 'offline' && this.#retryMs === undefined) void this.#connect()
+    else if (this.#state === 'live') this.#ask()
+  }
+
+  close(): void {
+    this.#turn += 1
+    this.#drop()
+    this.#become('closed')
+  }
+
+  async #connect(): Promise<void> {
+    this.#turn += 1
+    const turn = this.#turn
+    this.#drop()
+    this.#become('connecting')
+    try {
+      const ticket = await this.#options.ticket()
+      if (turn !== this.#turn) return
+      this.#open(turn, ticket)
+    } catch {
+      if (turn === this.#turn) this.#later()
+    }
+  }
+
+  #open(turn: number, ticket: string): void {
+    const { url, protocol = 'kerp.live.v1', connect = browserSocket } = this.#options
+    const socket = connect(url, [protocol, `ticket.${ticket}`])
+    const isCurrent = (): boolean => turn === this.#turn
+    this.#socket = socket
+    this.#watch()
+    socket.onopen = () => {
+      if (isCurrent()) this.#join()
+    }
+    socket.onmessage = ({ data }) => {
+      if (isCurrent() && typeof data === 'string') this.#hear(data)
+    }
+    socket.onerror = () => undefined
+    socket.onclose = ({ code }) => {
+      if (!isCurrent()) return
+      if (code >= 4500 || TERMINAL.includes(code)) this.close()
+      else this.#later()
+    }
+  }
+
+  /** Asks for all topics, from where it stands if it stands anywhere. */
+  #join(): void {
+    this.#become('syncing')
+    const topics = [...this.#subscribers.keys()]
+    const resume = this.#position === undefined ? {} : { resume: this.#position, history: this.#history }
+    this.#missing = new Set(this.#position === undefined ? topics : [])
+    this.#send({ op: 'subscribe', topics, ...resume })
+    // The answer to this tells that everything before it was shown, when there is nothing to show.
+    this.#send({ op: 'ping' })
+  }
+
+  #hear(text: string): void {
+    this.#watch()
+    const frame = JSON.parse(text) as Frame
+    if (frame.op === 'snapshot') this.#show(frame)
+    else if (frame.op === 'events' || frame.op === 'state') this.#apply(frame)
+    else if (frame.op === 'reset') this.#reset()
+    else if (frame.op === 'bye') this.#retryMs = boundedMs(frame.after)
+    else if (frame.op === 'pong') this.#settle()
+    else if (frame.op === 'error' && this.#state === 'syncing') this.close()
+  }
+
+  /** Something is lost for good: what is shown is void until the snapshots come. */
+  #reset(): void {
+    this.#position = undefined
+    this.#missing = new Set(this.#subscribers.keys())
+    this.#become('syncing')
+  }
+
+  #show({ topic, to, history, items }: Frame): void {
+    if (typeof topic !== 'string' || typeof to !== 'string' || !Array.isArray(items)) return
+    this.#position = to
+    this.#history = typeof history === 'string' ? history : undefined
+    if (topic === LOG_TOPIC) this.#lastEvent = to
+    this.#missing.delete(topic)
+    this.#subscribers.get(topic)?.snapshot(items)
+    this.#settle()
+  }
+
+  #apply({ op, topic, from, to, items, events }: Frame): void {
+    if (typeof to !== 'string' || from !== this.#position) {
+      this.#resume()
+      return
+    }
+    this.#position = to
+    if (op === 'state') {
+      if (typeof topic === 'string' && Array.isArray(items)) this.#subscribers.get(topic)?.apply(items)
+    } else if (Array.isArray(events)) {
+      const fresh = events.filter((event) => this.#isFresh(event))
+      if (fresh.length > 0) this.#subscribers.get(LOG_TOPIC)?.apply(fresh)
+    }
+    this.#settle()
+  }
+
+  /** An event is shown once, even if the server sends it again. */
+  #isFresh(event: unknown): boolean {
+    const id: unknown = typeof event === 'object' && event !== null ? Reflect.get(event, 'id') : undefined
+    if (typeof id !== 'string' || !/^\d+$/.test(id)) return true
+    const { length } = this.#lastEvent
+    const isNewer = id.length === length ? id > this.#lastEvent : id.length > length
+    if (isNewer) this.#lastEvent = id
+    return isNewer
+  }
+
+  /** A frame does not follow the one before. */
+  #resume(): void {
+    if (this.#state === 'syncing' && this.#missing.size > 0) return
+    this.#failures += 1
+    if (this.#failures > 3) void this.#connect()
+    else this.#join()
+  }
+
+  #settle(): void {
+    if (this.#state !== 'syncing' || this.#missing.size > 0 || this.#position === undefined) return
+    this.#failures = 0
+    this.#become('live')
+  }
+
+  #later(): void {
+    this.#turn += 1
+    this.#drop()
+    this.#become('offline')
+    const { backoffMs = 500, backoffMsMax = 20_000 } = this.#options
+    const waitMs = this.#retryMs ?? Math.random() * Math.min(backoffMsMax, backoffMs * 2 ** this.#failures)
+    this.#failures = Math.min(this.#failures + 1, 16)
+    this.#timer = setTimeout(() => {
+      this.#retryMs = undefined
+      void this.#connect()
+    }, waitMs)
+  }
+
+  /** A socket that does not answer is left behind; its end is not waited for. */
+  #drop(): void {
+    clearTimeout(this.#timer)
+    clearTimeout(this.#silence)
+    const socket = this.#socket
+    this.#socket = undefined
+    if (socket === undefined) return
+    socket.onopen = socket.onmessage = socket.onclose = null
+    socket.onerror = () => undefined
+    socket.close()
+  }
+
+  #watch(): void {
+    this.#isAsking = false
+    this.#listen()
+  }
+
+  #listen(): void {
+    clearTimeout(this.#silence)
+    this.#silence = setTimeout(() => {
+      if (this.#isAsking || this.#socket?.readyState !== OPEN) this.#later()
+      else this.#ask()
+    }, this.#options.silenceMsMax ?? 15_000)
+  }
+
+  #ask(): void {
+    this.#isAsking = true
+    this.#send({ op: 'ping' })
+    this.#listen()
+  }
+
+  #send(message: object): void {
+    if (this.#socket?.readyState === OPEN) this.#socket.send(JSON.stringify(message))
+  }
+
+  #become(state: LiveState): void {
+    if (state === this.#state) return
+    this.#state = state
+    this.#options.onState?.(state)
+  }
+}
+
+function boundedMs(after: unknown): number {
+  return typeof after === 'number' && after >= 0 ? Math.min(after, MS_MAX) : 0
+}
+
+function browserSocket(url: string, protocols: readonly string[]): LiveSocket {
+  const constructor = Reflect.get(globalThis, 'WebSocket') as
+    | (new (
+        url: string,
+        protocols: readonly string[],
+      ) => LiveSocket)
+    | undefined
+  if (constructor === undefined) throw new ReferenceError('WebSocket')
+  return new constructor(url, protocols)
+}

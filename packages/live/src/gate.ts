@@ -1,0 +1,205 @@
+/** Where connections come in: upgrade requests are checked, counted and accepted here, and their ends are heard. */
+
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { KerpError, sleep, withDeadline } from '@kerp/core'
+import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import type { ConnectionCounts } from './connection-counts.js'
+import type { LivePrincipal } from './feed.js'
+import { type AttachOptions, readOffer, type Refusal, refuse } from './handshake.js'
+import { HubClient } from './hub-client.js'
+import type { LiveHubParts } from './hub-options.js'
+
+/** What the hub hears of connections. */
+export interface GateHandlers {
+  onOpen(client: HubClient): void
+  /** Undefined for a sign of life without text. */
+  onMessage(client: HubClient, text: string | undefined): void
+  onDrain(client: HubClient): void
+  onGone(client: HubClient): void
+}
+
+const TICKET_MAX = 4_096
+
+/** The gate of one hub. */
+export class Gate<E> {
+  readonly #parts: LiveHubParts<E>
+  readonly #counts: ConnectionCounts
+  readonly #handlers: GateHandlers
+  readonly #accepting: WebSocketServer
+  #isClosed = false
+  #gone: (() => void) | undefined
+
+  constructor(parts: LiveHubParts<E>, counts: ConnectionCounts, handlers: GateHandlers) {
+    this.#parts = parts
+    this.#counts = counts
+    this.#handlers = handlers
+    const bounds = {
+      maxPayload: parts.messageBytesMax,
+      maxFragments: parts.fragmentsMax,
+      maxBufferedChunks: 4 * parts.fragmentsMax,
+      maxPendingAutoPongs: parts.messagesPerSecondMax,
+      closeTimeout: parts.goodbyeMsMax,
+    }
+    this.#accepting = new WebSocketServer({
+      ...bounds,
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      handleProtocols: () => parts.protocol,
+    })
+  }
+
+  attach(server: Server, options: AttachOptions): () => void {
+    const path = options.path ?? '/live'
+    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+      if ((request.url ?? '').split('?')[0] !== path) {
+        // Another listener may want it; without one nobody would ever answer.
+        if (server.listenerCount('upgrade') === 1) refuse(socket, 'protocol')
+        return
+      }
+      void this.#receive(request, socket, head, options)
+    }
+    server.on('upgrade', onUpgrade)
+    return () => void server.off('upgrade', onUpgrade)
+  }
+
+  /** From now on every request is refused, and told to come back. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** Waits until some connection has ended, at most until `endMs`. */
+  async someGone(endMs: number): Promise<void> {
+    const { clock } = this.#parts
+    const waiting = new AbortController()
+    this.#gone = () => waiting.abort()
+    await sleep(clock, Math.max(1, endMs - clock.monotonicMs()), waiting.signal).catch(() => undefined)
+  }
+
+  /** The ticket came as a message. */
+  async admitLater(client: HubClient, ticket: string): Promise<void> {
+    client.isAdmitting = true
+    const principal = await this.#admit(ticket)
+    if (client.isClosing || client.principal !== undefined) return
+    const { clock, observer } = this.#parts
+    if (principal === undefined) {
+      observer.liveClose?.({ reason: 'ticket' })
+      client.close('ticket', clock.monotonicMs())
+    } else if (this.#counts.admit(principal)) {
+      client.principal = principal
+      // What came while the ticket was looked at was meant for afterwards.
+      for (const text of client.held.splice(0)) this.#handlers.onMessage(client, text)
+    } else {
+      observer.liveClose?.({ reason: 'rate' })
+      client.close('rate', clock.monotonicMs())
+    }
+  }
+
+  async #receive(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    options: AttachOptions,
+  ): Promise<void> {
+    // Before anything is waited for: a socket that breaks now must not end the process.
+    const onEarlyError = (): void => void socket.destroy()
+    socket.on('error', onEarlyError)
+    const say = (refusal: Refusal): void => {
+      this.#parts.observer.liveRefusal?.({ reason: refusal })
+      refuse(socket, refusal)
+    }
+    const offer = this.#isClosed ? 'draining' : readOffer(request, this.#parts.protocol, options)
+    if (typeof offer === 'string') {
+      say(offer)
+      return
+    }
+    const address = options.addressOf?.(request) ?? request.socket.remoteAddress ?? ''
+    if (!this.#counts.enter(address)) {
+      say('limit')
+      return
+    }
+    const principal = offer.ticket === undefined ? undefined : await this.#admit(offer.ticket)
+    const refusal = this.#refusalOf(offer.ticket, principal)
+    if (refusal !== undefined || socket.destroyed) {
+      this.#counts.leave(address)
+      if (refusal !== undefined) say(refusal)
+      else if (principal !== undefined) this.#counts.dismiss(principal)
+      return
+    }
+    let isAccepted = false
+    socket.once('close', () => {
+      // A handshake that is no WebSocket's is answered by ws, and leaves nothing but this.
+      if (isAccepted) return
+      this.#counts.leave(address)
+      if (principal !== undefined) this.#counts.dismiss(principal)
+    })
+    this.#accepting.handleUpgrade(request, socket, head, (webSocket) => {
+      isAccepted = true
+      socket.off('error', onEarlyError)
+      this.#accept(webSocket, socket, { address, principal })
+    })
+  }
+
+  #refusalOf(ticket: string | undefined, principal: LivePrincipal | undefined): Refusal | undefined {
+    if (this.#isClosed) return 'draining'
+    if (ticket === undefined) return undefined
+    if (principal === undefined) return 'ticket'
+    return this.#counts.admit(principal) ? undefined : 'limit'
+  }
+
+  #accept(
+    webSocket: WebSocket,
+    socket: Duplex,
+    { address, principal }: { readonly address: string; readonly principal: LivePrincipal | undefined },
+  ): void {
+    const { clock } = this.#parts
+    const client = new HubClient(webSocket, socket, { nowMs: clock.monotonicMs(), address })
+    client.principal = principal
+    const heard = (text: string | undefined): void => {
+      if (client.isClosing) return
+      client.heardMs = clock.monotonicMs()
+      client.isAsked = false
+      this.#handlers.onMessage(client, text)
+    }
+    webSocket.on('message', (data: RawData, isBinary: boolean) => heard(isBinary ? '' : textOf(data)))
+    webSocket.on('ping', () => heard(undefined))
+    webSocket.on('pong', () => {
+      client.heardMs = clock.monotonicMs()
+      client.isAsked = false
+    })
+    // What is no WebSocket frame is answered by ws with its own close code; there is nothing to add.
+    webSocket.on('error', () => undefined)
+    webSocket.on('close', () => {
+      this.#counts.leave(address)
+      if (client.principal !== undefined) this.#counts.dismiss(client.principal)
+      this.#handlers.onGone(client)
+      this.#gone?.()
+    })
+    socket.on('drain', () => {
+      client.moved(clock.monotonicMs())
+      this.#handlers.onDrain(client)
+    })
+    this.#handlers.onOpen(client)
+  }
+
+  /** A provider that fails lets nobody in. */
+  async #admit(ticket: string): Promise<LivePrincipal | undefined> {
+    if (ticket === '' || ticket.length > TICKET_MAX) return undefined
+    const { admit, deadlineMs, clock, observer } = this.#parts
+    const bounds = { operation: 'checking a ticket', deadlineMs, outcome: 'notDone', clock } as const
+    return withDeadline(admit(ticket), bounds).catch((error: unknown) => {
+      observer.backgroundError?.({ source: 'live', code: codeOf(error) })
+      return undefined
+    })
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof KerpError ? error.code : 'UNKNOWN'
+}
+
+function textOf(data: RawData): string {
+  if (Array.isArray(data)) return Buffer.concat(data).toString('utf8')
+  return Buffer.isBuffer(data) ? data.toString('utf8') : Buffer.from(data).toString('utf8')
+}

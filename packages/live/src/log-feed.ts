@@ -1,0 +1,209 @@
+/**
+ * A feed that stands on two legs: the numbered log in the database is the truth, and the channel in Redis brings what
+ * is new at once. What the channel loses, doubles or makes up is settled by the numbers; while Redis is gone the log
+ * alone is asked.
+ */
+
+import {
+  type Clock,
+  type CommittedEvent,
+  type EventSource,
+  jitteredBackoffMs,
+  type Observer,
+  sleep,
+  systemClock,
+  wholeNumberOption,
+} from '@kerp/core'
+import type { AnyEvent, EventSchemas, Subscriber } from '@kerp/pubsub'
+import type { LiveFeed, LiveFeedHandlers, LiveHistory, LiveHistoryQuery, LiveStart } from './feed.js'
+
+/** An event of the log as a hub's topics get it. */
+export type LogEvent = Pick<CommittedEvent, 'type' | 'timestamp' | 'payload'> & {
+  /** Its position, as decimal text. */
+  readonly id: string
+}
+
+/** Options of `LogFeed`. */
+export interface LogFeedOptions<S extends EventSchemas> {
+  readonly source: EventSource
+  /** Brings events at once. Without it the log alone is asked, every `lookMs`. */
+  readonly subscriber?: Subscriber<S>
+  readonly observer?: Observer
+  readonly clock?: Clock
+  /** How often the log is asked whether the channel left something out, in ms. @defaultValue 1_000 */
+  readonly lookMs?: number
+}
+
+const PAGE_EVENTS = 1_000
+const DECIMAL = /^[1-9]\d{0,14}$/
+
+/** Hears events by the subscriber, and what it does not bring from the log. */
+export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
+  readonly #source: EventSource
+  readonly #subscriber: Subscriber<S> | undefined
+  readonly #observer: Observer
+  readonly #clock: Clock
+  readonly #lookMs: number
+
+  /** @throws {InvalidOptionError} `INVALID_OPTION` */
+  constructor({ source, subscriber, observer, clock, lookMs }: LogFeedOptions<S>) {
+    this.#source = source
+    this.#subscriber = subscriber
+    this.#observer = observer ?? {}
+    this.#clock = clock ?? systemClock
+    this.#lookMs = wholeNumberOption('LogFeed', 'lookMs', lookMs, { min: 10, fallback: 1_000 })
+  }
+
+  open(companyId: string, handlers: LiveFeedHandlers<LogEvent>): { close(): Promise<void> } {
+    const tail = new LogTail(
+      this.#source,
+      this.#clock,
+      { companyId, handlers, lookMs: this.#lookMs },
+      (code) => this.#observer.backgroundError?.({ source: 'live', code }),
+    )
+    const subscription = this.#subscriber?.subscribe(
+      { companyId, from: 'now' },
+      { onEvents: ({ events }) => tail.hear(events), onReset: () => tail.look() },
+    )
+    return { close: () => Promise.all([subscription?.close(), tail.close()]).then(() => undefined) }
+  }
+
+  async read({ companyId, after, limit }: LiveHistoryQuery): Promise<LiveHistory<LogEvent>> {
+    const page = await this.#source.read({ companyId, after: String(after), limit })
+    return {
+      history: page.epoch,
+      trimmedTo: Number(page.trimmedTo),
+      events: page.events.map(logEventOf),
+    }
+  }
+}
+
+interface TailParts {
+  readonly companyId: string
+  readonly handlers: LiveFeedHandlers<LogEvent>
+  readonly lookMs: number
+}
+
+/** Follows the log of one company. */
+class LogTail {
+  readonly #source: EventSource
+  readonly #clock: Clock
+  readonly #parts: TailParts
+  readonly #onError: (code: string) => void
+  readonly #closing = new AbortController()
+  readonly #running: Promise<void>
+  #wakes = new AbortController()
+  #at: LiveStart | undefined
+  #failures = 0
+
+  constructor(source: EventSource, clock: Clock, parts: TailParts, onError: (code: string) => void) {
+    this.#source = source
+    this.#clock = clock
+    this.#parts = parts
+    this.#onError = onError
+    this.#running = this.#run()
+  }
+
+  /** Events of the channel: taken if they follow what is known, else the log is asked. */
+  hear(events: readonly AnyEvent<EventSchemas>[]): void {
+    const at = this.#at
+    if (at === undefined) return
+    const follows: LogEvent[] = []
+    let position = at.position
+    for (const event of events) {
+      const number = DECIMAL.test(event.id) ? Number(event.id) : 0
+      if (number <= position) continue
+      if (number > position + 1) {
+        this.look()
+        break
+      }
+      follows.push({ id: event.id, type: event.type, timestamp: event.timestamp, payload: event.payload })
+      position = number
+    }
+    this.#deliver(follows)
+  }
+
+  /** Asks the log soon. */
+  look(): void {
+    this.#wakes.abort()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    this.#wakes.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosing()) {
+      this.#wakes = new AbortController()
+      let isMore = false
+      try {
+        isMore = await this.#step()
+        this.#failures = 0
+      } catch (error) {
+        this.#failures += 1
+        this.#onError(codeOf(error))
+      }
+      if (isMore || this.#isClosing()) continue
+      const { lookMs } = this.#parts
+      const pauseMs =
+        this.#failures === 0
+          ? lookMs
+          : lookMs / 2 + jitteredBackoffMs(this.#failures, { backoffMs: lookMs, backoffMsMax: 5 * lookMs })
+      await sleep(this.#clock, pauseMs, this.#wakes.signal).catch(() => undefined)
+    }
+  }
+
+  #isClosing(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  /** One look at the log; true when there is more to read at once. */
+  async #step(): Promise<boolean> {
+    if (this.#at === undefined) {
+      this.#begin(await this.#head())
+      return true
+    }
+    const { companyId } = this.#parts
+    const { history, position } = this.#at
+    const page = await this.#source.read({ companyId, after: String(position), limit: PAGE_EVENTS })
+    if (page.epoch !== history || Number(page.trimmedTo) > this.#at.position) {
+      this.#begin(await this.#head())
+      return true
+    }
+    // The channel may have brought some of them in the meantime.
+    const known = this.#at.position
+    this.#deliver(page.events.map(logEventOf).filter(({ id }) => Number(id) > known))
+    return page.events.length === PAGE_EVENTS
+  }
+
+  async #head(): Promise<LiveStart> {
+    const { epoch, heads } = await this.#source.advance({ limit: PAGE_EVENTS, all: true })
+    const head = heads.find(({ companyId }) => companyId === this.#parts.companyId)
+    return { history: epoch, position: Number(head?.position ?? 0) }
+  }
+
+  #begin(at: LiveStart): void {
+    if (this.#closing.signal.aborted) return
+    this.#at = at
+    this.#parts.handlers.onStart(at)
+  }
+
+  #deliver(events: readonly LogEvent[]): void {
+    const at = this.#at
+    if (at === undefined || events.length === 0 || this.#closing.signal.aborted) return
+    const to = at.position + events.length
+    this.#at = { history: at.history, position: to }
+    this.#parts.handlers.onEvents({ from: at.position, to, events })
+  }
+}
+
+function logEventOf({ position, type, timestamp, payload }: CommittedEvent): LogEvent {
+  return { id: position, type, timestamp, payload }
+}
+
+function codeOf(error: unknown): string {
+  const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
+  return typeof code === 'string' ? code : 'UNKNOWN'
+}

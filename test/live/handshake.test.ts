@@ -1,0 +1,124 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { connect, eventually, listen, type LiveWorld, openLiveWorld, ORIGIN, statusOf } from './live-world.js'
+
+let world: LiveWorld
+afterEach(() => world.close())
+
+const PROTOCOLS = ['kerp.live.v1']
+const withTicket = (ticket: string): string[] => [...PROTOCOLS, `ticket.${ticket}`]
+
+describe('A connection', () => {
+  it.each([
+    ['a foreign page', { origin: 'https://evil.example' }],
+    ['a page that says null', { origin: 'null' }],
+    ['nobody who says where from', {}],
+    ['a page whose name only begins the same', { origin: `${ORIGIN}.evil.example` }],
+    ['a page whose name only ends the same', { origin: 'https://evil-erp.example' }],
+    ['another port', { origin: `${ORIGIN}:8443` }],
+    ['another scheme', { origin: 'http://erp.example' }],
+    ['another spelling', { origin: 'https://ERP.example' }],
+    ['an empty origin', { origin: '' }],
+    ['two origins', { origin: `${ORIGIN}, ${ORIGIN}` }],
+  ])('from %s is refused with 403, before its ticket is looked at', async (_name, headers) => {
+    world = await openLiveWorld()
+    const ticket = world.ticketOf('c1')
+    expect(await statusOf(world.url, withTicket(ticket), headers)).toBe(403)
+    expect(world.tickets.has(ticket)).toBe(true)
+  })
+
+  it('is refused with 401 for a ticket that is none, or was used before', async () => {
+    world = await openLiveWorld()
+    const ticket = world.ticketOf('c1')
+    expect(await statusOf(world.url, withTicket('never-given'), { origin: ORIGIN })).toBe(401)
+    expect(await statusOf(world.url, withTicket(ticket), { origin: ORIGIN })).toBe(101)
+    expect(await statusOf(world.url, withTicket(ticket), { origin: ORIGIN })).toBe(401)
+  })
+
+  it('is refused when whoever knows the tickets fails', async () => {
+    world = await openLiveWorld({ admit: () => Promise.reject(new Error('down')) })
+    expect(await statusOf(world.url, withTicket('t1'), { origin: ORIGIN })).toBe(401)
+  })
+
+  it('is refused with 400 without the sub-protocol, or with two tickets', async () => {
+    world = await openLiveWorld()
+    const [a, b] = [world.ticketOf('c1'), world.ticketOf('c1')]
+    expect(await statusOf(world.url, [`ticket.${a}`], { origin: ORIGIN })).toBe(400)
+    expect(await statusOf(world.url, [...withTicket(a), `ticket.${b}`], { origin: ORIGIN })).toBe(400)
+  })
+
+  it('gets the sub-protocol back, and never its ticket', async () => {
+    world = await openLiveWorld()
+    const { socket } = await connect(world.url, world.ticketOf('c1'))
+    expect(socket.protocol).toBe('kerp.live.v1')
+  })
+
+  it('may bring the ticket as its first message, and what follows is heard', async () => {
+    world = await openLiveWorld()
+    const client = listen(new WebSocket(world.url, PROTOCOLS, { origin: ORIGIN }))
+    const ticket = world.ticketOf('c1')
+    client.socket.on('open', () => {
+      client.say({ op: 'ticket', ticket })
+      client.say({ op: 'subscribe', topics: ['events'] })
+    })
+    await eventually(() => expect(client.frames).toMatchObject([{ op: 'snapshot', topic: 'events' }]))
+  })
+
+  it.each([
+    { op: 'ticket', ticket: 'wrong' },
+    { op: 'subscribe', topics: ['events'] },
+    { op: 'ping' },
+    'nonsense',
+  ])('without a ticket is closed with 4401 when its first message is %j', async (message) => {
+    world = await openLiveWorld()
+    const client = listen(new WebSocket(world.url, PROTOCOLS, { origin: ORIGIN }))
+    client.socket.on('open', () => client.say(message))
+    await eventually(() => expect(client.closed()).toBe(4401))
+    expect(client.frames).toEqual([])
+  })
+
+  it('that never says who it is is closed with 4408', async () => {
+    world = await openLiveWorld({ ticketMsMax: 50 })
+    const client = listen(new WebSocket(world.url, PROTOCOLS, { origin: ORIGIN }))
+    await eventually(() => expect(client.closed()).toBe(4408))
+  })
+
+  it('ends with 4401 when its time is over, and with 4503 when its user is expelled', async () => {
+    world = await openLiveWorld({ ticketMsMax: 50 })
+    const timed = await connect(world.url, world.ticketOf('c1', { lifetimeMs: 30 }))
+    const expelled = await connect(world.url, world.ticketOf('c1', { user: 'lee' }))
+    const other = await connect(world.url, world.ticketOf('c2', { user: 'lee' }))
+    world.hub.expel('c1', 'lee')
+    await eventually(() => expect([timed.closed(), expelled.closed()]).toEqual([4401, 4503]))
+    expect(other.closed()).toBeUndefined()
+  })
+
+  it.each([
+    ['address', { connectionsPerAddressMax: 3 }],
+    ['user', { connectionsPerUserMax: 3 }],
+    ['company', { connectionsPerCompanyMax: 3 }],
+    ['hub', { connectionsMax: 3 }],
+  ])(
+    'is refused with 429 beyond the bound of its %s, and has a place again when one is left',
+    async (_name, bound) => {
+      world = await openLiveWorld(bound)
+      const open = await Promise.all([1, 2, 3].map(() => connect(world.url, world.ticketOf('c1'))))
+      expect(await statusOf(world.url, withTicket(world.ticketOf('c1')), { origin: ORIGIN })).toBe(429)
+      open[0]?.socket.terminate()
+      await eventually(() => expect(world.hub.connections).toBe(2))
+      expect(await statusOf(world.url, withTicket(world.ticketOf('c1')), { origin: ORIGIN })).toBe(101)
+    },
+  )
+
+  it('is refused with 503 by a hub that closes', async () => {
+    world = await openLiveWorld()
+    await world.hub.close()
+    expect(await statusOf(world.url, withTicket(world.ticketOf('c1')), { origin: ORIGIN })).toBe(503)
+  })
+
+  it('to another path is not the hub’s', async () => {
+    world = await openLiveWorld()
+    const url = `${world.url}/other`
+    expect(await statusOf(url, withTicket(world.ticketOf('c1')), { origin: ORIGIN })).toBe(400)
+  })
+})
