@@ -1,0 +1,36 @@
+/** For each rule a seed of a world that goes wrong without it, and is right with it. */
+
+import type { Rule } from './rules.js'
+
+export const PLANTED: Readonly<Record<Rule, number>> = {
+  versionWins: 9,
+  updateOnly: 15,
+  pendingBesideLease: 17,
+  fillTakesNewest: 17,
+  fillNeedsLease: 156,
+  leaseHasGeneration: 185,
+  registerHasGeneration: 3,
+  generationIsNew: 14,
+  loadAfterLease: 1,
+  relayCompares: 453,
+  watermarkWithData: 452,
+  idleIsChecked: 60,
+  snapshotCursor: 409,
+  trimIsMarked: 674,
+  invalidationIsLogged: 266,
+  epochInWatermark: 52,
+  epochInFill: 18,
+  epochInApply: 1_622,
+  commitTag: 2,
+  sumPerRow: 1,
+  gapDrops: 69,
+  pushUpdatesOnly: 61,
+  replyNotBehind: 1_598,
+  floor: 385,
+  generationInPush: 14,
+  heartbeatAfterRelay: 1_607,
+  probeBeforeSnapshot: 15_996,
+  trustBySendTime: 7_976,
+  trustExpires: 653,
+  atLeast: 1,
+}

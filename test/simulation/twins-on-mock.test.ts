@@ -1,0 +1,4 @@
+import { mockBackend } from '../conformance/backend.js'
+import { twinsConform } from './twins.js'
+
+twinsConform(mockBackend())

@@ -1,0 +1,4 @@
+import { redisBackend } from '../conformance/backend.js'
+import { twinsConform } from './twins.js'
+
+twinsConform(redisBackend())
