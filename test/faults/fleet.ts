@@ -1,0 +1,104 @@
+/** Client processes, a relay process, and everything between them and the servers. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { FleetJudge } from './fleet-judge.js'
+import type { FleetAnswer, FleetCommand, FleetOrder } from './fleet-words.js'
+
+/** How many answers of a kind have come, and who waits for the next. */
+class FleetProcess {
+  readonly child: ChildProcess
+  readonly #unread: FleetAnswer[] = []
+  #heard: () => void = () => undefined
+
+  constructor(order: FleetOrder, judge: FleetJudge) {
+    const script = join(import.meta.dirname, 'fleet-child.ts')
+    const args = ['--conditions=@kerp/source', '--import', 'tsx', script, JSON.stringify(order)]
+    this.child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.child.on('message', (answer: FleetAnswer) => {
+      if (answer.is === 'news') return judge.hear(answer.news)
+      this.#unread.push(answer)
+      this.#heard()
+    })
+    this.child.on('exit', () => this.#heard())
+  }
+
+  async hear(): Promise<FleetAnswer> {
+    for (;;) {
+      const answer = this.#unread.shift()
+      if (answer !== undefined) return answer
+      if (this.child.exitCode !== null) throw new Error('a process of the fleet has ended')
+      await new Promise<void>((resolve) => (this.#heard = resolve))
+    }
+  }
+}
+
+/** Three clients and a relay. */
+export class Fleet implements AsyncDisposable {
+  readonly judge = new FleetJudge()
+  readonly #order: Omit<FleetOrder, 'role' | 'seed'>
+  readonly #clients: FleetProcess[] = []
+  #relay: FleetProcess | undefined
+
+  private constructor(order: Omit<FleetOrder, 'role' | 'seed'>) {
+    this.#order = order
+  }
+
+  static async start(order: Omit<FleetOrder, 'role' | 'seed'>, seed: number, clients = 3): Promise<Fleet> {
+    const fleet = new Fleet(order)
+    for (let index = 0; index < clients; index += 1) {
+      const mine = { ...order, role: 'client', seed: seed * 100 + index } as const
+      fleet.#clients.push(new FleetProcess(mine, fleet.judge))
+    }
+    await Promise.all([...fleet.#clients.map((client) => client.hear()), fleet.startRelay()])
+    return fleet
+  }
+
+  async startRelay(): Promise<void> {
+    this.#relay = new FleetProcess({ ...this.#order, role: 'relay', seed: 0 }, this.judge)
+    await this.#relay.hear()
+  }
+
+  killRelay(): void {
+    this.#relay?.child.kill('SIGKILL')
+  }
+
+  /** Stands still as a whole, with whatever lies in its buffers. */
+  async suspend(who: number | 'relay', forMs: number): Promise<void> {
+    const process = who === 'relay' ? this.#relay : this.#clients[who % this.#clients.length]
+    process?.child.kill('SIGSTOP')
+    await wait(forMs)
+    process?.child.kill('SIGCONT')
+  }
+
+  go(): void {
+    for (const { child } of this.#clients) child.send('go' satisfies FleetCommand)
+  }
+
+  async rest(): Promise<void> {
+    await this.#all('rest')
+  }
+
+  /** What every client answers for every row, from memory and by asking. */
+  async look(): Promise<readonly (readonly string[])[]> {
+    const looked = await this.#all('look')
+    return looked.map((answer) => (answer.is === 'looked' ? answer.states : []))
+  }
+
+  #all(command: FleetCommand): Promise<readonly FleetAnswer[]> {
+    return Promise.all(
+      this.#clients.map((client) => {
+        client.child.send(command)
+        return client.hear()
+      }),
+    )
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    for (const { child } of [...this.#clients, ...(this.#relay === undefined ? [] : [this.#relay])]) {
+      child.kill('SIGKILL')
+    }
+    return Promise.resolve()
+  }
+}
