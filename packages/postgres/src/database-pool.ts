@@ -26,4 +26,6 @@ export interface DatabaseClient {
 /** Where connections come from. The library never ends a pool that it was given. */
 export interface DatabasePool {
   connect(): Promise<DatabaseClient>
+  /** As a `pg.Pool` has it: tells of each new connection before anybody is given it. */
+  on?(event: 'connect', listener: (client: Pick<DatabaseClient, 'on'>) => void): unknown
 }

@@ -8,12 +8,20 @@ import { failureKindOf, sqlStateOf } from './sql-state.js'
 
 type Rows = readonly Record<string, unknown>[]
 
+/** Pools whose new connections have a listener from their first moment. */
+const attended = new WeakSet<DatabasePool>()
+
 /** Wraps a pool; holds nothing open itself. */
 export class Database {
   constructor(
     readonly pool: DatabasePool,
     readonly clock: Clock = systemClock,
-  ) {}
+  ) {
+    if (attended.has(pool)) return
+    attended.add(pool)
+    // A server that goes away says so in the packet that says it is ready: before `connect` could answer anybody.
+    pool.on?.('connect', (client) => client.on('error', ignore))
+  }
 
   /**
    * Takes a connection.
