@@ -27,17 +27,18 @@ import { type ErpConfig, readConfig } from './config.js'
 import { type Dashboard, dashboardRoutes } from './dashboard.js'
 import { EventHistories, eventRoutes } from './events.js'
 import { failPointObserver } from './fail-points.js'
+import { FinancialReports } from './financial-reports.js'
 import { companyRoutes, createServer, type HttpServer } from './http/server.js'
 import { openLive } from './live-parts.js'
 import { pageRoutes } from './page-routes.js'
 import { type DatabasePart, openDatabase, openRedis, type RedisPart, refuseEviction } from './parts.js'
-import { Payroll } from './payroll.js'
+import { openPayroll, type Payroll } from './payroll.js'
 import { payrollRoutes } from './payroll-routes.js'
-import { readPayrollRules } from './payroll-rules.js'
 import { PatientStart, prepareDatabase } from './prepare-database.js'
 import { probeRoutes } from './probes.js'
 import { openRelays } from './relays.js'
 import type { Restocking } from './restocking.js'
+import { reportRoutes } from './report-routes.js'
 import { sessionRoutes } from './session-routes.js'
 import { Sessions } from './session.js'
 import { openStock } from './stock-parts.js'
@@ -119,15 +120,15 @@ async function openParts(
   const registers = opened(openRegisters(redis.client, { keys, source, outbox, observer }))
   const balances = new BalanceCache({ registers, source, invalidations: outbox, observer })
   const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
-  const { stock, locks, stockAudit } = goods
+  const { stockAudit } = goods
   const relays = openRelays({ pool, redis, keys, outbox, observer }, opened)
   const { relay, eventLog } = relays
   const caches = openCaches({ ...relays, redis, keys, observer, registers, balances, source, chart }, opened)
-  const { dashboard } = caches
+  const { cache } = caches
   const vouchers = new Vouchers({ ledger, balances, ...caches })
   const histories = new EventHistories(eventLog)
-  const rules = await readPayrollRules()
-  const payroll = opened(new Payroll({ pool, database: pool, ledger, rules, observer, events: eventLog }))
+  const payroll = opened(await openPayroll({ pool, ledger, observer, events: eventLog }))
+  const reports = new FinancialReports({ ledger, chart, cache })
   const audit = new Audit({ ledger, balances, stock: stockAudit, histories, payroll, source, relay, metrics })
   const sessions = new Sessions({ secret: config.authSecret })
   const start = opened(
@@ -143,7 +144,9 @@ async function openParts(
     ),
   )
 
-  const doors = { vouchers, balances, ledger, chart, stock, dashboard, locks, payroll, histories, audit }
+  const figures = { vouchers, balances, payroll, audit, metrics, ...caches }
+  const shown = { ...figures, ...goods, ...relays }
+  const doors = { ...shown, ledger, chart, reports, histories }
   const server = createServer(say)
   sessionRoutes(server, sessions)
   probeRoutes(server, { pool, redis: redis.client, registers, relay, registry, start })
@@ -158,14 +161,7 @@ async function openParts(
   openLive({ ...live, ledger, balances, metrics }, opened)
   return {
     url,
-    vouchers,
-    balances,
-    ...goods,
-    ...caches,
-    payroll,
-    ...relays,
-    audit,
-    metrics,
+    ...shown,
     parts: { redis: redis.words, database: database.words },
     redisServer: redis.server,
   }
@@ -177,15 +173,18 @@ interface Doors
   readonly ledger: Ledger
   readonly chart: Chart
   readonly histories: EventHistories
+  readonly reports: FinancialReports
 }
 
 function openDoors(routes: HttpServer, doors: Doors, observer: Observer): void {
-  const { vouchers, balances, ledger, chart, stock, dashboard, locks, payroll, histories, audit } = doors
+  const { vouchers, balances, ledger, chart, stock, dashboard, locks, payroll, reports, histories, audit } =
+    doors
   voucherRoutes(routes, vouchers, observer)
   balanceRoutes(routes, { balances, ledger, chart })
   stockRoutes(routes, stock, observer)
   dashboardRoutes(routes, dashboard, locks)
   payrollRoutes(routes, payroll)
+  reportRoutes(routes, reports)
   eventRoutes(routes, histories)
   auditRoutes(routes, audit)
 }

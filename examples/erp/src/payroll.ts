@@ -16,7 +16,7 @@ import {
 } from '@kerp/postgres'
 import { type Batch, Batches, type BatchRunHandle, defineBatch } from '@kerp/worker-pool'
 import { drawEmployees, EMPLOYER, type Employee } from './employees.js'
-import type { PayrollPeriod, PayrollRules } from './payroll-rules.js'
+import { type PayrollPeriod, type PayrollRules, readPayrollRules } from './payroll-rules.js'
 import {
   countEmployees,
   hireEmployees,
@@ -78,6 +78,13 @@ export class PayrollNotFoundError extends KerpError {
 
 const FAILURES_SHOWN_MAX = 100
 const MONTH = /^\d{4}-(?:0[1-9]|1[0-2])$/
+
+/** Payroll by the rules that ship with this app, on one database. */
+export async function openPayroll(
+  options: Omit<PayrollOptions, 'rules' | 'database'> & { readonly pool: Queryable },
+): Promise<Payroll> {
+  return new Payroll({ ...options, database: options.pool, rules: await readPayrollRules() })
+}
 
 /** Runs payrolls, and tells how they stand. */
 export class Payroll implements Closable {

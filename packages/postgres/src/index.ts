@@ -63,6 +63,7 @@ export {
   viaPrisma,
   viaTypeOrm,
 } from './via-drivers.js'
+export type { TurnoverQuery, TurnoverRow } from './turnover.js'
 export type {
   Approval,
   PostedVoucher,

@@ -3,6 +3,7 @@
 import { type Clock, type Closable, closeOnce, combineObservers, systemClock, systemRandom } from '@kerp/core'
 import { Accounts } from './accounts.js'
 import { CachedCatalog } from './cached-catalog.js'
+import { readBooksMark, readTurnover, type TurnoverQuery, type TurnoverRow } from './turnover.js'
 import type { CheckedVoucher } from './checked-voucher.js'
 import { Database } from './database.js'
 import { checkCompanyId, checkName } from './identifiers.js'
@@ -164,6 +165,18 @@ export class Ledger implements Closable {
   /** All accounts of a fiscal year in one statement, so that the totals of both sides are equal. */
   async trialBalance(companyId: string, fiscalYear: number): Promise<TrialBalance> {
     return this.#reader.trialBalance(companyId, fiscalYear)
+  }
+
+  /** What was posted to each account before and within a range of dates, at one moment. Reads all lines until then. */
+  async turnover(query: TurnoverQuery): Promise<readonly TurnoverRow[]> {
+    const { schema, readDeadlineMs } = this.#resolved
+    return readTurnover(this.#database, schema, readDeadlineMs, query)
+  }
+
+  /** Changes with every voucher of a company: part of the key of whatever is computed from its books. */
+  async booksMark(companyId: string): Promise<string> {
+    const { schema, readDeadlineMs } = this.#resolved
+    return readBooksMark(this.#database, schema, readDeadlineMs, companyId)
   }
 
   /**
