@@ -15,7 +15,7 @@ import { EXAMPLES, tell } from './observations.js'
 const opened: Metrics[] = []
 
 function open(clock: Clock = manualClock(), registry = new Registry()) {
-  const metrics = createMetrics({ registry, clock })
+  const metrics = createMetrics({ registry, clock, companiesTop: 3 })
   opened.push(metrics)
   return { metrics, observer: metrics.observer, registry, scrape: () => linesOf(registry) }
 }

@@ -58,6 +58,7 @@ export const EXAMPLES: Examples = {
   liveClose: { reason: 'slow' },
   liveReset: { reason: 'lagged' },
   liveFlush: { elapsedMs: 3 },
+  companyWork: { companyId: 'c1', work: 'posting', count: 2 },
   backgroundError: { source: 'relay', code: 'REDIS_NOT_DONE' },
   step: { name: 'posting.committed' },
 }

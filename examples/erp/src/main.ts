@@ -149,8 +149,8 @@ async function openParts(
   const doors = { ...shown, ledger, chart, reports, histories }
   const server = createServer(say)
   sessionRoutes(server, sessions)
-  probeRoutes(server, { pool, redis: redis.client, registers, relay, registry, start })
   pageRoutes(server, { redis, balances, relay })
+  probeRoutes(server, { pool, redis: redis.client, registers, relay, registry, metrics, start })
   const requireReady = (): void => start.require()
   companyRoutes(server, { sessions, requireReady }, (routes) => openDoors(routes, doors, observer))
   await start.begin()

@@ -1,6 +1,8 @@
 /** What machines ask: is the process alive, can it work, what has it counted. */
 
 import { withDeadline } from '@kerp/core'
+import { Readable } from 'node:stream'
+import type { Metrics } from '@kerp/metrics'
 import type { DatabasePool } from '@kerp/postgres'
 import { type RedisClient, redisHealth } from '@kerp/redis'
 import type { OutboxRelay, Registers } from '@kerp/registers'
@@ -14,6 +16,7 @@ export interface ProbesOptions {
   readonly registers: Registers
   readonly relay: OutboxRelay
   readonly registry: Registry
+  readonly metrics: Metrics
   /** Whether the schema and the chart are in place. */
   readonly start: { readonly isDone: boolean }
 }
@@ -35,7 +38,7 @@ export function probeRoutes(server: HttpServer, options: ProbesOptions): void {
 
   server.get('/metrics', async (_request, reply) => {
     reply.type(options.registry.contentType)
-    return options.registry.metrics()
+    return reply.send(Readable.from(options.metrics.exposition()))
   })
 }
 

@@ -78,6 +78,7 @@ export {
   type StockMove,
 } from './observer.js'
 export { oneOfOption, textOption, wholeNumberOption, type WholeNumberBounds } from './options.js'
+export type { CompanyWork } from './company-work.js'
 export type { PoolJobEnd, PoolJobOutcome, PoolLevel } from './pool-observation.js'
 export type {
   InvalidationLog,

@@ -1,11 +1,12 @@
 /**
  * Observations: every shape that the packages report to metrics and traces, in one readable list.
  *
- * Fields are flat and their words come from closed sets, never a key, an account or a company. An observer is
- * called synchronously on the hot path; whatever it throws or rejects is ignored.
+ * Fields are flat and their words come from closed sets, never a key or an account; a company in `CompanyWork`
+ * alone. An observer is called synchronously on the hot path; whatever it throws or rejects is ignored.
  */
 
 import type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
+import type { CompanyWork } from './company-work.js'
 import type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
 import type { PoolJobEnd, PoolLevel } from './pool-observation.js'
 
@@ -256,6 +257,7 @@ export interface Observer {
   liveReset?(observation: LiveReset): void
   /** One round over live clients that had something to get. */
   liveFlush?(observation: { readonly elapsedMs: number }): void
+  companyWork?(observation: CompanyWork): void
   /** Background work failed and will be tried again; `code` is an error code. */
   backgroundError?(observation: { readonly source: string; readonly code: string }): void
   step?(observation: { readonly name: Step }): void
@@ -313,6 +315,7 @@ export const OBSERVATIONS = [
   'liveClose',
   'liveReset',
   'liveFlush',
+  'companyWork',
   'backgroundError',
   'step',
 ] as const satisfies readonly (keyof Observer)[]

@@ -39,8 +39,13 @@ export class HistogramCell {
 
   /** Adds what another cell of the same bounds counted. */
   add(other: HistogramCell): void {
-    other.counts.forEach((count, index) => (this.counts[index] = (this.counts[index] ?? 0) + count))
-    this.sum += other.sum
+    this.addCounts([...other.counts], other.sum)
+  }
+
+  /** Adds counts by bucket, and the sum of their values. */
+  addCounts(counts: readonly number[], sum: number): void {
+    counts.forEach((count, index) => (this.counts[index] = (this.counts[index] ?? 0) + count))
+    this.sum += sum
   }
 
   /** Forgets everything. */

@@ -33,6 +33,7 @@ import {
 } from '@kerp/core'
 import { closed, counter, gauge, histogram, type MetricDefinition, open, words } from './metric-definition.js'
 import { LOCAL_TIER_METRICS } from './local-tier-metrics.js'
+import { OWN_METRICS } from './own-metrics.js'
 import { POOL_METRICS } from './pool-metrics.js'
 
 const TYPES = words<RegisterFamily>({ balance: true, inventory: true })
@@ -334,6 +335,7 @@ export const METRICS = {
     closed('reason', words<LiveReset['reason']>({ refused: true, lagged: true, history: true })),
   ]),
   liveFlushLatency: histogram('live_flush_latency_seconds', 'Time of one round over live clients', []),
+  ...OWN_METRICS,
   backgroundErrors: counter('background_errors_total', 'Failures of background work that is tried again', [
     open('source'),
     open('code'),

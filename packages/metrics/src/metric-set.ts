@@ -2,7 +2,7 @@
 
 import { HistogramCell } from './histogram-cell.js'
 import type { MetricDefinition } from './metric-definition.js'
-import { histogramSamples, type RegistryMetric, registryMetric } from './registry-metric.js'
+import { type MetricSeries, type RegistryMetric, registryMetric } from './registry-metric.js'
 import { Series } from './series.js'
 
 /** A number that is added to, or set. */
@@ -13,6 +13,12 @@ export interface NumberCell {
 /** The metrics of one instance, in the order in which they were made. */
 export class MetricSet {
   readonly metrics: RegistryMetric[] = []
+  /** What other threads may add to, by its name. */
+  readonly counters = new Map<string, Series<NumberCell>>()
+  /** The same of histograms. */
+  readonly histograms = new Map<string, Series<HistogramCell>>()
+  /** Observations with a word that is counted as `other`. */
+  dropped = 0
   readonly #latencyBuckets: readonly number[]
 
   constructor(latencyBuckets: readonly number[]) {
@@ -21,36 +27,40 @@ export class MetricSet {
 
   /** Numbers that only grow. */
   counter(definition: MetricDefinition): Series<NumberCell> {
-    const series = new Series<NumberCell>(definition.labels, () => ({ value: 0 }))
-    const collect = () => [...series.entries()].map(({ labels, cell }) => ({ labels, value: cell.value }))
-    const clear = () => {
-      for (const { cell } of series.entries()) cell.value = 0
-    }
-    this.metrics.push(registryMetric(definition, collect, clear))
+    const series = this.gauges(definition)
+    this.counters.set(definition.name, series)
     return series
   }
 
   /** Numbers with labels that go up and down. */
   gauges(definition: MetricDefinition): Series<NumberCell> {
-    return this.counter(definition)
+    const series = new Series<NumberCell>(definition.labels, () => ({ value: 0 }), this.#onOther)
+    const read = (): readonly MetricSeries[] =>
+      series.entries.map(({ labels, labelText, cell }) => ({ labels, labelText, value: cell.value }))
+    const clear = () => {
+      for (const { cell } of series.entries) cell.value = 0
+    }
+    this.metrics.push(registryMetric(definition, read, clear))
+    return series
   }
 
   /** Counts between bounds; those of times unless others are given. */
   histogram(definition: MetricDefinition, bounds = this.#latencyBuckets): Series<HistogramCell> {
-    const series = new Series(definition.labels, () => new HistogramCell(bounds))
-    const collect = () =>
-      [...series.entries()].flatMap(({ labels, cell }) => histogramSamples(definition.name, labels, cell))
+    const series = new Series(definition.labels, () => new HistogramCell(bounds), this.#onOther)
+    const read = (): readonly MetricSeries[] =>
+      series.entries.map(({ labels, labelText, cell }) => ({ labels, labelText, value: cell }))
     const clear = () => {
-      for (const { cell } of series.entries()) cell.clear()
+      for (const { cell } of series.entries) cell.clear()
     }
-    this.metrics.push(registryMetric(definition, collect, clear))
+    this.metrics.push(registryMetric(definition, read, clear))
+    this.histograms.set(definition.name, series)
     return series
   }
 
   /** A number without labels that goes up and down. */
   gauge(definition: MetricDefinition): NumberCell {
     const cell = { value: 0 }
-    this.readGauge(
+    this.readNumber(
       definition,
       () => cell.value,
       () => void (cell.value = 0),
@@ -59,7 +69,11 @@ export class MetricSet {
   }
 
   /** A number without labels that is found out at the scrape. */
-  readGauge(definition: MetricDefinition, read: () => number, clear: () => void): void {
-    this.metrics.push(registryMetric(definition, () => [{ labels: {}, value: read() }], clear))
+  readNumber(definition: MetricDefinition, read: () => number, clear: () => void): void {
+    this.metrics.push(registryMetric(definition, () => [{ labels: {}, labelText: '', value: read() }], clear))
+  }
+
+  readonly #onOther = (): void => {
+    this.dropped += 1
   }
 }

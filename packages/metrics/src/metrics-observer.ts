@@ -17,6 +17,9 @@ export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> 
     ...pubsubObserver(slots),
     ...poolObserver(slots),
     ...liveObserver(slots),
+    companyWork({ companyId, work, count }) {
+      slots.companies.add(companyId, work, amountOf(count))
+    },
     backgroundError({ source, code }) {
       slots.backgroundErrors.cell(source, code).value += 1
     },

@@ -67,7 +67,7 @@ export function takeSnapshot(slots: Slots, clock: Clock, utilization: () => numb
 
 function cachesOf(slots: Slots): Record<string, CacheFigures> {
   const requests = new Map<string, { all: number; hits: number; results: Record<string, number> }>()
-  for (const { labels, cell } of slots.cacheRequests.entries()) {
+  for (const { labels, cell } of slots.cacheRequests.entries) {
     const found = requests.get(labels['type'] ?? '') ?? { all: 0, hits: 0, results: {} }
     found.all += cell.value
     found.results[labels['result'] ?? ''] = cell.value
@@ -106,7 +106,7 @@ function numbersOf(series: Series<NumberCell>, label: string): Record<string, nu
 }
 
 function cellsOf<C>(series: Series<C>, label: string): Map<string, C> {
-  return new Map([...series.entries()].map(({ labels, cell }) => [labels[label] ?? '', cell]))
+  return new Map([...series.entries].map(({ labels, cell }) => [labels[label] ?? '', cell]))
 }
 
 function mapEntries<V, W>(

@@ -4,17 +4,21 @@ import {
   type Clock,
   type Closable,
   closeOnce,
+  DeadlineExceededError,
   InvalidOptionError,
   type Observer,
+  type RedisOperation,
   systemClock,
   wholeNumberOption,
 } from '@kerp/core'
 import { EventLoopMonitor, eventLoopUtilization } from './event-loop-monitor.js'
+import { exposition } from './exposition.js'
 import { LATENCY_BUCKETS_S } from './histogram-cell.js'
 import { metricsObserver } from './metrics-observer.js'
 import { type MetricsSnapshot, takeSnapshot } from './metrics-snapshot.js'
 import { type MetricRegistry, register, type RegistryMetric } from './registry-metric.js'
-import { createSlots } from './slots.js'
+import { createSlots, type Slots } from './slots.js'
+import { addCounts, drainCounts, type ThreadCounts } from './thread-counts.js'
 
 /** What `createMetrics` takes. */
 export interface MetricsOptions {
@@ -24,6 +28,11 @@ export interface MetricsOptions {
   readonly latencyBuckets?: readonly number[]
   /** How often the delay of the event loop is sampled, in ms, from 5 to 1,000. @defaultValue 20 */
   readonly eventLoopSampleMs?: number
+  /**
+   * Of how many companies `company_work_total` shows the work: those with the most; all others together are
+   * `__other__`. From 0 to 500. @defaultValue 0, no label of a company anywhere
+   */
+  readonly companiesTop?: number
   readonly clock?: Clock
 }
 
@@ -33,6 +42,21 @@ export interface Metrics extends Closable {
   readonly observer: Required<Observer>
   /** Hit ratios, and percentiles estimated from the histograms, without a scrape. */
   readonly snapshot: () => MetricsSnapshot
+  /**
+   * The text that `/metrics` answers with, in pieces: ours, then whatever else the registry has, in the registry's
+   * format (`registry.contentType`). The event loop does other work between two pieces, each of about half a
+   * millisecond; `registry.metrics()` answers the same in one go, at 2 µs a line.
+   */
+  readonly exposition: () => AsyncGenerator<string, void, undefined>
+  /**
+   * Runs a call of your own and counts it in `redis_operations_total` and `redis_operation_latency_seconds`, as
+   * `operation`: a name from the code, never a key. Answers and throws what the call does.
+   */
+  readonly withMetrics: <R>(operation: string, call: () => Promise<R>) => Promise<R>
+  /** In a worker thread: takes out what was counted, for `add` in the thread that is scraped. */
+  readonly drain: () => ThreadCounts
+  /** Adds what a worker thread has drained. */
+  readonly add: (counts: ThreadCounts) => void
   /** Takes the metrics out of the registry and stops the sampling of the event loop. */
   close(): Promise<void>
 }
@@ -60,8 +84,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     max: 1_000,
     fallback: 20,
   })
-  const slots = createSlots({ clock, latencyBuckets, utilization: eventLoopUtilization() })
-  const names = registerAll(registry, slots.metrics)
+  const companiesTop = wholeNumberOption('Metrics', 'companiesTop', options.companiesTop, {
+    min: 0,
+    max: 500,
+    fallback: 0,
+  })
+  const utilization = eventLoopUtilization()
+  const slots = createSlots({ clock, latencyBuckets, companiesTop, utilization })
+  const names = registerAll(registry, slots.set.metrics)
   const delay = slots.eventLoopDelay.cell()
   const monitor = new EventLoopMonitor(clock, sampleMs, (delayMs) => delay.observe(delayMs / 1_000))
   const snapshotUtilization = eventLoopUtilization()
@@ -70,11 +100,41 @@ export function createMetrics(options: MetricsOptions): Metrics {
     for (const name of names) registry.removeSingleMetric(name)
     return Promise.resolve()
   })
+  const observer = metricsObserver(slots, clock)
   return {
-    observer: metricsObserver(slots, clock),
+    observer,
+    exposition: () => timedExposition(registry, slots, clock),
+    withMetrics: (operation, call) => countedCall(observer, clock, operation, call),
+    drain: () => drainCounts(slots.set),
+    add: (counts) => addCounts(slots.set, counts),
     snapshot: () => takeSnapshot(slots, clock, snapshotUtilization),
     close,
     [Symbol.asyncDispose]: close,
+  }
+}
+
+async function* timedExposition(registry: MetricRegistry, slots: Slots, clock: Clock) {
+  const begunMs = clock.monotonicMs()
+  yield* exposition(registry, slots.set.metrics)
+  slots.scrapeTime.cell().observe((clock.monotonicMs() - begunMs) / 1_000)
+}
+
+async function countedCall<R>(
+  observer: Required<Observer>,
+  clock: Clock,
+  operation: string,
+  call: () => Promise<R>,
+): Promise<R> {
+  const begunMs = clock.monotonicMs()
+  const ended = (status: RedisOperation['status']): void =>
+    observer.redisOperation({ operation, status, elapsedMs: clock.monotonicMs() - begunMs })
+  try {
+    const answer = await call()
+    ended('ok')
+    return answer
+  } catch (error) {
+    ended(error instanceof DeadlineExceededError ? 'timeout' : 'error')
+    throw error
   }
 }
 

@@ -11,34 +11,61 @@ const OTHER = 'other'
 /** Names from the code: of scripts, types of events, sources, codes. */
 const PLAIN_NAME = /^[A-Za-z][\w.:-]{0,63}$/
 
+/** One combination of label words. */
+export interface SeriesEntry<C> {
+  readonly words: readonly [string, string]
+  readonly labels: Readonly<Record<string, string>>
+  /** The labels as they stand between braces; empty without labels. */
+  readonly labelText: string
+  readonly cell: C
+}
+
+interface Row<C> {
+  readonly cells: Map<string, C>
+  lastSecond: string | undefined
+  lastCell: C | undefined
+}
+
 /** Cells by the words of at most two labels; those of the catalogue exist from the start. */
 export class Series<C> {
-  readonly #cells = new Map<string, Map<string, C>>()
-  /** The cells of series with one label or none. */
-  readonly #short = new Map<string, C>()
+  readonly #entries: SeriesEntry<C>[] = []
+  readonly #rows = new Map<string, Row<C>>()
   readonly #labels: readonly LabelDefinition[]
   readonly #makeCell: () => C
-  #size = 0
+  readonly #onOther: () => void
+  // Calls come in runs of the same words: comparing with those of the last call is cheaper than looking them up.
+  #lastFirst: string | undefined
+  #lastRow: Row<C> | undefined
 
-  constructor(labels: readonly LabelDefinition[], makeCell: () => C) {
+  constructor(labels: readonly LabelDefinition[], makeCell: () => C, onOther: () => void = () => undefined) {
     this.#labels = labels
     this.#makeCell = makeCell
+    this.#onOther = onOther
     for (const first of labels[0]?.words ?? ['']) {
       for (const second of labels[1]?.words ?? ['']) this.#add(first, second)
     }
   }
 
-  /** The cell of these words; one map lookup for each label when it exists. */
-  cell(first = '', second?: string): C {
-    const cell = second === undefined ? this.#short.get(first) : this.#cells.get(first)?.get(second)
-    return cell ?? this.#admit(first, second ?? '')
+  /** The cell of these words; at most one map lookup for each label when it exists. */
+  cell(first = '', second = ''): C {
+    let row = this.#lastRow
+    if (row === undefined || first !== this.#lastFirst) {
+      row = this.#rows.get(first)
+      if (row === undefined) return this.#admit(first, second)
+      this.#lastFirst = first
+      this.#lastRow = row
+    }
+    if (second === row.lastSecond && row.lastCell !== undefined) return row.lastCell
+    const cell = row.cells.get(second)
+    if (cell === undefined) return this.#admit(first, second)
+    row.lastSecond = second
+    row.lastCell = cell
+    return cell
   }
 
   /** All cells with their labels, in the order in which they came to be. */
-  *entries(): Generator<{ readonly labels: Record<string, string>; readonly cell: C }> {
-    for (const [first, row] of this.#cells) {
-      for (const [second, cell] of row) yield { labels: this.#labelsOf([first, second]), cell }
-    }
+  get entries(): readonly SeriesEntry<C>[] {
+    return this.#entries
   }
 
   #admit(first: string, second: string): C {
@@ -46,9 +73,9 @@ export class Series<C> {
     const two = this.#admittedWord(second, 1)
     // The other words of a closed label begin at 0 beside it, so that a first error is seen as an increase.
     for (const word of this.#labels[1]?.words ?? []) {
-      if (this.#cells.get(one)?.has(word) !== true) this.#add(one, word)
+      if (this.#rows.get(one)?.cells.has(word) !== true) this.#add(one, word)
     }
-    return this.#cells.get(one)?.get(two) ?? this.#add(one, two)
+    return this.#rows.get(one)?.cells.get(two) ?? this.#add(one, two)
   }
 
   // Whoever passes a key, or a new word for each call, must not fill the memory of Prometheus and ours.
@@ -56,19 +83,20 @@ export class Series<C> {
     const label = this.#labels[index]
     if (label === undefined) return ''
     if (label.words.includes(word)) return word
-    return this.#size < SERIES_MAX && PLAIN_NAME.test(word) ? word : OTHER
+    if (this.#entries.length < SERIES_MAX && PLAIN_NAME.test(word)) return word
+    this.#onOther()
+    return OTHER
   }
 
   #add(first: string, second: string): C {
-    const row = this.#cells.get(first) ?? new Map<string, C>()
+    const row = this.#rows.get(first) ?? { cells: new Map(), lastSecond: undefined, lastCell: undefined }
     const cell = this.#makeCell()
-    this.#cells.set(first, row.set(second, cell))
-    if (second === '') this.#short.set(first, cell)
-    this.#size += 1
+    this.#rows.set(first, row)
+    row.cells.set(second, cell)
+    const words = [first, second] as const
+    const pairs = this.#labels.map(({ name }, index) => [name, words[index] ?? ''] as const)
+    const labelText = pairs.map(([name, word]) => `${name}="${word}"`).join(',')
+    this.#entries.push({ words, labels: Object.fromEntries(pairs), labelText, cell })
     return cell
-  }
-
-  #labelsOf(found: readonly string[]): Record<string, string> {
-    return Object.fromEntries(this.#labels.map(({ name }, index) => [name, found[index] ?? '']))
   }
 }

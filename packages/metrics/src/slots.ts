@@ -4,6 +4,8 @@ import type { Clock } from '@kerp/core'
 import { BATCH_BUCKETS, HELD_BUCKETS_S } from './histogram-cell.js'
 import { METRICS } from './metric-names.js'
 import { MetricSet } from './metric-set.js'
+import { registryMetric } from './registry-metric.js'
+import { TopCompanies } from './top-companies.js'
 
 /** The lag as it was last told, and when. */
 export interface LagCell {
@@ -15,6 +17,8 @@ export interface LagCell {
 export interface SlotOptions {
   readonly clock: Clock
   readonly latencyBuckets: readonly number[]
+  /** Companies that are told apart; 0 for none. */
+  readonly companiesTop: number
   /** Answers with the busy share of the event loop since its previous call. */
   readonly utilization: () => number
 }
@@ -23,11 +27,26 @@ export interface SlotOptions {
 export type Slots = ReturnType<typeof createSlots>
 
 /** Makes all series of the catalogue, each closed one at 0. */
-export function createSlots({ clock, latencyBuckets, utilization }: SlotOptions) {
+export function createSlots({ clock, latencyBuckets, companiesTop, utilization }: SlotOptions) {
   const set = new MetricSet(latencyBuckets)
-  set.readGauge(METRICS.eventLoopUtilization, utilization, () => undefined)
+  const companies = new TopCompanies(companiesTop)
+  set.metrics.push(
+    registryMetric(
+      METRICS.companyWork,
+      () => companies.series(),
+      () => companies.clear(),
+    ),
+  )
+  set.readNumber(
+    METRICS.droppedWords,
+    () => set.dropped,
+    () => void (set.dropped = 0),
+  )
+  set.readNumber(METRICS.eventLoopUtilization, utilization, () => undefined)
   return {
-    metrics: set.metrics,
+    set,
+    companies,
+    scrapeTime: set.histogram(METRICS.scrapeTime),
     ...cacheSlots(set),
     ...postingSlots(set),
     ...stockSlots(set),
@@ -108,7 +127,7 @@ function stockSlots(set: MetricSet) {
 function eventSlots(set: MetricSet, clock: Clock) {
   const eventRelayLag: LagCell = { lagMs: 0, toldAtMs: Number.NaN }
   const readSeconds = () => currentLagMs(eventRelayLag, clock) / 1_000
-  set.readGauge(METRICS.eventRelayLag, readSeconds, () => void (eventRelayLag.toldAtMs = Number.NaN))
+  set.readNumber(METRICS.eventRelayLag, readSeconds, () => void (eventRelayLag.toldAtMs = Number.NaN))
   return {
     eventRelayLag,
     eventRelayTicks: set.counter(METRICS.eventRelayTicks),
@@ -124,7 +143,7 @@ function eventSlots(set: MetricSet, clock: Clock) {
 function relaySlots(set: MetricSet, clock: Clock) {
   const relayLag: LagCell = { lagMs: 0, toldAtMs: Number.NaN }
   const readSeconds = () => currentLagMs(relayLag, clock) / 1_000
-  set.readGauge(METRICS.relayLag, readSeconds, () => void (relayLag.toldAtMs = Number.NaN))
+  set.readNumber(METRICS.relayLag, readSeconds, () => void (relayLag.toldAtMs = Number.NaN))
   return {
     relayLag,
     relayTicks: set.counter(METRICS.relayTicks),
@@ -164,7 +183,7 @@ function pubsubSlots(set: MetricSet) {
     eventGapFills: set.counter(METRICS.eventGapFills),
     eventResets: set.counter(METRICS.eventResets),
     eventDead: set.counter(METRICS.eventDead),
-    eventBacklog: set.counter(METRICS.eventBacklog),
+    eventBacklog: set.gauges(METRICS.eventBacklog),
     eventTrimmedUnread: set.counter(METRICS.eventTrimmedUnread),
   }
 }

@@ -84,6 +84,8 @@ export class PostingCallers {
     if (this.#byKey.get(key) === waiting) this.#byKey.delete(key)
     this.#size -= waiting.callers.length
     const elapsedMs = this.clock.monotonicMs() - waiting.startMs
+    const { companyId } = waiting.voucher
+    this.observer.companyWork?.({ companyId, work: 'posting', count: waiting.callers.length })
     waiting.callers.forEach((caller, index) => {
       this.observer.posting?.({ result, elapsedMs })
       tell(caller, index)

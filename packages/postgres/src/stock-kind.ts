@@ -101,8 +101,10 @@ export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, 
     queued: () => observer.step?.({ name: 'stock.queued' }),
     began: (waiting) => observer.stockQueue?.({ waiting }),
     ended: (result, movements, elapsedMs) => observer.stockBatch?.({ result, movements, elapsedMs }),
-    settled: ({ kind }, answer, elapsedMs) =>
-      observer.stockMove?.({ kind, result: resultOf(answer), elapsedMs }),
+    settled: ({ kind, companyId }, answer, elapsedMs) => {
+      observer.stockMove?.({ kind, result: resultOf(answer), elapsedMs })
+      observer.companyWork?.({ companyId, work: 'movement', count: 1 })
+    },
   }
 }
 

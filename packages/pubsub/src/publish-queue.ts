@@ -108,6 +108,7 @@ export class PublishQueue<S extends EventSchemas> {
         { epoch: '', from: '', to: '', seenMax, seenMs, channel: keys.eventsChannel(this.#companyId) },
         { moreArgs, observer: this.#observer, deadlineMs },
       )
+      observer.companyWork?.({ companyId: this.#companyId, work: 'event', count: batch.length })
       const isDuplicate = reply.status === 'published' ? reply.isDuplicate : []
       batch.forEach(({ event, settle }, index) => {
         const result = isDuplicate[index] === true ? 'duplicate' : 'published'

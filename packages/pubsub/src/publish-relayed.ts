@@ -62,6 +62,7 @@ export async function publishRelayed(parts: RelayedParts, batch: RelayedEvents):
     if (reply.status === 'moved') return moved(reply.watermark)
     from = next
     for (const { type } of events) observer?.eventPublish?.({ type, result: 'published', count: 1 })
+    observer?.companyWork?.({ companyId, work: 'event', count: events.length })
     void trimWhenLong(parts, companyId, reply.length, events.length)
   }
   return { status: 'published' }

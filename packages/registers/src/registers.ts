@@ -145,6 +145,7 @@ export class Registers implements Closable {
     const usable = await readStored(this.#parts, rows)
     const rest = unanswered(rows, wanted)
     if (rest.length === 0) {
+      this.#parts.observer.companyWork?.({ companyId: rows.companyId, work: 'read', count: rows.refs.length })
       this.#count(rows, 'hit', rows.refs.length)
     } else {
       await withDeadline(this.#answerRest(rows, rest, wanted, usable), {
@@ -229,6 +230,7 @@ export class Registers implements Closable {
       usable && missing.length > 0 ? await this.#missing.answer(rows, missing) : { miss: 0, wait: 0 }
     const left = miss + wait === rest.length && wanted === undefined ? [] : unanswered(rows, wanted)
     await this.#answerFromDatabase(rows, left, wanted)
+    this.#parts.observer.companyWork?.({ companyId: rows.companyId, work: 'read', count: rows.refs.length })
     this.#count(rows, 'hit', rows.refs.length - rest.length)
     this.#count(rows, 'miss', miss)
     this.#count(rows, 'wait', wait)
