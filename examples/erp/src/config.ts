@@ -9,6 +9,9 @@ export interface ErpConfig {
   readonly port: number
   /** Redis for everything that must not be evicted; undefined starts a private one. */
   readonly redisUrl: string | undefined
+  /** Sentinels of that Redis, as `host:port,…`, and the name of its master; instead of `redisUrl`. */
+  readonly redisSentinels: string | undefined
+  readonly redisSentinelName: string | undefined
   /** A second Redis for cached figures, which may evict; undefined shares the first. */
   readonly redisCacheUrl: string | undefined
   /** undefined starts a private PostgreSQL. */
@@ -52,6 +55,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): E
     host,
     port: portOf(value('PORT')),
     redisUrl: value('REDIS_URL'),
+    redisSentinels: value('REDIS_SENTINELS'),
+    redisSentinelName: value('REDIS_SENTINEL_NAME'),
     redisCacheUrl: value('REDIS_CACHE_URL'),
     databaseUrl: value('DATABASE_URL'),
     dataDir: value('DATA_DIR'),

@@ -50,7 +50,7 @@ const CONNECT_DEADLINE_MS = 2_000
 export async function openRedis(config: ErpConfig, observer: Observer): Promise<RedisPart> {
   const main = await openCoordinationRedis(config, observer)
   if (config.redisCacheUrl === undefined) return { ...main, coordination: main.client }
-  const cache = await connect(config.redisCacheUrl, 'REDIS_CACHE_URL', observer)
+  const cache = await connect(createRedis({ url: config.redisCacheUrl, observer }, {}), 'REDIS_CACHE_URL')
   return {
     client: cache.client,
     coordination: main.client,
@@ -83,13 +83,21 @@ export async function refuseEviction(redis: RedisClient, say: (line: string) => 
   )
 }
 
-/** `REDIS_URL`, a private server found on PATH, or a double in this process. */
+/** `REDIS_URL`, `REDIS_SENTINELS`, a private server found on PATH, or a double in this process. */
 async function openCoordinationRedis(
   config: ErpConfig,
   observer: Observer,
 ): Promise<Omit<RedisPart, 'coordination'>> {
-  if (config.redisUrl !== undefined)
-    return { ...(await connect(config.redisUrl, 'REDIS_URL', observer)), server: undefined }
+  const { redisUrl, redisSentinels, redisSentinelName } = config
+  if (redisUrl !== undefined)
+    return {
+      ...(await connect(createRedis({ url: redisUrl, observer }, {}), 'REDIS_URL')),
+      server: undefined,
+    }
+  if (redisSentinels !== undefined) {
+    const env = { REDIS_SENTINELS: redisSentinels, REDIS_SENTINEL_NAME: redisSentinelName }
+    return { ...(await connect(createRedis({ observer }, env), 'REDIS_SENTINELS')), server: undefined }
+  }
   const server = await openPrivateRedis().catch((error: unknown) => {
     if (error instanceof RedisMissingError) return undefined
     throw error
@@ -100,20 +108,17 @@ async function openCoordinationRedis(
     return { client, server, words, close: () => closeRedis(client) }
   }
   const { client, words, close } = await connect(
-    server.url,
+    createRedis({ url: server.url, observer }, {}),
     `private redis-server (pid ${server.pid})`,
-    observer,
   )
   return { client, server, words, close: () => close().then(() => server.close()) }
 }
 
 /** A Redis that is not there is no reason not to start: the database answers until it is. */
 async function connect(
-  url: string,
+  client: RedisClient,
   name: string,
-  observer: Observer,
 ): Promise<{ readonly client: RedisClient; readonly words: string; readonly close: () => Promise<void> }> {
-  const client = createRedis({ url, observer }, {})
   const words = await whenReady(client, CONNECT_DEADLINE_MS).then(
     () => name,
     (error: unknown) =>

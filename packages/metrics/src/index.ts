@@ -1,3 +1,4 @@
+export { type GrafanaDashboard, grafanaDashboard, type GrafanaPanel } from './dashboard.js'
 export { LATENCY_BUCKETS_S } from './histogram-cell.js'
 export type { LabelDefinition, MetricDefinition } from './metric-definition.js'
 export { METRICS } from './metric-names.js'
