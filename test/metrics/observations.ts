@@ -57,7 +57,7 @@ export const EXAMPLES: Examples = {
   liveRefusal: { reason: 'origin' },
   liveClose: { reason: 'slow' },
   liveReset: { reason: 'lagged' },
-  liveFlush: { elapsedMs: 3 },
+  liveFlush: { elapsedMs: 1 },
   companyWork: { companyId: 'c1', work: 'posting', count: 2 },
   backgroundError: { source: 'relay', code: 'REDIS_NOT_DONE' },
   step: { name: 'posting.committed' },

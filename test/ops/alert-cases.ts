@@ -170,6 +170,14 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     silent: { 'nodejs_eventloop_utilization_ratio{instance="a"}': '0.5x25 0.95x5' },
     labels: A,
   },
+  KerpLiveSlowClients: {
+    fires: { 'live_closes_total{instance="a",reason="slow"}': '0+5x60' },
+    silent: {
+      'live_closes_total{instance="a",reason="slow"}': '0+1x60',
+      'live_closes_total{instance="a",reason="restart"}': '0+50x60',
+    },
+    labels: A,
+  },
   KerpLabelsDropped: {
     fires: { 'metrics_series_dropped_total{instance="a"}': '0+1x60' },
     silent: { 'metrics_series_dropped_total{instance="a"}': '9x60' },

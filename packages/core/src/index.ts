@@ -74,10 +74,9 @@ export {
   type Step,
   STEPS,
   STOCK_STEPS,
-  type StockBatch,
-  type StockMove,
 } from './observer.js'
 export { oneOfOption, textOption, wholeNumberOption, type WholeNumberBounds } from './options.js'
+export type { StockBatch, StockMove } from './stock-observation.js'
 export type { CompanyWork } from './company-work.js'
 export type { PoolJobEnd, PoolJobOutcome, PoolLevel } from './pool-observation.js'
 export type {

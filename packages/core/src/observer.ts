@@ -8,6 +8,7 @@
 import type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 import type { CompanyWork } from './company-work.js'
 import type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
+import type { StockBatch, StockMove } from './stock-observation.js'
 import type { PoolJobEnd, PoolLevel } from './pool-observation.js'
 
 import type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
@@ -86,30 +87,6 @@ export interface Posting {
 export interface PostingBatch {
   readonly result: 'committed' | 'retried' | 'bisected' | 'failed'
   readonly vouchers: number
-  readonly elapsedMs: number
-}
-
-/** How one movement of stock ended. */
-export interface StockMove {
-  readonly kind: 'adjust' | 'transfer' | 'reserve' | 'confirm' | 'cancel' | 'expire'
-  /** `insufficient` and `fenced` are refusals that the caller may meet in good order. */
-  readonly result:
-    | 'done'
-    | 'replayed'
-    | 'conflict'
-    | 'insufficient'
-    | 'fenced'
-    | 'settled'
-    | 'rejected'
-    | 'unknown'
-    | 'failed'
-  readonly elapsedMs: number
-}
-
-/** One transaction of coalesced movements of stock. */
-export interface StockBatch {
-  readonly result: 'committed' | 'retried' | 'bisected' | 'failed'
-  readonly movements: number
   readonly elapsedMs: number
 }
 

@@ -46,6 +46,7 @@ const GROUPS: readonly (readonly [title: string, beginning: RegExp])[] = [
   ['Stock', /^stock_/],
   ['Relays', /^(?:outbox|event)_relay_/],
   ['Events', /^events?_/],
+  ['Live connections', /^live_/],
   ['Locks', /^lock_/],
   ['Batches and pools', /^(?:batch|worker_pool)_/],
   ['Process', /^nodejs_/],

@@ -15,9 +15,6 @@ import {
   type EventPublish,
   type EventReset,
   type GenerationChange,
-  type LiveClose,
-  type LiveRefusal,
-  type LiveReset,
   type LockAcquire,
   type LockGivenBack,
   type LockLoss,
@@ -33,6 +30,7 @@ import {
 } from '@kerp/core'
 import { closed, counter, gauge, histogram, type MetricDefinition, open, words } from './metric-definition.js'
 import { LOCAL_TIER_METRICS } from './local-tier-metrics.js'
+import { LIVE_METRICS } from './live-metrics.js'
 import { OWN_METRICS } from './own-metrics.js'
 import { POOL_METRICS } from './pool-metrics.js'
 
@@ -302,39 +300,7 @@ export const METRICS = {
     [],
   ),
   ...POOL_METRICS,
-  liveConnections: gauge('live_connections_size', 'Live connections that are open', []),
-  liveRefusals: counter('live_refusals_total', 'Live connections that were not accepted', [
-    closed(
-      'reason',
-      words<LiveRefusal['reason']>({
-        method: true,
-        origin: true,
-        protocol: true,
-        ticket: true,
-        limit: true,
-        draining: true,
-      }),
-    ),
-  ]),
-  liveCloses: counter('live_closes_total', 'Live connections that the hub closed', [
-    closed(
-      'reason',
-      words<LiveClose['reason']>({
-        restart: true,
-        overloaded: true,
-        slow: true,
-        ticket: true,
-        noTicket: true,
-        rate: true,
-        forbidden: true,
-        protocol: true,
-      }),
-    ),
-  ]),
-  liveResets: counter('live_resets_total', 'Live clients that lost events and got a snapshot', [
-    closed('reason', words<LiveReset['reason']>({ refused: true, lagged: true, history: true })),
-  ]),
-  liveFlushLatency: histogram('live_flush_latency_seconds', 'Time of one round over live clients', []),
+  ...LIVE_METRICS,
   ...OWN_METRICS,
   backgroundErrors: counter('background_errors_total', 'Failures of background work that is tried again', [
     open('source'),
