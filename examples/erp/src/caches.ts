@@ -50,7 +50,7 @@ const INVALIDATION_PATIENCE = { attemptsMax: 1_000_000_000, backoffMsMax: 1_000 
 
 /** Makes them; no I/O. */
 export function openCaches(options: CachesOptions, opened: <T extends Closable>(part: T) => T): Caches {
-  const { keys, observer, balances, chart, eventLog } = options
+  const { keys, observer, balances, source, chart, eventLog } = options
   const redis = options.redis.client
   const cache = new ReadThrough({ redis, keys, observer })
   const invalidator = new Invalidator({ cache, events: erpEvents, rules: erpInvalidationRules })
@@ -68,7 +68,7 @@ export function openCaches(options: CachesOptions, opened: <T extends Closable>(
       ...INVALIDATION_PATIENCE,
     }),
   )
-  const dashboard = new Dashboard({ balances, chart, cache })
+  const dashboard = new Dashboard({ source, chart, cache })
   const warmerOf = (fiscalYears: readonly number[], warehouses: readonly string[]): Warmer => {
     const perYear = fiscalYears.flatMap((fiscalYear) => [
       balanceSource(balances, fiscalYear),

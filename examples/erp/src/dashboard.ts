@@ -1,8 +1,15 @@
 /** The figures that a manager looks at first, read through the cache. */
 
 import { type CachedValues, erpTags, type ReadThrough } from '@kerp/cache'
-import { formatAmount, InvalidInputError, jsonCodec, withDeadline } from '@kerp/core'
-import type { Balance, BalanceCache } from '@kerp/balance-cache'
+import {
+  formatAmount,
+  InvalidInputError,
+  jsonCodec,
+  type RegisterImage,
+  type RegisterRef,
+  type RegisterSource,
+  withDeadline,
+} from '@kerp/core'
 import type { Locks, LockView } from '@kerp/inventory-lock'
 import type { Chart } from './chart.js'
 import type { Company } from './companies.js'
@@ -12,14 +19,14 @@ import { companyOf, type HttpServer, queryFields } from './http/server.js'
 /** What a figure adds up, and how it counts each balance: those that stand in credit are turned. */
 interface FigureRule {
   readonly accounts: readonly string[]
-  readonly minorUnitsOf: (balance: Balance) => bigint
+  readonly minorUnitsOf: (debit: bigint, credit: bigint) => bigint
 }
 
 type FigureName = 'sales' | 'purchases' | 'cash' | 'receivable' | 'payable'
 
 /** The five figures of a company's year, in minor units. */
 export interface DashboardFigures extends Readonly<Record<FigureName, bigint>> {
-  /** The oldest moment that one of them is known to be as new as. */
+  /** The moment of the database that all of them are of. */
   readonly updatedAt: Date
 }
 
@@ -31,19 +38,20 @@ interface DashboardRef {
 
 /** What a dashboard is made of. */
 interface DashboardOptions {
-  readonly balances: BalanceCache
+  /** The database: a cached copy that is a little behind would stay on the dashboard until the next voucher. */
+  readonly source: RegisterSource
   readonly chart: Chart
   readonly cache: ReadThrough
 }
 
 /** Reads the figures of the dashboard: as of the last voucher of the year that this service has heard of. */
 export class Dashboard {
-  readonly #balances: BalanceCache
+  readonly #source: RegisterSource
   readonly #rules: Readonly<Record<FigureName, FigureRule>>
   readonly #cached: CachedValues<DashboardRef, DashboardFigures>
 
-  constructor({ balances, chart, cache }: DashboardOptions) {
-    this.#balances = balances
+  constructor({ source, chart, cache }: DashboardOptions) {
+    this.#source = source
     this.#cached = cache.define({
       type: 'dashboard',
       key: ({ companyId, fiscalYear }: DashboardRef) =>
@@ -54,11 +62,11 @@ export class Dashboard {
     })
     const under = (...groups: readonly string[]): readonly string[] =>
       chart.postableUnder(...groups).map(({ code }) => code)
-    const net = ({ balance }: Balance): bigint => balance
-    const turned = ({ balance }: Balance): bigint => -balance
+    const net = (debit: bigint, credit: bigint): bigint => debit - credit
+    const turned = (debit: bigint, credit: bigint): bigint => credit - debit
     this.#rules = {
       sales: { accounts: under('40000'), minorUnitsOf: turned },
-      purchases: { accounts: under('12010', '12040', '12050', '12060'), minorUnitsOf: ({ debit }) => debit },
+      purchases: { accounts: under('12010', '12040', '12050', '12060'), minorUnitsOf: (debit) => debit },
       cash: { accounts: under('11010', '11020', '11030'), minorUnitsOf: net },
       receivable: { accounts: under('11210', '11220'), minorUnitsOf: net },
       payable: { accounts: under('21010', '21020'), minorUnitsOf: turned },
@@ -76,28 +84,29 @@ export class Dashboard {
     return this.#cached.fill(refs)
   }
 
-  /** Reads all balances in one round trip, and adds them up. */
+  /** Reads all rows in one statement, so that they are of one moment, and adds them up. */
   async #add({ companyId, fiscalYear }: DashboardRef): Promise<DashboardFigures> {
     const accounts = Object.values(this.#rules).flatMap((rule) => rule.accounts)
-    const found = await this.#balances.getMany(
-      accounts.map((account) => ({ companyId, account, fiscalYear })),
+    const refs = accounts.map(
+      (account): RegisterRef => ({ companyId, family: 'balance', parts: [account, String(fiscalYear)] }),
     )
-    const byAccount = new Map(found.map((balance) => [balance.account, balance]))
+    const { images, asOfMs } = await this.#source.load(companyId, refs)
+    const byAccount = new Map(images.map((image) => [image.ref.parts[0], image]))
     const figure = ({ accounts: added, minorUnitsOf }: FigureRule): bigint =>
-      added.reduce((sum, account) => sum + minorUnitsOfAccount(byAccount.get(account), minorUnitsOf), 0n)
+      added.reduce((sum, account) => sum + minorUnitsOfRow(byAccount.get(account), minorUnitsOf), 0n)
     return {
       sales: figure(this.#rules.sales),
       purchases: figure(this.#rules.purchases),
       cash: figure(this.#rules.cash),
       receivable: figure(this.#rules.receivable),
       payable: figure(this.#rules.payable),
-      updatedAt: new Date(Math.min(...found.map(({ asOf }) => asOf.getTime()))),
+      updatedAt: new Date(asOfMs),
     }
   }
 }
 
-function minorUnitsOfAccount(balance: Balance | undefined, minorUnitsOf: FigureRule['minorUnitsOf']): bigint {
-  return balance === undefined ? 0n : minorUnitsOf(balance)
+function minorUnitsOfRow(row: RegisterImage | undefined, minorUnitsOf: FigureRule['minorUnitsOf']): bigint {
+  return row === undefined ? 0n : minorUnitsOf(BigInt(row.fields[0]), BigInt(row.fields[1]))
 }
 
 function readFigures(parsed: unknown): DashboardFigures {

@@ -3,7 +3,7 @@
  * read balances through the cache. Everything goes through the library, nothing around it.
  */
 
-import type { Balance } from '@kerp/balance-cache'
+import type { AccountRef, Balance } from '@kerp/balance-cache'
 import type { Voucher } from '@kerp/postgres'
 import { COMPANIES, type Company } from '../companies.js'
 import type { Erp } from '../main.js'
@@ -96,6 +96,8 @@ class CompanyMonth {
   /** Balances before the job and the change that the acknowledged vouchers make, by account and year. */
   readonly #before = new Map<string, bigint>()
   readonly #change = new Map<string, bigint>()
+  /** Every row that the vouchers touch. */
+  #posted: readonly AccountRef[] | undefined
   #finished = false
 
   constructor(erp: Erp, company: Company, invoices: readonly Invoice[]) {
@@ -172,20 +174,23 @@ class CompanyMonth {
         await this.#erp.dashboard.read(this.company.id, fiscalYear)
         this.readLatency.add(performance.now() - begunMs)
       }
+      // The list of balances stands beside the figures, as on the live page.
+      await this.#readPosted()
       await new Promise((resolve) => setTimeout(resolve, READER_PAUSE_MS))
     }
   }
 
-  /** Every row that the vouchers touch. */
   #readPosted(): Promise<readonly Balance[]> {
-    const rows = new Map(
-      this.vouchers.flatMap(({ companyId, fiscalYear, lines }) =>
-        lines.map(
-          ({ account }) => [nameOf({ account, fiscalYear }), { companyId, account, fiscalYear }] as const,
+    this.#posted ??= [
+      ...new Map(
+        this.vouchers.flatMap(({ companyId, fiscalYear, lines }) =>
+          lines.map(
+            ({ account }) => [nameOf({ account, fiscalYear }), { companyId, account, fiscalYear }] as const,
+          ),
         ),
-      ),
-    )
-    return this.#erp.balances.getMany([...rows.values()])
+      ).values(),
+    ]
+    return this.#erp.balances.getMany(this.#posted)
   }
 }
 
