@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 
 /** What the proxy does to bytes that pass now. Change it at any time. */
 export interface FaultPlan {
@@ -53,6 +54,7 @@ export async function openFaultProxy(targetPath: string): Promise<FaultProxy> {
   const server = createServer((client) => {
     const upstream = keep(connect(targetPath))
     keep(client)
+    let passedOn = Promise.resolve()
     client.on('data', (bytes) => {
       if (plan.blackhole !== 'requests' && plan.blackhole !== 'both') upstream.write(bytes)
     })
@@ -63,8 +65,13 @@ export async function openFaultProxy(targetPath: string): Promise<FaultProxy> {
         client.destroy()
         return
       }
-      if (plan.replyDelayMs === 0) client.write(bytes)
-      else setTimeout(() => client.write(bytes), plan.replyDelayMs)
+      const dueMs = performance.now() + plan.replyDelayMs
+      // One after the other, or the end of a delay would let later bytes overtake earlier ones.
+      passedOn = passedOn.then(async () => {
+        const leftMs = dueMs - performance.now()
+        if (leftMs > 0) await wait(leftMs)
+        client.write(bytes)
+      })
     })
     client.on('close', () => upstream.destroy())
     upstream.on('close', () => client.destroy())
