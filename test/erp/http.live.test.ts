@@ -77,8 +77,8 @@ describe('The server', () => {
   })
 
   it.each([
-    ['GET', '/'],
     ['GET', '/nothing'],
+    ['POST', '/'],
     ['DELETE', '/session'],
     ['POST', '/companies/c1/stock/count'],
     ['GET', '/companies/c1'],

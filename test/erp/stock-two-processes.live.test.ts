@@ -118,20 +118,18 @@ describe('The audit', () => {
     const key = 'inventory:{c1}:cached:W1'
     const peek = redis.client()
     await client?.post('/stock/adjust', { movementId: 'c', item: 'cached', warehouse: 'W1', quantity: '5' })
+    let register = ''
+    const audit = async (): Promise<unknown> => {
+      await client?.get('/stock?item=cached')
+      register = (await peek.get(key)) ?? ''
+      // Whatever voids the register meanwhile has it loaded, and forged, once more.
+      if (!register.endsWith('|5000|0')) return 'not cached'
+      await peek.set(key, register.replace(/\|5000\|0$/, '|6000|0'))
+      return failed(await client?.get('/audit'))
+    }
     await expect
-      .poll(
-        async () => {
-          await client?.get('/stock?item=cached')
-          return (await peek.get(key)) ?? ''
-        },
-        { timeout: 20_000 },
-      )
-      .toMatch(/\|5000\|0$/)
-    const register = (await peek.get(key)) ?? ''
-    await peek.set(key, register.replace(/\|5000\|0$/, '|6000|0'))
-    expect(failed(await client?.get('/audit'))).toEqual([
-      expect.objectContaining({ name: 'every cached stock figure = its row', differences: 1 }),
-    ])
+      .poll(audit, { timeout: 20_000 })
+      .toEqual([expect.objectContaining({ name: 'every cached stock figure = its row', differences: 1 })])
     await peek.set(key, register)
     peek.disconnect()
   })
