@@ -150,7 +150,7 @@ async function openParts(
   const server = createServer(say)
   sessionRoutes(server, sessions)
   pageRoutes(server, { redis, balances, relay })
-  probeRoutes(server, { pool, redis: redis.client, registers, relay, registry, metrics, start })
+  probeRoutes(server, { pool, redis, registers, relay, registry, metrics, start })
   const requireReady = (): void => start.require()
   companyRoutes(server, { sessions, requireReady }, (routes) => openDoors(routes, doors, observer))
   await start.begin()

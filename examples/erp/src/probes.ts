@@ -1,18 +1,19 @@
 /** What machines ask: is the process alive, can it work, what has it counted. */
 
-import { withDeadline } from '@kerp/core'
+import { health, type HealthCause, type HealthCheck, withDeadline } from '@kerp/core'
 import { Readable } from 'node:stream'
 import type { Metrics } from '@kerp/metrics'
 import type { DatabasePool } from '@kerp/postgres'
-import { type RedisClient, redisHealth } from '@kerp/redis'
-import type { OutboxRelay, Registers } from '@kerp/registers'
+import { redisHealth, redisHealthCauses } from '@kerp/redis'
+import { type OutboxRelay, type Registers, relayHealthCauses, trustHealthCauses } from '@kerp/registers'
 import type { Registry } from 'prom-client'
 import type { HttpServer } from './http/server.js'
+import type { RedisPart } from './parts.js'
 
 /** What the probes look at. */
 export interface ProbesOptions {
   readonly pool: DatabasePool
-  readonly redis: RedisClient
+  readonly redis: Pick<RedisPart, 'client' | 'coordination'>
   readonly registers: Registers
   readonly relay: OutboxRelay
   readonly registry: Registry
@@ -26,14 +27,11 @@ export function probeRoutes(server: HttpServer, options: ProbesOptions): void {
   server.get('/healthz', () => ({ ok: true }))
 
   server.get('/readyz', async (_request, reply) => {
-    const [database, redis] = await Promise.all([databaseCause(options), redisCause(options.redis)])
-    const ready = database === undefined
-    if (!ready)
-      return reply.code(503).send({ ready, degraded: redis !== undefined, causes: listed(database, redis) })
-    // Without Redis, or a relay that keeps up, everything still answers, from the database: degraded, but ready.
-    const causes =
-      redis === undefined ? listed(relayCause(options.relay), trustCause(options.registers)) : [redis]
-    return { ready, degraded: causes.length > 0, causes }
+    const report = await health(partsOf(options), { deadlineMs: PROBE_DEADLINE_MS })
+    const roots = report.causes.filter(({ part }) => part !== 'relay' && part !== 'trust')
+    // A relay cannot keep up without database and Redis: then those are what is to be mended.
+    const causes = (roots.length === 0 ? report.causes : roots).map(({ cause }) => cause)
+    return reply.code(report.ready ? 200 : 503).send({ ...report, causes })
   })
 
   server.get('/metrics', async (_request, reply) => {
@@ -42,36 +40,35 @@ export function probeRoutes(server: HttpServer, options: ProbesOptions): void {
   })
 }
 
-/** A relay that is further behind, and caches that nobody vouched for during so long, are worth a look, in ms. */
-const BEHIND_MS_MAX = 5_000
-
-function listed(...causes: readonly (string | undefined)[]): readonly string[] {
-  return causes.filter((cause) => cause !== undefined)
-}
-
-function relayCause({ lagMs }: OutboxRelay): string | undefined {
-  return lagMs <= BEHIND_MS_MAX ? undefined : `the relay is ${Math.round(lagMs / 1_000)} s behind`
-}
-
-function trustCause(registers: Registers): string | undefined {
-  const untrustedMs = registers.freshness()?.untrustedMs ?? 0
-  if (untrustedMs <= BEHIND_MS_MAX) return undefined
-  return `no heartbeat of a relay for ${Math.round(untrustedMs / 1_000)} s: the database answers all reads`
+/** Without Redis, or a relay that keeps up, everything still answers, from the database: degraded, but ready. */
+function partsOf(options: ProbesOptions): Readonly<Record<string, HealthCheck>> {
+  const { redis, registers, relay } = options
+  const deadlineMs = PROBE_DEADLINE_MS / 2
+  const shared = redis.coordination === redis.client
+  return {
+    database: () => databaseCauses(options),
+    cache: async () =>
+      redisHealthCauses(await redisHealth(redis.client, { deadlineMs }), shared ? 'coordination' : 'cache'),
+    coordination: async () =>
+      shared ? [] : redisHealthCauses(await redisHealth(redis.coordination, { deadlineMs }), 'coordination'),
+    relay: () => relayHealthCauses(relay),
+    trust: () => trustHealthCauses(registers),
+  }
 }
 
 const PROBE_DEADLINE_MS = 1_000
 
-async function databaseCause({ pool, start }: ProbesOptions): Promise<string | undefined> {
+async function databaseCauses({ pool, start }: ProbesOptions): Promise<readonly HealthCause[]> {
   try {
     await withDeadline(askDatabase(pool), {
       operation: 'readyz',
-      deadlineMs: PROBE_DEADLINE_MS,
+      deadlineMs: PROBE_DEADLINE_MS / 2,
       outcome: 'notDone',
     })
   } catch {
-    return 'the database cannot be reached'
+    return [{ level: 'unready', cause: 'the database cannot be reached' }]
   }
-  return start.isDone ? undefined : 'the database is being prepared'
+  return start.isDone ? [] : [{ level: 'unready', cause: 'the database is being prepared' }]
 }
 
 async function askDatabase(pool: DatabasePool): Promise<void> {
@@ -83,9 +80,4 @@ async function askDatabase(pool: DatabasePool): Promise<void> {
     client.release(true)
     throw error
   }
-}
-
-async function redisCause(redis: RedisClient): Promise<string | undefined> {
-  const health = await redisHealth(redis, { deadlineMs: PROBE_DEADLINE_MS })
-  return health.reachable ? undefined : 'Redis cannot be reached: the database answers all reads'
 }

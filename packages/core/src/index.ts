@@ -77,6 +77,13 @@ export {
 } from './observer.js'
 export { oneOfOption, textOption, wholeNumberOption, type WholeNumberBounds } from './options.js'
 export type { StockBatch, StockMove } from './stock-observation.js'
+export {
+  health,
+  type HealthCause,
+  type HealthCheck,
+  type HealthOptions,
+  type HealthReport,
+} from './health.js'
 export type { CompanyWork } from './company-work.js'
 export type { PoolJobEnd, PoolJobOutcome, PoolLevel } from './pool-observation.js'
 export type {

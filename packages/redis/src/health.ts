@@ -11,8 +11,9 @@ export interface RedisHealth {
   /** Why facts are missing: the server could not be reached, or does not let this user read INFO. */
   readonly unreadable: string | undefined
   readonly role: 'master' | 'replica' | undefined
-  /** For example `7.0.15`. */
+  /** For example `7.0.15`; of a Valkey that of the Redis whose commands it has. */
   readonly version: string | undefined
+  readonly isValkey: boolean
   /** For example `noeviction`; several, joined by commas, when the nodes of a cluster differ. */
   readonly maxmemoryPolicy: string | undefined
   readonly usedMemoryBytes: number | undefined
@@ -92,6 +93,7 @@ const UNREAD: RedisHealth = {
   unreadable: undefined,
   role: undefined,
   version: undefined,
+  isValkey: false,
   maxmemoryPolicy: undefined,
   usedMemoryBytes: undefined,
   maxmemoryBytes: undefined,
@@ -125,6 +127,7 @@ function healthOf(infos: readonly Info[]): RedisHealth {
     unreadable: policy === undefined ? 'INFO does not say what was asked for' : undefined,
     role: role === 'master' ? 'master' : role === 'slave' ? 'replica' : undefined,
     version: shortWord(first?.get('redis_version')),
+    isValkey: first?.get('server_name') === 'valkey',
     maxmemoryPolicy: policy,
     usedMemoryBytes: sumOf(infos, 'used_memory'),
     maxmemoryBytes: sumOf(infos, 'maxmemory'),

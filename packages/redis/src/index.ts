@@ -29,3 +29,4 @@ export type {
 } from './redis-options.js'
 export { REPLY_CODES, type ReplyRule, type ReplyVerdict } from './reply-codes.js'
 export { defineScript, type Script, type ScriptCallOptions, type ScriptDefinition } from './script.js'
+export { redisHealthCauses, type RedisUse } from './health-causes.js'

@@ -1,0 +1,140 @@
+/**
+ * Tracing by OpenTelemetry, for those who ask for it: its own entry point, so that nobody else needs the API.
+ *
+ * A span has the name of what was called, how it ended, and nothing of what it was given: no key, amount, company
+ * or argument.
+ */
+
+import {
+  context,
+  propagation,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Tracer,
+} from '@opentelemetry/api'
+import { systemClock } from './clock.js'
+import { KerpError } from './errors.js'
+import type { Observer } from './observer.js'
+
+const INSTRUMENTATION = '@kerp'
+const MS_PER_S = 1_000
+
+function tracerOf(tracer: Tracer | undefined): Tracer {
+  return tracer ?? trace.getTracer(INSTRUMENTATION)
+}
+
+/**
+ * The same object, with a span around each call of the methods that are named: `BalanceCache.get`. Other members
+ * are as they were. Without a tracing SDK in the process a call costs a few hundred nanoseconds more, and no span.
+ *
+ * @example
+ * const list = traced({ add: (a: number, b: number) => a + b }, { name: 'Sums', methods: ['add'] })
+ * list.add(1, 2) // => 3
+ */
+export function traced<T extends object>(
+  target: T,
+  options: {
+    readonly name: string
+    readonly methods: readonly (keyof T & string)[]
+    readonly tracer?: Tracer
+  },
+): T {
+  const tracer = tracerOf(options.tracer)
+  const names = new Set<PropertyKey>(options.methods)
+  return new Proxy(target, {
+    get(object, property): unknown {
+      const member: unknown = Reflect.get(object, property, object)
+      if (typeof member !== 'function') return member
+      // Bound to the object itself, whose private fields a proxy does not have.
+      const call = (...args: unknown[]): unknown => Reflect.apply(member, object, args)
+      if (!names.has(property)) return call
+      const name = `${options.name}.${String(property)}`
+      return (...args: unknown[]) =>
+        tracer.startActiveSpan(name, { kind: SpanKind.INTERNAL }, (span) => within(span, () => call(...args)))
+    },
+  })
+}
+
+/** An observer that makes a span of each call to Redis, and an event of each step, on the span that is active. */
+export function tracingObserver(tracer?: Tracer): Observer {
+  const used = tracerOf(tracer)
+  return {
+    redisOperation({ operation, status, elapsedMs }) {
+      const endMs = systemClock.nowMs()
+      const attributes = { 'db.system.name': 'redis', 'db.operation.name': operation }
+      const span = used.startSpan(`redis ${operation}`, {
+        kind: SpanKind.CLIENT,
+        startTime: endMs - elapsedMs,
+        attributes,
+      })
+      if (status !== 'ok') span.setStatus({ code: SpanStatusCode.ERROR }).setAttribute('error.type', status)
+      span.end(endMs)
+    },
+    step({ name }) {
+      trace.getActiveSpan()?.addEvent(name)
+    },
+    cacheLoad({ type, ok, elapsedMs }) {
+      trace.getActiveSpan()?.addEvent('cache load', { type, ok, 'duration.s': elapsedMs / MS_PER_S })
+    },
+  }
+}
+
+/** The W3C `traceparent` of the active span, for an event that is published; undefined without one. */
+export function activeTraceparent(): string | undefined {
+  const carrier: { traceparent?: string } = {}
+  const span = trace.getActiveSpan()?.spanContext()
+  if (span === undefined || !trace.isSpanContextValid(span)) return undefined
+  propagation.inject(context.active(), carrier)
+  const flags = span.traceFlags.toString(16).padStart(2, '0')
+  return carrier.traceparent ?? `00-${span.traceId}-${span.spanId}-${flags}`
+}
+
+/** Runs the handler of an event in a span whose parent is where the event was published. */
+export function continueTrace<R>(
+  traceparent: string | undefined,
+  name: string,
+  handle: () => R,
+  tracer?: Tracer,
+): R {
+  const [, traceId, spanId, flags] =
+    /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '') ?? []
+  const parent =
+    traceId === undefined || spanId === undefined
+      ? context.active()
+      : trace.setSpanContext(context.active(), {
+          traceId,
+          spanId,
+          traceFlags: Number.parseInt(flags ?? '0', 16),
+          isRemote: true,
+        })
+  return tracerOf(tracer).startActiveSpan(name, { kind: SpanKind.CONSUMER }, parent, (span) =>
+    within(span, handle),
+  )
+}
+
+/** Ends the span with what it is around, now or later, with an error's code and never its message. */
+function within<R>(span: Span, call: () => R): R {
+  try {
+    const answer = call()
+    if (!(answer instanceof Promise)) {
+      span.end()
+      return answer
+    }
+    answer.then(
+      () => span.end(),
+      (error: unknown) => fail(span, error),
+    )
+    return answer
+  } catch (error) {
+    fail(span, error)
+    throw error
+  }
+}
+
+function fail(span: Span, error: unknown): void {
+  const type = error instanceof KerpError ? error.code : error instanceof Error ? error.name : 'unknown'
+  span.setStatus({ code: SpanStatusCode.ERROR }).setAttribute('error.type', type)
+  span.end()
+}
