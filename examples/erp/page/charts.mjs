@@ -45,7 +45,7 @@ export class RateChart {
         padding: [8, 8, 0, 0],
         scales: { y: { range: (_, __, max) => [0, Math.max(10, max * 1.1)] } },
         axes: [
-          { ...axis, space: 80, size: 24 },
+          { ...axis, space: 80, size: 24, values: (_, times) => times.map(clockText) },
           { ...axis, size: 44, space: 28 },
         ],
         series: [
@@ -59,6 +59,13 @@ export class RateChart {
   }
 
   #size() {
-    return { width: Math.max(160, this.#element.clientWidth), height: 120 }
+    return {
+      width: Math.max(160, this.#element.clientWidth),
+      height: Math.max(116, this.#element.clientHeight - 14),
+    }
   }
+}
+
+function clockText(second) {
+  return new Date(second * 1_000).toTimeString().slice(0, 8)
 }

@@ -178,7 +178,7 @@ function showLight(name, state, figure = '') {
   mark.setAttribute('aria-label', word(state))
   mark.setAttribute('role', 'img')
   title.textContent = word(name)
-  shown.textContent = figure.length > 24 ? '' : figure
+  shown.textContent = figure.replace(/\d[\d.]*/g, grouped)
 }
 
 function showPulse(pulse) {
@@ -272,6 +272,7 @@ function showAll() {
 async function breakIt(kind) {
   const buttons = [...document.querySelectorAll('[data-fault]')]
   for (const button of buttons) button.disabled = true
+  delete $('fault-result').dataset.word
   $('fault-result').dataset.state = 'wait'
   $('fault-result').textContent = word('breaking')
   try {

@@ -86,7 +86,8 @@ async function isServedNow({ redis, balances, relay }: Omit<FaultRoutesOptions, 
   await relay.caughtUp({ deadlineMs: 1_000 })
   const refs = COMPANIES.map(({ id }) => ({ companyId: id, account: '11210', fiscalYear: 2_026 }))
   const found = await Promise.all(refs.map((ref) => balances.get(ref)))
-  return found.every(({ source }) => source !== 'database')
+  // A row that was never written has nothing to be cached.
+  return found.every(({ source, version }) => version === 0 || source !== 'database')
 }
 
 async function command(
