@@ -25,14 +25,18 @@ describe('A client that comes back', () => {
     expect(client.frames[1]).toMatchObject({ op: 'events', from: '6', to: '10' })
   })
 
-  it('finds its place although the server kept less in memory: the log is read once for all of them', async () => {
+  it('finds its place although the server kept less in memory: the log is read for all of them together', async () => {
     await startOn(400, { preloadEvents: 10 })
-    const subscribe = { topics: ['events'], resume: '100' }
-    const clients = await Promise.all(upTo(50).map(() => world.join('c1', subscribe)))
-    await eventually(() =>
-      expect(clients.map((client) => client.values())).toEqual(upTo(50).map(() => upTo(300, 101))),
+    const places = upTo(50).map((index) => 300 - 5 * (index % 10))
+    const clients = await Promise.all(
+      places.map((place) => world.join('c1', { topics: ['events'], resume: String(place) })),
     )
-    expect(world.feed.reads).toBeLessThanOrEqual(3)
+    await eventually(() =>
+      expect(clients.map((client) => client.values())).toEqual(
+        places.map((place) => upTo(400 - place, place + 1)),
+      ),
+    )
+    expect(world.feed.reads).toBeLessThanOrEqual(25)
     expect(world.snapshots.count).toBe(0)
   })
 

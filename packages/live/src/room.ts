@@ -195,11 +195,13 @@ export class Room<E> {
   async #canResume({ position, history }: Resume): Promise<boolean> {
     if (position < 0 || (history !== undefined && history !== this.#history)) return false
     if (position > this.#ring.head) return this.#isKnown(position)
-    if (position >= this.#ring.start) return true
-    if (this.#ring.head - position > this.#hub.ringEventsMax) return false
-    this.#extending ??= this.#extend(position).finally(() => (this.#extending = undefined))
-    await this.#extending
-    return position >= this.#ring.start
+    while (position < this.#ring.start) {
+      if (this.#ring.head - position > this.#hub.ringEventsMax) return false
+      // Another client may have asked for less: then this one asks for the rest.
+      this.#extending ??= this.#extend(position).finally(() => (this.#extending = undefined))
+      if (!(await this.#extending)) return false
+    }
+    return true
   }
 
   /** Another process may have told the client of an event that this one has not heard of yet. */
