@@ -45,6 +45,9 @@ export class BalanceCache {
   readonly #source: RegisterSource
   readonly #invalidations: InvalidationLog | undefined
   readonly #observer: Observer
+  /** The fiscal year of the last peek, and the same as text: most peeks that follow each other are of one year. */
+  #peekedYear = 0
+  #peekedYearText = '0'
 
   /** No I/O happens here. */
   constructor(options: BalanceCacheOptions) {
@@ -63,7 +66,16 @@ export class BalanceCache {
    * @throws {InvalidInputError} `INVALID_INPUT` for a ref that is none.
    */
   peek(ref: AccountRef): Balance | undefined {
-    const reading = this.#registers.peek(balanceRef(ref))
+    const { companyId, account, fiscalYear } = ref
+    if (fiscalYear !== this.#peekedYear) {
+      const { parts } = balanceRef(ref)
+      this.#peekedYear = fiscalYear
+      this.#peekedYearText = parts[1]
+    }
+    // Rows are held under their canonical names: what is found is right, and only what is not may be spelt otherwise.
+    const reading =
+      this.#registers.peekRow(companyId, 'balance', account, this.#peekedYearText) ??
+      this.#peekCanonical(ref, account)
     return reading === undefined ? undefined : new AccountBalance(ref, reading)
   }
 
@@ -150,6 +162,11 @@ export class BalanceCache {
       if (options.repair !== false) await this.invalidateAll(companyId)
     }
     return audit
+  }
+
+  #peekCanonical(ref: AccountRef, account: string): RegisterReading | undefined {
+    const register = balanceRef(ref)
+    return register.parts[0] === account ? undefined : this.#registers.peek(register)
   }
 
   async #read(refs: readonly AccountRef[], options: BalanceReadOptions): Promise<readonly RegisterReading[]> {

@@ -6,14 +6,20 @@
  */
 
 import type { LocalTierDrop, RegisterFamily, RegisterRef } from '@kerp/core'
-import { type LocalEntry, RELAYED } from './local-reading.js'
+import { type LocalEntry, type LocalPlace, RELAYED } from './local-reading.js'
 import { hasReached, isMoment, type PositionOrder } from './position.js'
 import type { RegisterPush } from './push.js'
 import type { Watermark } from './register.js'
 import type { Echo } from './trust-gate.js'
 
-/** Rows of one family by their second part, then by their first. */
-type Table = Map<string, Map<string, LocalEntry>>
+/** The rows of one place by their first part. */
+export interface LocalRows {
+  readonly place: LocalPlace
+  readonly rows: Map<string, LocalEntry>
+}
+
+/** Rows of one family by their second part. */
+type Table = Map<string, LocalRows>
 
 /** Finds the row that a register's key names; undefined for a key that is no register's of the company. */
 export type KeyReader = (key: string) => RegisterRef | undefined
@@ -48,6 +54,8 @@ export class LocalCompany {
   readonly #readKey: KeyReader
   readonly #balance: Table = new Map()
   readonly #inventory: Table = new Map()
+  /** Where the last row was looked for: most reads in a row are of one fiscal year, or one warehouse. */
+  #last: LocalRows | undefined
 
   /** `size` is shared by all companies of the tier. */
   constructor(
@@ -67,14 +75,21 @@ export class LocalCompany {
   }
 
   /** The row as it is held, whatever that is worth now. */
-  find(family: RegisterFamily, parts: RegisterRef['parts']): LocalEntry | undefined {
-    return (family === 'balance' ? this.#balance : this.#inventory).get(parts[1])?.get(parts[0])
+  find(family: RegisterFamily, first: string, second: string): LocalEntry | undefined {
+    const last = this.#last
+    if (last !== undefined && last.place.second === second && last.place.family === family) {
+      return last.rows.get(first)
+    }
+    const table = this.#table(family).get(second)
+    if (table === undefined) return undefined
+    this.#last = table
+    return table.rows.get(first)
   }
 
   /** All tables, for searches for room and samples. */
-  *tables(): Generator<readonly [RegisterFamily, string, Map<string, LocalEntry>]> {
-    for (const [second, rows] of this.#balance) yield ['balance', second, rows]
-    for (const [second, rows] of this.#inventory) yield ['inventory', second, rows]
+  *tables(): Generator<LocalRows> {
+    yield* this.#balance.values()
+    yield* this.#inventory.values()
   }
 
   /** Forgets everything, until pushes say again where the company stands. */
@@ -82,9 +97,10 @@ export class LocalCompany {
     this.incarnation += 1
     this.mark = undefined
     this.trusted = NEVER
-    for (const [, , rows] of this.tables()) {
-      for (const [first, entry] of rows) this.#count(-1, first, entry)
+    for (const { rows } of this.tables()) {
+      for (const entry of rows.values()) this.#count(-1, entry)
     }
+    this.#last = undefined
     this.#balance.clear()
     this.#inventory.clear()
   }
@@ -134,14 +150,15 @@ export class LocalCompany {
     if (!hasReached(this.#order, watermark.position, mark.position)) return 'refused'
     const ref = this.#readKey(key)
     if (ref === undefined) return 'refused'
-    const held = this.find(ref.family, ref.parts)
+    const { family } = ref
+    const held = this.find(family, ref.parts[0], ref.parts[1])
     if (held !== undefined) return this.#replace(held, row, probe) === 'fork' ? 'fork' : 'admitted'
-    const table = ref.family === 'balance' ? this.#balance : this.#inventory
-    const [first, second] = [ownText(ref.parts[0]), ownText(ref.parts[1])]
-    const rows = table.get(second) ?? new Map<string, LocalEntry>()
-    const entry = { version: row.version, text: ownText(row.text), isUsed: false, heardAfterProbe: probe }
-    table.set(second, rows.set(first, entry))
-    this.#count(1, first, entry)
+    const { place, rows } = this.#rowsOf(family, ref.parts[1])
+    const first = ownText(ref.parts[0])
+    const { version } = row
+    const entry = { place, first, version, text: ownText(row.text), isUsed: false, heardAfterProbe: probe }
+    rows.set(first, entry)
+    this.#count(1, entry)
     return 'admitted'
   }
 
@@ -153,8 +170,23 @@ export class LocalCompany {
   }
 
   /** Removes a row for want of room. */
-  evict(rows: Map<string, LocalEntry>, first: string, entry: LocalEntry): void {
-    if (rows.delete(first)) this.#count(-1, first, entry)
+  evict(entry: LocalEntry): void {
+    const { family, second } = entry.place
+    if (this.#table(family).get(second)?.rows.delete(entry.first) === true) this.#count(-1, entry)
+  }
+
+  #table(family: RegisterFamily): Table {
+    return family === 'balance' ? this.#balance : this.#inventory
+  }
+
+  #rowsOf(family: RegisterFamily, second: string): LocalRows {
+    const table = this.#table(family)
+    const known = table.get(second)
+    if (known !== undefined) return known
+    const place = { companyId: this.companyId, family, second: ownText(second) }
+    const added = { place, rows: new Map<string, LocalEntry>() }
+    table.set(place.second, added)
+    return added
   }
 
   #startOver(push: RegisterPush, reason: PushDrop): PushDrop {
@@ -172,11 +204,10 @@ export class LocalCompany {
     if (imageText === undefined) this.incarnation += 1
     const ref = this.#readKey(key)
     if (ref === undefined) return undefined
-    const entry = this.find(ref.family, ref.parts)
+    const entry = this.find(ref.family, ref.parts[0], ref.parts[1])
     if (entry === undefined) return undefined
     if (imageText === undefined) {
-      const rows = (ref.family === 'balance' ? this.#balance : this.#inventory).get(ref.parts[1])
-      if (rows !== undefined) this.evict(rows, ref.parts[0], entry)
+      this.evict(entry)
       return undefined
     }
     const row = { version: Number(imageText.slice(0, VERSION_END - 1)), text: imageText.slice(VERSION_END) }
@@ -201,9 +232,9 @@ export class LocalCompany {
     return undefined
   }
 
-  #count(sign: 1 | -1, first: string, entry: LocalEntry): void {
+  #count(sign: 1 | -1, entry: LocalEntry): void {
     this.size.entries += sign
-    this.size.bytes += sign * (ENTRY_BYTES + first.length + entry.text.length)
+    this.size.bytes += sign * (ENTRY_BYTES + entry.first.length + entry.text.length)
   }
 }
 

@@ -1,11 +1,20 @@
 /** An answer from the memory of the process. */
 
-import type { RegisterImage, RegisterRef } from '@kerp/core'
+import type { RegisterFamily, RegisterImage, RegisterRef } from '@kerp/core'
 import type { RegisterReading } from './register-reading.js'
 import type { Watermark } from './register.js'
 
+/** What rows have in common that differ in their first part alone. */
+export interface LocalPlace {
+  readonly companyId: string
+  readonly family: RegisterFamily
+  readonly second: string
+}
+
 /** A row as this process holds it. Replaced in place by newer states; answers keep what they were made of. */
 export interface LocalEntry {
+  readonly place: LocalPlace
+  readonly first: string
   version: number
   /** The fields, with a bar between them. */
   text: string
@@ -21,18 +30,23 @@ export interface LocalEntry {
 /** Stands for a state that the relay brought: the company's position covers it. */
 export const RELAYED = -1
 
-/** A row's state and the mark that vouched for it when it was answered. Fields are read when they are asked for. */
+/** A row's state and the mark that vouched for it when it was answered. Name and fields are made when they are asked for. */
 export class LocalReading implements RegisterReading, RegisterImage {
-  readonly ref: RegisterRef
   readonly version: number
+  readonly #entry: Pick<LocalEntry, 'place' | 'first'>
   readonly #text: string
   readonly #mark: Watermark
 
-  constructor(ref: RegisterRef, version: number, text: string, mark: Watermark) {
-    this.ref = ref
-    this.version = version
-    this.#text = text
+  constructor(entry: LocalEntry, mark: Watermark) {
+    this.version = entry.version
+    this.#entry = entry
+    this.#text = entry.text
     this.#mark = mark
+  }
+
+  get ref(): RegisterRef {
+    const { place, first } = this.#entry
+    return { companyId: place.companyId, family: place.family, parts: [first, place.second] }
   }
 
   get image(): RegisterImage {

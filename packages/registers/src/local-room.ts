@@ -5,17 +5,13 @@
  * use stay and no order of use has to be kept.
  */
 
-import type { RegisterFamily, RegisterRef } from '@kerp/core'
+import type { RegisterRef } from '@kerp/core'
 import type { LocalCompany, SizeChange } from './local-company.js'
 import type { LocalEntry } from './local-reading.js'
 
 /** A row at which the hand stands. */
 interface Place {
   readonly company: LocalCompany
-  readonly family: RegisterFamily
-  readonly second: string
-  readonly rows: Map<string, LocalEntry>
-  readonly first: string
   readonly entry: LocalEntry
 }
 
@@ -53,7 +49,7 @@ export class LocalRoom {
         place.entry.isUsed = false
         continue
       }
-      place.company.evict(place.rows, place.first, place.entry)
+      place.company.evict(place.entry)
       evicted = true
     }
     return evicted
@@ -69,8 +65,8 @@ export class LocalRoom {
         this.#sampling = undefined
         break
       }
-      const { company, family, first, second } = place.value
-      refs.push({ companyId: company.companyId, family, parts: [first, second] })
+      const { place: at, first } = place.value.entry
+      refs.push({ companyId: at.companyId, family: at.family, parts: [first, at.second] })
     }
     return refs
   }
@@ -92,8 +88,8 @@ export class LocalRoom {
   // Maps may change while they are walked through: what is removed is not met, what is added may be.
   *#walk(): Generator<Place> {
     for (const company of this.#companies.values()) {
-      for (const [family, second, rows] of company.tables()) {
-        for (const [first, entry] of rows) yield { company, family, second, rows, first, entry }
+      for (const { rows } of company.tables()) {
+        for (const entry of rows.values()) yield { company, entry }
       }
     }
   }

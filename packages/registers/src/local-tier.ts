@@ -5,7 +5,14 @@
  * It holds no truth of its own. Whatever it cannot prove, it leaves to Redis and the database.
  */
 
-import { type Closable, closeOnce, type RegisterRef, type Timer } from '@kerp/core'
+import {
+  type Clock,
+  type Closable,
+  closeOnce,
+  type RegisterFamily,
+  type RegisterRef,
+  type Timer,
+} from '@kerp/core'
 import { LocalChannel } from './local-channel.js'
 import { LocalCompany } from './local-company.js'
 import { type LocalEntry, LocalReading } from './local-reading.js'
@@ -54,7 +61,12 @@ export class LocalTier implements Closable {
   #beat: Timer | undefined
   #startedMs = 0
   #heardMs = 0
-  #hits = { balance: 0, inventory: 0 }
+  readonly #clock: Clock
+  readonly #maxStalenessMs: number
+  #balanceHits = 0
+  #inventoryHits = 0
+  /** Of the last peek: most that follow each other are of one company. */
+  #last: LocalCompany | undefined
   #isClosed = false
   readonly #close = closeOnce(async () => {
     this.#isClosed = true
@@ -68,6 +80,8 @@ export class LocalTier implements Closable {
     this.#options = options
     const { clock, random, redis, observer } = parts
     const { maxStalenessMs, positions } = options
+    this.#clock = clock
+    this.#maxStalenessMs = maxStalenessMs
     this.gate = new TrustGate({ clock, random, order: positions, maxStalenessMs })
     this.#prober = new Prober(parts, this.gate)
     this.#room = new LocalRoom(options, this.#size, this.#companies)
@@ -83,19 +97,23 @@ export class LocalTier implements Closable {
   }
 
   /** The row, if it is here and provably young enough at this moment; reads both clocks at every call. */
-  peek(ref: RegisterRef): LocalReading | undefined {
-    const company = this.#companies.get(ref.companyId)
-    const entry = company?.find(ref.family, ref.parts)
-    if (company?.mark === undefined || entry === undefined) return undefined
-    const { clock } = this.#parts
-    const { maxStalenessMs } = this.#options
-    const nowMs = clock.monotonicMs()
-    if (nowMs - company.trusted.sentMs > maxStalenessMs) return undefined
-    if (clock.nowMs() - company.trusted.sentWallMs > maxStalenessMs) return undefined
+  peek(companyId: string, family: RegisterFamily, first: string, second: string): LocalReading | undefined {
+    let company = this.#last
+    if (company === undefined || company.companyId !== companyId) {
+      company = this.#companies.get(companyId)
+      if (company === undefined) return undefined
+      this.#last = company
+    }
+    const { mark, trusted } = company
+    const entry = mark === undefined ? undefined : company.find(family, first, second)
+    if (mark === undefined || entry === undefined) return undefined
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - trusted.sentMs > this.#maxStalenessMs) return undefined
+    if (this.#clock.nowMs() - trusted.sentWallMs > this.#maxStalenessMs) return undefined
     company.usedMs = nowMs
-    entry.isUsed = true
-    this.#hits[ref.family] += 1
-    return new LocalReading(ref, entry.version, entry.text, company.mark)
+    if (!entry.isUsed) entry.isUsed = true
+    this.#countHit(family)
+    return new LocalReading(entry, mark)
   }
 
   /** All rows as they stood at one moment of the database; undefined unless every one of them can be shown so. */
@@ -104,13 +122,14 @@ export class LocalTier implements Closable {
     if (company?.mark === undefined || !this.gate.isFresh(company.trusted)) return undefined
     const readings: LocalReading[] = []
     for (const ref of refs) {
-      const entry = ref.companyId === companyId ? company.find(ref.family, ref.parts) : undefined
+      const { family, parts } = ref
+      const entry = ref.companyId === companyId ? company.find(family, parts[0], parts[1]) : undefined
       if (entry === undefined || !company.isAtMark(entry)) return undefined
       entry.isUsed = true
-      readings.push(new LocalReading(ref, entry.version, entry.text, company.mark))
+      readings.push(new LocalReading(entry, company.mark))
     }
     company.usedMs = this.#parts.clock.monotonicMs()
-    for (const ref of refs) this.#hits[ref.family] += 1
+    for (const { family } of refs) this.#countHit(family)
     return readings
   }
 
@@ -194,6 +213,7 @@ export class LocalTier implements Closable {
   #release(company: LocalCompany, reason: 'idle' | 'bounds'): void {
     const channel = this.#parts.keys.registersChannel(company.companyId)
     this.#companies.delete(company.companyId)
+    this.#last = undefined
     this.#byChannel.delete(channel)
     this.#channel.unwant(channel)
     this.#drop(company, reason)
@@ -226,11 +246,20 @@ export class LocalTier implements Closable {
     observer.localTierSize?.({ companies, entries, bytes })
   }
 
+  #countHit(family: RegisterFamily): void {
+    if (family === 'balance') this.#balanceHits += 1
+    else this.#inventoryHits += 1
+  }
+
   /** Counted here and told now and then, because a peek costs less than an observation. */
   #tellHits(): void {
-    for (const type of ['balance', 'inventory'] as const) {
-      const count = this.#hits[type]
-      this.#hits[type] = 0
+    const counts = [
+      { type: 'balance', count: this.#balanceHits },
+      { type: 'inventory', count: this.#inventoryHits },
+    ]
+    this.#balanceHits = 0
+    this.#inventoryHits = 0
+    for (const { type, count } of counts) {
       if (count > 0) this.#parts.observer.cacheRequest?.({ type, result: 'local', count })
     }
   }
