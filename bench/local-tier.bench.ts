@@ -11,6 +11,7 @@ import { createKeys } from '@kerp/keys'
 import { closeRedis, connectRedis, type RedisClient } from '@kerp/redis'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { OutboxRelay, Registers } from '@kerp/registers'
+import { heldPeers } from './held-peers.js'
 
 const BALANCES = 10_000
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '300')
@@ -86,6 +87,42 @@ function cpuNs(call: (index: number) => unknown): number {
     best = Math.min(best, ((user + system) * 1_000) / BALANCES)
   }
   return best
+}
+
+/** The same for calls that answer later: all keys one after the other, as a request would read them. */
+async function cpuNsAwaited(call: (index: number) => unknown, rounds: number): Promise<number> {
+  let best = Number.POSITIVE_INFINITY
+  for (let round = 0; round < rounds; round += 1) {
+    const begun = process.cpuUsage()
+    for (let index = 0; index < BALANCES; index += 1) await call(index)
+    const { user, system } = process.cpuUsage(begun)
+    best = Math.min(best, ((user + system) * 1_000) / BALANCES)
+  }
+  return best
+}
+
+/** A hit of ours beside a hit of each library that holds values in memory, in one run. */
+async function hitsBesidePeers(balances: BalanceCache, peekNs: number): Promise<void> {
+  const rows = [{ name: 'BalanceCache.peek', ns: peekNs }]
+  const ref = accountRef(0)
+  const refs = Array.from({ length: BALANCES }, (_, index) => accountRef(index))
+  const getNs = await cpuNsAwaited((index) => balances.get(refs[index] ?? ref), 20)
+  rows.push({ name: 'BalanceCache.get, awaited', ns: getNs })
+  for (const peer of heldPeers()) {
+    const names = refs.map((each) => keys.balance(each) as string)
+    for (const name of names) await peer.hold(name, { debit: 123_456_789_012n, credit: 98_765_432_109n })
+    const read = (index: number): unknown => peer.read(names[index] ?? '')
+    if ((await read(1)) === undefined) throw new RangeError(`${peer.name} holds nothing`)
+    const ns = read(1) instanceof Promise ? await cpuNsAwaited(read, 20) : cpuNs(read)
+    rows.push({ name: peer.name, ns })
+  }
+  const figures = rows.map(({ name, ns }) => ({
+    name,
+    ns: Math.round(ns),
+    peeks: Number((ns / peekNs).toFixed(1)),
+  }))
+  console.table(figures)
+  console.log(JSON.stringify({ bench: 'local-tier-hits', balances: BALANCES, figures }))
 }
 
 function percentile(values: readonly number[], share: number): number {
@@ -164,7 +201,9 @@ async function main(): Promise<void> {
   const map = new Map(refs.map((ref) => [ref.account, ref]))
   let misses = 0
   const figures: Record<string, number> = {
-    mapGetNs: cpuNs((index) => map.get(refs[index]?.account ?? '')),
+    mapGetNs: cpuNs((index) => {
+      if (!map.has(refs[index]?.account ?? '')) misses += 1
+    }),
     twoClocksNs: cpuNs(() => performance.now() + Date.now()),
     peekNs: cpuNs((index) => {
       if (balances.peek(refs[index] ?? accountRef(0)) === undefined) misses += 1
@@ -173,6 +212,7 @@ async function main(): Promise<void> {
     l1BytesPerBalance: l1Bytes,
     redisBytesPerBalance: redisBytesEach,
   }
+  await hitsBesidePeers(balances, figures['peekNs'] ?? Number.NaN)
   const times = await seenAfterMs(bench, writer, balances)
   figures['seenP50Ms'] = percentile(times, 0.5)
   figures['seenP99Ms'] = percentile(times, 0.99)
