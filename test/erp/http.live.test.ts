@@ -73,6 +73,7 @@ describe('The server', () => {
     ]) {
       expect(metrics.text).toContain(`# TYPE ${name} `)
     }
+    expect(metrics.text).toContain('\nbalance_drift_total 0\n')
     expect(metrics.text).not.toMatch(/11210|41010|\bc1\b/)
   })
 

@@ -121,7 +121,7 @@ async function openParts(
   const balances = new BalanceCache({ registers, source, invalidations: outbox, observer })
   const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
   const { stockAudit } = goods
-  const relays = openRelays({ pool, redis, keys, outbox, observer }, opened)
+  const relays = openRelays({ pool, redis, keys, outbox, observer, registers, source }, opened)
   const { relay, eventLog } = relays
   const caches = openCaches({ ...relays, redis, keys, observer, registers, balances, source, chart }, opened)
   const { cache } = caches

@@ -1,10 +1,13 @@
-/** What brings committed changes out of the database: rows into the registers, events into the streams and to listeners. */
+/**
+ * What brings committed changes out of the database: rows into the registers, events into the streams and to listeners;
+ * and what compares the registers with the rows, for ever.
+ */
 
-import type { Closable, Observer } from '@kerp/core'
+import type { Closable, Observer, RegisterSource } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import { type DatabasePool, EventLog, type Outbox, Retention } from '@kerp/postgres'
 import { erpEvents, type ErpEventSchemas, EventRelay, Subscriber } from '@kerp/pubsub'
-import { OutboxRelay } from '@kerp/registers'
+import { OutboxRelay, RegisterSampler, type Registers } from '@kerp/registers'
 import type { RedisPart } from './parts.js'
 
 /** What relays are made of. */
@@ -14,6 +17,8 @@ export interface RelaysOptions {
   readonly keys: Keys
   readonly outbox: Outbox
   readonly observer: Observer
+  readonly registers: Registers
+  readonly source: RegisterSource
 }
 
 /** Both relays, the log that one of them reads, and how this process hears events. */
@@ -31,7 +36,7 @@ const BACKOFF_MS_MAX = 500
 
 /** Events stay where nothing is evicted; figures may be cached elsewhere. */
 export function openRelays(
-  { pool, redis, keys, outbox, observer }: RelaysOptions,
+  { pool, redis, keys, outbox, observer, registers, source }: RelaysOptions,
   opened: <T extends Closable>(part: T) => T,
 ): Relays {
   const shared = { keys, observer, backoffMsMax: BACKOFF_MS_MAX }
@@ -41,10 +46,12 @@ export function openRelays(
   const listening = { redis: redis.coordination, keys, events: erpEvents, observer }
   const subscriber = opened(new Subscriber(listening))
   const retention = opened(new Retention({ outbox, eventLog, observer }))
+  const sampler = opened(new RegisterSampler({ registers, source, invalidations: outbox, observer }))
   const start = (): void => {
     relay.start()
     eventRelay.start()
     retention.start()
+    sampler.start()
   }
   return { relay, eventRelay, eventLog, subscriber, start }
 }
