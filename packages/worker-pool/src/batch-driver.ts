@@ -15,7 +15,7 @@ export interface BatchHost {
   work(run: BatchRunRef, number?: number): Promise<boolean>
   /** Plans further chunks, or ends a run whose chunks are all done; true when there may be chunks to claim now. */
   advance(run: BatchRunRef): Promise<boolean>
-  /** Waits, but not beyond the end of the driver. */
+  /** Waits; a driver that closes does not wait for it. */
   pause(ms: number): Promise<void>
   /** Hears of an error that the driver met and goes on after. */
   failed(error: unknown): void

@@ -44,7 +44,6 @@ export class Batches<Tx> implements Closable {
   readonly #leases: BatchLeases
   readonly #board = new NoticeBoard<BatchNotices>()
   readonly #ending = new AbortController()
-  readonly #stopping = new AbortController()
   #driving: BatchDriving | undefined
   #closing: Promise<void> | undefined
 
@@ -106,7 +105,6 @@ export class Batches<Tx> implements Closable {
   }
 
   async #close(deadlineMs: number): Promise<void> {
-    this.#stopping.abort()
     const drained = this.#driving?.close() ?? Promise.resolve()
     const timer = this.#clock.setTimer(deadlineMs, () => this.#ending.abort(new ClosedError('Batches')))
     const aborted = new Promise<void>((resolve) =>
@@ -131,7 +129,7 @@ export class Batches<Tx> implements Closable {
       claimable: (run, limit) => ledger.claimable(run, limit),
       work: (run, number) => this.#work(run, number),
       advance: (run) => this.#advance(run),
-      pause: (ms) => sleep(this.#clock, ms, this.#stopping.signal).catch(() => undefined),
+      pause: (ms) => sleep(this.#clock, ms),
       failed: (error) => this.#failed(error),
     }
   }

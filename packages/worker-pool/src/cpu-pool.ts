@@ -35,6 +35,7 @@ export interface CpuStop {
 export type CpuStopReport = Readonly<Record<CpuEnd | 'accepted', number>>
 
 const LOST_STARTS_MAX = 3
+const NO_BUFFERS: readonly ArrayBuffer[] = []
 
 /** Runs one task in threads. Holds none before the first job; idle threads keep no process alive. */
 export class CpuPool<In, Out> implements Closable {
@@ -69,22 +70,30 @@ export class CpuPool<In, Out> implements Closable {
    * @throws {CpuTaskError} `CPU_TASK_FAILED` for what the task threw, {JobTimeoutError} `JOB_TIMEOUT`,
    * {JobCancelledError} `JOB_CANCELLED`, {CpuThreadLostError} `CPU_THREAD_LOST`, {OverloadedError} `OVERLOADED`.
    */
-  async run(value: In, { signal, transfer = [] }: CpuRunOptions = {}): Promise<Out> {
-    this.#admit(1)
-    let job: CpuJob | undefined
-    const cancel = (): void => {
-      if (job !== undefined) this.#cancel(job, signal?.reason)
-    }
-    try {
-      return await new Promise<Out>((resolve, reject) => {
-        // What a task answers is what its module says; nothing on this side of the thread can check it.
-        job = this.#accept(value, transfer, { result: (result) => resolve(result as Out), error: reject })
-        if (signal?.aborted === true) cancel()
-        else signal?.addEventListener('abort', cancel, { once: true })
+  run(value: In, options: CpuRunOptions = {}): Promise<Out> {
+    const { signal, transfer = NO_BUFFERS } = options
+    return new Promise<Out>((resolve, reject) => {
+      this.#admit(1)
+      // What a task answers is what its module says; nothing on this side of the thread can check it.
+      if (signal === undefined) {
+        this.#accept(value, transfer, { result: (result) => resolve(result as Out), error: reject })
+        return
+      }
+      const cancel = (): void => this.#cancel(job, signal.reason)
+      const ended = (): void => signal.removeEventListener('abort', cancel)
+      const job = this.#accept(value, transfer, {
+        result: (result) => {
+          ended()
+          resolve(result as Out)
+        },
+        error: (error) => {
+          ended()
+          reject(error)
+        },
       })
-    } finally {
-      signal?.removeEventListener('abort', cancel)
-    }
+      if (signal.aborted) cancel()
+      else signal.addEventListener('abort', cancel, { once: true })
+    })
   }
 
   /** Computes many; answers in their order, one for each, whatever fails. */
@@ -108,7 +117,7 @@ export class CpuPool<In, Out> implements Closable {
           result: (result: unknown) => keep(index, { result: result as Out }),
           error: (error: Error) => keep(index, { error }),
         }
-        jobs.push(this.#accept(value, [], settle))
+        jobs.push(this.#accept(value, NO_BUFFERS, settle))
       }
     })
     if (signal?.aborted === true) cancel()

@@ -87,12 +87,13 @@ export class CpuThread {
     this.#flags.fill(FLAG.waiting, base, base + jobs.length)
     this.#batches += 1
     const contexts = [...new Set(jobs.map(({ fields }) => fields))]
+    const buffers = jobs.flatMap(({ transfer }) => transfer)
     const contextOf =
       contexts.length === 1 ? jobs.map(() => 0) : jobs.map(({ fields }) => contexts.indexOf(fields))
     const items = jobs.map(({ value }) => value)
     const message = { lane, batch: this.#batches, items, contexts, contextOf }
     try {
-      this.#worker.postMessage(message, [...new Set(jobs.flatMap(({ transfer }) => transfer))])
+      this.#worker.postMessage(message, buffers.length === 0 ? undefined : [...new Set(buffers)])
     } catch (error) {
       this.#sendApart(jobs, error)
       return

@@ -1,0 +1,2 @@
+/** The small computation of `small-task.mjs`. */
+export default function smallTask(n: number): number
