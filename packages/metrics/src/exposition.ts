@@ -8,8 +8,8 @@
 import type { HistogramCell } from './histogram-cell.js'
 import type { MetricRegistry, MetricSeries, RegistryMetric } from './registry-metric.js'
 
-/** About how many characters are written between two turns of the event loop: half a millisecond of work. */
-const PIECE_LENGTH = 65_536
+/** About how many characters are written between two turns of the event loop: 0.2 ms of work. */
+const PIECE_LENGTH = 16_384
 
 /** Taken at once, so that a test framework which fakes timers later does not stop it. */
 const afterOthers = setImmediate
@@ -29,13 +29,13 @@ export async function* exposition(
     for (const series of metric.series()) {
       piece += linesOf(metric.definition.name, series, defaults)
       if (piece.length < PIECE_LENGTH) continue
-      yield piece
+      yield flat(piece)
       piece = ''
       await nextTurn()
     }
     if (!isOpenMetrics) piece += '\n'
   }
-  yield piece
+  yield flat(piece)
   const ours = new Set<unknown>(metrics)
   for (const other of registry.getMetricsAsArray()) {
     if (ours.has(other)) continue
@@ -43,6 +43,11 @@ export async function* exposition(
     yield `${await registry.getSingleMetricAsString(nameOf(other))}\n`
   }
   if (isOpenMetrics) yield '# EOF\n'
+}
+
+/** Text that was put together is a tree of its parts until it is read; as bytes of its own it costs the collector nothing. */
+function flat(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8')
 }
 
 function nextTurn(): Promise<void> {

@@ -44,7 +44,7 @@ export interface Metrics extends Closable {
   readonly snapshot: () => MetricsSnapshot
   /**
    * The text that `/metrics` answers with, in pieces: ours, then whatever else the registry has, in the registry's
-   * format (`registry.contentType`). The event loop does other work between two pieces, each of about half a
+   * format (`registry.contentType`). The event loop does other work between two pieces, each of well under a
    * millisecond; `registry.metrics()` answers the same in one go, at 2 µs a line.
    */
   readonly exposition: () => AsyncGenerator<string, void, undefined>
