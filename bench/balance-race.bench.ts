@@ -146,9 +146,9 @@ const SCHEDULES: readonly (readonly [string, (race: Race) => Promise<Figure>])[]
   ['dead Redis, ms', (race) => withoutRedis(race, (server) => server.kill())],
 ]
 
-async function run({ open }: Contestant, schedule: (race: Race) => Promise<Figure>): Promise<Figure> {
+async function run(contestant: Contestant, schedule: (race: Race) => Promise<Figure>): Promise<Figure> {
   const server = await openPrivateRedis({ tcp: true })
-  const world = await open(server.url)
+  const world = await contestant.open(server.url)
   const processes: RaceProcess[] = []
   try {
     for (let index = 0; index < PROCESSES; index += 1) processes.push(await world.start())

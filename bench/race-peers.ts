@@ -63,7 +63,10 @@ const dedupe: StartPeer = (redisUrl, load) => {
   return Promise.resolve({
     read: (key) => cache.balance(key),
     announce: (key) => cache.invalidateAll(key),
-    close: () => Promise.resolve(client.disconnect()),
+    close: () => {
+      client.disconnect()
+      return Promise.resolve()
+    },
   })
 }
 
@@ -93,7 +96,10 @@ const nodeRedis: StartPeer = async (redisUrl, load) => {
       return value
     },
     announce: (key) => client.del(key),
-    close: () => Promise.resolve(client.destroy()),
+    close: () => {
+      client.destroy()
+      return Promise.resolve()
+    },
   }
 }
 

@@ -8,7 +8,7 @@ import type { RedisClient } from '@kerp/redis'
 import { freshCompany } from '../support/fresh-company.js'
 
 /** A busy machine is no fault here. */
-export const PATIENT = {
+const PATIENT = {
   redisDeadlineMs: 60_000,
   invalidateDeadlineMs: 60_000,
   readDeadlineMs: 60_000,
@@ -28,7 +28,7 @@ export interface ItemRef {
 }
 
 /** As a validator of the service would be; `price` travels as text. */
-export const itemSchema: StandardSchema<Item> = {
+const itemSchema: StandardSchema<Item> = {
   '~standard': {
     version: 1,
     vendor: 'tests',

@@ -71,7 +71,10 @@ class Client {
     this.#isBusy = false
     await this.#work
     this.#tellNews()
-    if (command === 'rest') return tell({ is: 'resting' })
+    if (command === 'rest') {
+      tell({ is: 'resting' })
+      return
+    }
     const states: string[] = []
     for (const ref of this.#refs) {
       const peeked = this.#cache.peek(ref)

@@ -17,7 +17,10 @@ class FleetProcess {
     const args = ['--conditions=@kerp/source', '--import', 'tsx', script, JSON.stringify(order)]
     this.child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.child.on('message', (answer: FleetAnswer) => {
-      if (answer.is === 'news') return judge.hear(answer.news)
+      if (answer.is === 'news') {
+        judge.hear(answer.news)
+        return
+      }
       this.#unread.push(answer)
       this.#heard()
     })

@@ -19,7 +19,7 @@ export interface FaultRoutesOptions {
 }
 
 /** There is no Redis here that may be broken, or one is being broken now. */
-export class FaultRefusedError extends KerpError {
+class FaultRefusedError extends KerpError {
   static override readonly errorName = 'FaultRefusedError'
 
   constructor(message: string) {

@@ -56,7 +56,7 @@ export interface PayrollStatus {
 }
 
 /** The company has no employees, or the month has no rules. */
-export class PayrollNotConfiguredError extends KerpError {
+class PayrollNotConfiguredError extends KerpError {
   static override readonly errorName = 'PayrollNotConfiguredError'
 
   constructor(what: string) {
@@ -65,7 +65,7 @@ export class PayrollNotConfiguredError extends KerpError {
 }
 
 /** The payroll of that month was never started. */
-export class PayrollNotFoundError extends KerpError {
+class PayrollNotFoundError extends KerpError {
   static override readonly errorName = 'PayrollNotFoundError'
 
   constructor(month: string) {

@@ -13,6 +13,6 @@ export function textList(script: string, reply: unknown): readonly string[] {
 }
 
 /** The error for a reply of another shape. */
-export function unexpected(script: string, got: unknown): InvalidInputError {
+function unexpected(script: string, got: unknown): InvalidInputError {
   return new InvalidInputError(`reply of ${script}`, 'as its script writes it', got)
 }
