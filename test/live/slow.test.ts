@@ -7,6 +7,7 @@ afterEach(() => world.close())
 
 const CLIENTS = process.env['KERP_TEST_FULL'] === '1' ? 500 : 60
 const MIB = 1_048_576
+const EVENTS = 5_000
 
 /** Large enough that the kernel's buffers are full soon. */
 const BULK = {
@@ -63,8 +64,11 @@ describe('A slow client', () => {
     let sent = 0
     // Until every one of them was sent away.
     while (world.hub.connections > 1) {
-      sent += 1
-      world.feed.commit('c1', [sent])
+      // Enough for every buffer of the kernel; the healthy client of this process keeps all that it got.
+      if (sent < EVENTS) {
+        sent += 1
+        world.feed.commit('c1', [sent])
+      }
       const { heapUsed, external } = process.memoryUsage()
       most = Math.max(most, heapUsed + external - before.heapUsed - before.external)
       await new Promise((resolve) => setImmediate(resolve))

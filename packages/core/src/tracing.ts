@@ -30,6 +30,7 @@ function tracerOf(tracer: Tracer | undefined): Tracer {
  * are as they were. Without a tracing SDK in the process a call costs a few hundred nanoseconds more, and no span.
  *
  * @example
+ * import { traced } from '@kerp/core/tracing'
  * const list = traced({ add: (a: number, b: number) => a + b }, { name: 'Sums', methods: ['add'] })
  * list.add(1, 2) // => 3
  */
