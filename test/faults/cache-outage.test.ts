@@ -143,7 +143,7 @@ test('nothing is answered that was invalidated before, whatever Redis loses mean
 test('four processes that want one cold value at once make one load', async () => {
   await using server = await openPrivateRedis()
   const companyId = freshCompany()
-  const script = fileURLToPath(new URL('cache-child.ts', import.meta.url))
+  const script = fileURLToPath(new URL('cold-value-child.ts', import.meta.url))
   const args = ['--conditions=@kerp/source', '--import', 'tsx', script, server.socketPath, companyId, '250']
   const children: ChildProcess[] = Array.from({ length: 4 }, () =>
     spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),

@@ -12,7 +12,7 @@ import { openPrivateRedis } from '@kerp/redis/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { LiveWorld } from '../registers/live-world.js'
 
-const SCRIPT = fileURLToPath(new URL('cache-child.ts', import.meta.url))
+const SCRIPT = fileURLToPath(new URL('staleness-child.ts', import.meta.url))
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const MAX_STALENESS_MS = 1_000
 
