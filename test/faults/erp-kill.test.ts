@@ -9,7 +9,7 @@ import { type Answer, type CompanyClient, type ErpProcess, fieldOf, startErp } f
 import type { VoucherBody } from '../erp/vouchers.js'
 import { StreamReader, upTo } from '../pubsub/stream-reader.js'
 
-const SEEDS = process.env['KERP_TEST_FULL'] === '1' ? 20 : 2
+const SEEDS = process.env['KERP_TEST_FULL'] === '1' ? 20 : 1
 const POSTERS = 8
 const VOUCHERS_MAX = 4_000
 const BUSY = 503
