@@ -70,11 +70,15 @@ export class EventWatch {
   /** Waits for what is still on its way, and stops listening. */
   async close(gaps: GapCount): Promise<HeardReport> {
     const endMs = performance.now() + PATIENCE_MS
-    const heads = await this.#heads()
-    const isBehind = ([companyId, { last }]: [string, { last: number }]): boolean =>
-      last < (heads.get(companyId) ?? 0)
-    while ([...this.#places].some(isBehind) && performance.now() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    let heads = await this.#heads()
+    // A pass may end at a moment that was fixed before the last commits: only two equal looks are the end.
+    for (
+      let before = '';
+      before !== textOf(heads) && performance.now() < endMs;
+      heads = await this.#heads()
+    ) {
+      before = textOf(heads)
+      await this.#hearUntil(heads, endMs)
     }
     await Promise.all(this.#closers.map((close) => close()))
     let committed = 0
@@ -86,6 +90,14 @@ export class EventWatch {
       filledFromLog: this.#filledFromLog,
       again: this.#again,
       resets: this.#resets,
+    }
+  }
+
+  async #hearUntil(heads: ReadonlyMap<string, number>, endMs: number): Promise<void> {
+    const isBehind = ([companyId, { last }]: [string, { last: number }]): boolean =>
+      last < (heads.get(companyId) ?? 0)
+    while ([...this.#places].some(isBehind) && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
     }
   }
 
@@ -117,4 +129,8 @@ export class EventWatch {
       if (!isMore) return new Map(heads.map(({ companyId, position }) => [companyId, Number(position)]))
     }
   }
+}
+
+function textOf(heads: ReadonlyMap<string, number>): string {
+  return [...heads].sort().join(' ')
 }
