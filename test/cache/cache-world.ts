@@ -56,13 +56,15 @@ export class CacheWorld {
   readonly observer: RecordingObserver = recordingObserver()
   /** The table that is cached. */
   readonly rows = new Map<string, Item>()
-  /** Which rows were loaded, in order. */
+  /** Which rows were loaded, in order; those of one call joined by commas. */
   readonly loads: string[] = []
   /** While true, a load reads its row and is then held back. */
   holding = false
   readonly held: HeldLoad[] = []
   /** What loads throw. */
   failure: Error | undefined
+  /** What loads of several rows refuse single ones with. */
+  readonly refused = new Map<string, Error>()
   readonly cache: ReadThrough
   readonly items: CachedValues<ItemRef, Item>
 
@@ -77,16 +79,25 @@ export class CacheWorld {
     return new ReadThrough({ redis, keys, observer, ...PATIENT, ...options })
   }
 
+  /** A type whose values are loaded several at once only. */
+  defineMany(
+    cache: ReadThrough,
+    options: Partial<CacheDefinition<ItemRef, Item>> = {},
+  ): CachedValues<ItemRef, Item> {
+    return cache.define<ItemRef, Item>({
+      ...this.#definition(),
+      loadMany: (refs, { signal }) => this.#loadMany(refs, signal),
+      ...options,
+    })
+  }
+
   define(
     cache: ReadThrough,
     options: Partial<CacheDefinition<ItemRef, Item>> = {},
   ): CachedValues<ItemRef, Item> {
     return cache.define<ItemRef, Item>({
-      type: 'master_data',
-      key: ({ companyId, id }) => this.keys.cached({ companyId, type: 'item', id }),
-      tags: ({ id }) => ['items', `group:${id.slice(0, 1)}`],
+      ...this.#definition(),
       load: ({ id }, { signal }) => this.#load(id, signal),
-      schema: itemSchema,
       ...options,
     })
   }
@@ -144,6 +155,25 @@ export class CacheWorld {
 
   refusals(): readonly unknown[] {
     return this.observer.of('cacheRefusal').map(({ reason }) => reason)
+  }
+
+  #definition(): Pick<CacheDefinition<ItemRef, Item>, 'type' | 'key' | 'tags' | 'schema'> {
+    return {
+      type: 'master_data',
+      key: ({ companyId, id }) => this.keys.cached({ companyId, type: 'item', id }),
+      tags: ({ id }) => ['items', `group:${id.slice(0, 1)}`],
+      schema: itemSchema,
+    }
+  }
+
+  /** Is held back as one load. */
+  async #loadMany(
+    refs: readonly ItemRef[],
+    signal: AbortSignal,
+  ): Promise<readonly (Item | Error | undefined)[]> {
+    const ids = refs.map(({ id }) => id)
+    await this.#load(ids.join(), signal)
+    return ids.map((id) => this.refused.get(id) ?? this.rows.get(id))
   }
 
   async #load(id: string, signal: AbortSignal): Promise<Item | undefined> {

@@ -2,6 +2,7 @@
 
 import type { Backend } from './backend.js'
 import { cacheInvalidationConforms } from './cache-invalidation.js'
+import { cacheLoadManyConforms } from './cache-load-many.js'
 import { cacheLoadsConform } from './cache-loads.js'
 import { cacheReadsConform } from './cache-reads.js'
 import { cacheRefreshConforms } from './cache-refresh.js'
@@ -10,6 +11,7 @@ import { cacheRefreshConforms } from './cache-refresh.js'
 export function cacheConforms(backend: Backend): void {
   cacheReadsConform(backend)
   cacheLoadsConform(backend)
+  cacheLoadManyConforms(backend)
   cacheInvalidationConforms(backend)
   cacheRefreshConforms(backend)
 }

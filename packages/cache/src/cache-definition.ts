@@ -28,9 +28,19 @@ export interface CacheDefinition<R, T> {
   readonly tags?: (ref: R) => readonly string[]
   /**
    * Reads the truth: as of a moment after the call began, so no replica and no transaction that is open already.
-   * Undefined means that there is nothing.
+   * Undefined means that there is nothing. Left out: `loadMany` with one ref.
    */
-  readonly load: (ref: R, context: LoadContext) => Promise<T | undefined>
+  readonly load?: (ref: R, context: LoadContext) => Promise<T | undefined>
+  /**
+   * The same for several refs in one call, in their order: for each its value, undefined, or the `Error` that only this
+   * one is refused with. Throwing refuses all of them. What `getMany`, `fill` and their refreshes lack is loaded by it.
+   */
+  readonly loadMany?: (
+    refs: readonly R[],
+    context: LoadContext,
+  ) => Promise<readonly (T | Error | undefined)[]>
+  /** The most refs of one call of `loadMany`; more become several calls side by side. @defaultValue 1_000 */
+  readonly loadManyMax?: number
   /** Checks and types what comes out of the cache; any validator of the Standard Schema. */
   readonly schema?: StandardSchema<T>
   /** Writes and reads the text, instead of JSON with `schema`. With both, the schema checks what the codec read. */
@@ -57,6 +67,8 @@ export interface ResolvedDefinition<R, T> {
   readonly key: (ref: R) => Key
   readonly tags: (ref: R) => readonly string[]
   readonly load: CacheDefinition<R, T>['load']
+  readonly loadMany: CacheDefinition<R, T>['loadMany']
+  readonly loadManyMax: number
   readonly encode: (value: T) => string
   /** Throws, or rejects, for a text that is no `T`. */
   readonly decode: (payload: string) => T | Promise<T>
@@ -83,11 +95,16 @@ export function resolveDefinition<R, T>(given: CacheDefinition<R, T>): ResolvedD
     wholeNumberOption(OWNER, name, given[name], { min, max, fallback })
   const type = textOption(OWNER, 'type', given.type, TYPE_RULE)
   if (type === '') throw new InvalidOptionError(OWNER, 'type', TYPE_RULE.words, given.type)
+  if (given.load === undefined && given.loadMany === undefined) {
+    throw new InvalidOptionError(OWNER, 'load', 'given, or else `loadMany`', given.load)
+  }
   return {
     type,
     key: given.key,
     tags: (ref) => checkedTags(given.tags?.(ref) ?? []),
     load: given.load,
+    loadMany: given.loadMany,
+    loadManyMax: whole('loadManyMax', 1, 10_000, 1_000),
     ...codecOf(given),
     bytesMax: whole('bytesMax', 1, 2 ** 28, 262_144),
     negativeTtlMs: whole('negativeTtlMs', 0, 86_400_000, 30_000),

@@ -7,9 +7,11 @@ import { EntryLoads } from './entry-loads.js'
 import { freshnessOf } from './freshness.js'
 import { LocalTier } from './local-tier.js'
 import type { LoadOutcome, Wanted } from './load-outcome.js'
+import { LoadRound, loneSeat, type LoadSeat } from './load-round.js'
 import type { ReadThroughParts } from './read-through-options.js'
 import { findEntries, type Found } from './stored-entries.js'
 import type { StoredEntry } from './stored-entry.js'
+import { ValueLoader } from './value-loader.js'
 
 /** Values of one call. */
 const REFS_MAX = 10_000
@@ -22,6 +24,11 @@ interface Read {
   readonly mark: number
   /** Nobody asked for the values yet, so they take no place in the in-process tier. */
   readonly isFill: boolean
+}
+
+interface Seated<R> {
+  readonly wanted: Wanted<R>
+  readonly seat: LoadSeat<R>
 }
 
 interface Answer<T> {
@@ -38,6 +45,7 @@ interface Answer<T> {
 export class CachedValues<R, T> {
   readonly #parts: ReadThroughParts
   readonly #definition: ResolvedDefinition<R, T>
+  readonly #loader: ValueLoader<R, T>
   readonly #loads: EntryLoads<R, T>
   readonly #local: LocalTier | undefined
   readonly #invalidate: (keys: readonly Key[]) => Promise<void>
@@ -50,6 +58,7 @@ export class CachedValues<R, T> {
   ) {
     this.#parts = parts
     this.#definition = definition
+    this.#loader = new ValueLoader(parts, definition)
     this.#loads = new EntryLoads(parts, definition)
     this.#local = definition.local && new LocalTier(parts.clock, parts.marks, definition.local)
     this.#invalidate = invalidate
@@ -84,9 +93,10 @@ export class CachedValues<R, T> {
 
   /**
    * The values in the order of `refs`, at most 10,000. Those that Redis holds cost one round trip for each company;
-   * the others are loaded one by one, several at once. Several values are not one moment.
+   * the others are loaded together if the type has `loadMany`, else one by one, several at once. What somebody else
+   * loads already is waited for. Several values are not one moment.
    *
-   * @throws like `get`; one that fails fails the call.
+   * @throws like `get`; one that fails fails the call, and keeps none of the others from being stored.
    */
   async getMany(refs: readonly R[]): Promise<readonly (T | undefined)[]> {
     const { clock, observer } = this.#parts
@@ -143,84 +153,106 @@ export class CachedValues<R, T> {
 
   async #answerAll(wanted: readonly Wanted<R>[], read: Read): Promise<readonly Answer<T>[]> {
     const answers = new Map<Wanted<R>, Answer<T>>()
-    const scopes = new Map<string, Wanted<R>[]>()
+    const missing: Wanted<R>[] = []
     for (const one of wanted) {
       const local = await this.#fromLocal(one)
-      if (local !== undefined) answers.set(one, local)
-      else scopes.set(one.scope, [...(scopes.get(one.scope) ?? []), one])
+      if (local === undefined) missing.push(one)
+      else answers.set(one, local)
+    }
+    const seats = new LoadRound(this.#loader).seats(missing.length)
+    const scopes = new Map<string, Seated<R>[]>()
+    for (const [index, one] of missing.entries()) {
+      const seated = { wanted: one, seat: seats[index] ?? loneSeat(this.#loader) }
+      const together = scopes.get(one.scope)
+      if (together === undefined) scopes.set(one.scope, [seated])
+      else together.push(seated)
     }
     await Promise.all([...scopes.values()].map((together) => this.#answerScope(together, read, answers)))
     return wanted.map((one) => answers.get(one) ?? { value: undefined, result: 'bypass' })
   }
 
   async #answerScope(
-    wanted: readonly Wanted<R>[],
+    seated: readonly Seated<R>[],
     read: Read,
     answers: Map<Wanted<R>, Answer<T>>,
   ): Promise<void> {
     const { type, earlyRefresh, staleMs } = this.#definition
+    const wanted = seated.map((one) => one.wanted)
     const found = await findEntries(this.#parts, type, wanted, earlyRefresh || staleMs > 0)
     await Promise.all(
-      wanted.map(async (one, index) => {
+      seated.map(async (one, index) => {
         const seen = found[index]
-        if (seen !== undefined) answers.set(one, await this.#answer(one, seen, read))
+        if (seen !== undefined) answers.set(one.wanted, await this.#answer(one, seen, read))
       }),
     )
   }
 
-  async #answer(wanted: Wanted<R>, found: Found, read: Read): Promise<Answer<T>> {
+  async #answer(seated: Seated<R>, found: Found, read: Read): Promise<Answer<T>> {
+    const { wanted, seat } = seated
     const { entry } = found
     if (entry !== undefined) {
       const decoded = await this.#decode(entry.payload)
       if (decoded !== undefined) {
         if (!read.isFill) this.#local?.set(wanted.key, entry.payload, { scope: wanted.scope, ...read })
-        return { value: decoded.value, result: this.#refreshIfDue(wanted, entry, found.leftMs) }
+        return { value: decoded.value, result: this.#refreshIfDue(seated, entry, found.leftMs) }
       }
       this.#parts.observer.cacheRefusal?.({ type: this.type, reason: 'shape' })
     }
     const { clock, readDeadlineMs } = this.#parts
-    const { payload, result } = await withDeadline(this.#obtain(wanted, found, read), {
+    const { payload, result } = await withDeadline(this.#obtain(seated, found, read), {
       operation: 'ReadThrough.get',
       deadlineMs: readDeadlineMs,
       outcome: 'notDone',
       clock,
-    })
+    }).finally(() => seat.leave())
     const decoded = await this.#decode(payload)
     return { value: decoded?.value, result }
   }
 
-  async #obtain(wanted: Wanted<R>, found: Found, read: Read): Promise<LoadOutcome> {
+  async #obtain({ wanted, seat }: Seated<R>, found: Found, read: Read): Promise<LoadOutcome> {
     const { flights, marks } = this.#parts
     const refused = found.entry?.token ?? found.refused
     // Loads of other generations are older than an invalidation that this read has seen.
     const flight = `${wanted.key}|${found.generations ?? ''}|${refused}`
-    const begin = (): Promise<LoadOutcome> =>
-      found.isAnswered ? this.#loads.obtain(wanted, refused) : this.#loads.loadAlone(wanted)
+    const begin = (at: LoadSeat<R>): Promise<LoadOutcome> =>
+      found.isAnswered ? this.#loads.obtain(wanted, refused, at) : this.#loads.loadAlone(wanted, at)
     const mine = { isBegun: false }
-    const first = await flights.run(
+    const joined = flights.run(
       flight,
       () => {
         mine.isBegun = true
-        return begin()
+        return begin(seat)
       },
       marks.floorOf(wanted.scope),
     )
+    if (!mine.isBegun) seat.leave()
+    const first = await joined
     if (mine.isBegun || first.validAt > read.mark) return first
     // It was begun before this read, and something may have been invalidated in between: one that begins later is needed.
-    return flights.run(flight, begin, read.mark)
+    return flights.run(flight, () => begin(loneSeat(this.#loader)), read.mark)
   }
 
   /** Begins to load an entry anew whose time is nearly over; how the entry counts until then. */
-  #refreshIfDue(wanted: Wanted<R>, entry: StoredEntry, leftMs: number | undefined): Result {
-    if (leftMs === undefined || entry.payload === undefined) return 'hit'
+  #refreshIfDue({ wanted, seat }: Seated<R>, entry: StoredEntry, leftMs: number | undefined): Result {
     const { earlyRefresh, staleMs } = this.#definition
     const { random, flights } = this.#parts
-    const age = { leftMs, loadMs: entry.loadMs, staleMs, earlyRefresh }
-    const freshness = freshnessOf(age, () => random.fraction())
-    if (freshness === 'fresh') return 'hit'
+    const freshness =
+      leftMs === undefined || entry.payload === undefined
+        ? 'fresh'
+        : freshnessOf({ leftMs, loadMs: entry.loadMs, staleMs, earlyRefresh }, () => random.fraction())
+    if (freshness === 'fresh') {
+      seat.leave()
+      return 'hit'
+    }
+    const mine = { isBegun: false }
     flights
-      .run(`refresh|${wanted.key}`, () => this.#loads.refresh(wanted, entry.token))
+      .run(`refresh|${wanted.key}`, () => {
+        mine.isBegun = true
+        return this.#loads.refresh(wanted, entry.token, seat)
+      })
       .catch((error: unknown) => this.#tellFailedRefresh(error))
+      .finally(() => seat.leave())
+    if (!mine.isBegun) seat.leave()
     return freshness === 'stale' ? 'stale' : 'hit'
   }
 

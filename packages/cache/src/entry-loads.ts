@@ -5,17 +5,19 @@
  * lease or a generation, so a load that may have missed what was invalidated stores nothing.
  */
 
-import { KerpError, OverloadedError, sleep, withDeadline } from '@kerp/core'
+import { KerpError, OverloadedError, sleep } from '@kerp/core'
 import type { Key } from '@kerp/keys'
 import { askRedis } from '@kerp/redis'
 import type { ResolvedDefinition } from './cache-definition.js'
-import { CacheBackoffError, CacheValueError } from './errors.js'
+import { CacheBackoffError } from './errors.js'
 import { leaseEntry, type LeaseReply } from './lease-entry.lua.js'
 import { giveBack, keepAlive, type Lease, markFailed } from './lease-keeper.js'
 import type { LoadOutcome, Wanted } from './load-outcome.js'
+import type { LoadSeat } from './load-round.js'
 import type { ReadThroughParts } from './read-through-options.js'
 import { storeEntry, type StoreReply } from './store-entry.lua.js'
 import { formatEntry, GENERATION_RANDOM_BYTES, parseEntry, tokenIn } from './stored-entry.js'
+import type { Loaded } from './value-loader.js'
 
 /** How long generations live without being used, in ms; at least twice the TTL of what is stored under them. */
 const GENERATION_MS = 86_400_000
@@ -23,11 +25,6 @@ const GENERATION_MS = 86_400_000
 /** The waits between two looks for the load of another process, in ms: doubled each time, within these. */
 const LOOK_MS = 4
 const LOOK_MS_MAX = 100
-
-interface Loaded {
-  readonly payload: string | undefined
-  readonly elapsedMs: number
-}
 
 /** Takes leases, loads, stores and waits, for the values of one type. */
 export class EntryLoads<R, T> {
@@ -39,8 +36,10 @@ export class EntryLoads<R, T> {
     this.#definition = definition
   }
 
-  /** Loads the value, or waits for who does. `refused` is the token of an entry that is not taken, or empty. */
-  async obtain(wanted: Wanted<R>, refused: string): Promise<LoadOutcome> {
+  /**
+   * Loads the value at its seat, or waits for who does. `refused` is the token of an entry that is not taken, or empty.
+   */
+  async obtain(wanted: Wanted<R>, refused: string, seat: LoadSeat<R>): Promise<LoadOutcome> {
     const { clock, marks, waitMs } = this.#parts
     this.#refuseInBackoff(wanted)
     const endMs = clock.monotonicMs() + waitMs
@@ -49,23 +48,24 @@ export class EntryLoads<R, T> {
       const lease = this.#newLease(wanted)
       const askedAt = marks.now()
       const reply = await this.#lease(wanted, lease, notTaken)
-      if (reply?.status === 'granted') return this.#loadAndStore(wanted, { ...lease, ...reply })
+      if (reply?.status === 'granted') return this.#loadAndStore(wanted, { ...lease, ...reply }, seat)
       if (reply?.status === 'failed') throw new CacheBackoffError(this.#definition.type, reply.loaderCode)
       if (reply?.status === 'entry') {
         const found = await this.#usable(wanted.key, reply.text)
         if (found !== undefined) return { payload: found.payload, result: 'wait', validAt: askedAt }
         notTaken = tokenIn(reply.text)
       }
-      if (reply === undefined || clock.monotonicMs() >= endMs) return this.loadAlone(wanted)
+      if (reply === undefined || clock.monotonicMs() >= endMs) return this.loadAlone(wanted, seat)
+      seat.leave()
       if (reply.status === 'leased') await sleep(clock, this.#lookMs(look))
     }
   }
 
   /** Loads the value anew while the entry with this token is still answered; does nothing if somebody else does. */
-  async refresh(wanted: Wanted<R>, token: string): Promise<LoadOutcome> {
+  async refresh(wanted: Wanted<R>, token: string, seat: LoadSeat<R>): Promise<LoadOutcome> {
     const lease = this.#newLease(wanted)
     const reply = await this.#lease(wanted, lease, token)
-    if (reply?.status === 'granted') return this.#loadAndStore(wanted, { ...lease, ...reply })
+    if (reply?.status === 'granted') return this.#loadAndStore(wanted, { ...lease, ...reply }, seat)
     return { payload: undefined, result: 'wait', validAt: 0 }
   }
 
@@ -113,10 +113,10 @@ export class EntryLoads<R, T> {
   }
 
   /** Without Redis, or because who loads for all takes too long: answered and not stored. */
-  async loadAlone(wanted: Wanted<R>): Promise<LoadOutcome> {
+  async loadAlone(wanted: Wanted<R>, seat: LoadSeat<R>): Promise<LoadOutcome> {
     this.#refuseInBackoff(wanted)
     try {
-      const { payload } = await this.#load(wanted.ref)
+      const { payload } = await seat.load(wanted.ref)
       return { payload, result: 'bypass', validAt: Number.POSITIVE_INFINITY }
     } catch (error) {
       this.#remember(wanted, error)
@@ -124,10 +124,10 @@ export class EntryLoads<R, T> {
     }
   }
 
-  async #loadAndStore(wanted: Wanted<R>, lease: Lease): Promise<LoadOutcome> {
+  async #loadAndStore(wanted: Wanted<R>, lease: Lease, seat: LoadSeat<R>): Promise<LoadOutcome> {
     const stop = keepAlive(this.#parts, lease)
     try {
-      const loaded = await this.#load(wanted.ref)
+      const loaded = await seat.load(wanted.ref)
       stop()
       const askedAt = this.#parts.marks.now()
       const isStored = await this.#store(wanted, lease, loaded)
@@ -149,46 +149,6 @@ export class EntryLoads<R, T> {
     if (error instanceof OverloadedError) return 0
     failures.add(key, error, backoffMs)
     return backoffMs
-  }
-
-  #load(ref: R): Promise<Loaded> {
-    const { gate, clock, observer, loadDeadlineMs } = this.#parts
-    const { type } = this.#definition
-    return gate.run(async () => {
-      const begunMs = clock.monotonicMs()
-      const tell = (ok: boolean): void =>
-        observer.cacheLoad?.({ type, ok, elapsedMs: clock.monotonicMs() - begunMs })
-      const controller = new AbortController()
-      try {
-        const payload = await withDeadline(this.#loadPayload(ref, controller.signal), {
-          operation: 'ReadThrough.load',
-          deadlineMs: loadDeadlineMs,
-          outcome: 'notDone',
-          clock,
-        })
-        tell(true)
-        return { payload, elapsedMs: clock.monotonicMs() - begunMs }
-      } catch (error) {
-        controller.abort(error)
-        tell(false)
-        throw error
-      }
-    })
-  }
-
-  // What goes into the cache is read back at once: the first caller gets what all later ones will get, and a
-  // value that could not be read back is an error of the first load, not of the second.
-  async #loadPayload(ref: R, signal: AbortSignal): Promise<string | undefined> {
-    const { type, load, encode, decode } = this.#definition
-    const value = await load(ref, { signal })
-    if (value === undefined) return undefined
-    try {
-      const payload = encode(value)
-      await decode(payload)
-      return payload
-    } catch (error) {
-      throw new CacheValueError(type, 'its codec or schema refuses', error)
-    }
   }
 
   /** Whether it was stored, so that no invalidation came in between. */
