@@ -1,4 +1,4 @@
-import { ClosedError, InvalidInputError } from '@kerp/core'
+import { ClosedError, InvalidInputError, OverloadedError } from '@kerp/core'
 import { EventInvalidError } from '@kerp/pubsub'
 import { describe, expect, it } from 'vitest'
 import { eventWorld, keys, Record, until } from '../pubsub/event-world.js'
@@ -63,6 +63,47 @@ export function eventsConform(backend: Backend): void {
       expect(observer.of('eventPublish').map(({ result }) => result)).toEqual(wrong.map(() => 'refused'))
       expect(observer.of('redisOperation')).toEqual([])
       expect(await backend.client().exists(keys.eventsStream(companyId))).toBe(0)
+    })
+
+    it('published together come in their order, each company with its own, and their envelopes are answered', async () => {
+      const { publisher, subscribe, companyId, observer } = open()
+      const other = open()
+      const [here, there] = [await subscribe('now'), await other.subscribe('now')]
+      const events = Array.from({ length: 300 }, (_, index) => ({
+        companyId: index % 3 === 0 ? other.companyId : companyId,
+        type: 'events:voucher:approved' as const,
+        payload: { id: `V-${index}` },
+      }))
+      const envelopes = await publisher.publishMany(events)
+      expect(envelopes).toMatchObject(events)
+      await Promise.all([here.record.has(200), there.record.has(100)])
+      for (const { record, company } of [
+        { record: here.record, company: companyId },
+        { record: there.record, company: other.companyId },
+      ]) {
+        const own = envelopes.filter((event) => event.companyId === company)
+        expect(record.batches.flatMap((batch) => batch.events)).toEqual(own)
+      }
+      const published = observer.of('eventPublish').filter(({ result }) => result === 'published')
+      expect(published.reduce((sum, { count }) => sum + Number(count), 0)).toBe(300)
+      expect(await publisher.publishMany([])).toEqual([])
+    })
+
+    it('published together are refused together, before anything is sent, and those known are not doubled', async () => {
+      const { publisher, subscribe, companyId, observer } = open()
+      const { record } = await subscribe('now')
+      const type = 'events:voucher:approved'
+      const event = (id: string) => ({ companyId, type, payload: { id }, id }) as const
+      const wrong = [event('a'), { ...event('b'), payload: { id: 7 } as never }]
+      await expect(publisher.publishMany(wrong)).rejects.toThrow(EventInvalidError)
+      expect(observer.of('eventPublish').map(({ result }) => result)).toEqual(['refused', 'refused'])
+      const many = Array.from({ length: 10_001 }, (_, index) => event(`m-${index}`))
+      await expect(publisher.publishMany(many)).rejects.toThrow(OverloadedError)
+      expect(await backend.client().exists(keys.eventsStream(companyId))).toBe(0)
+      await publisher.publishMany([event('a'), event('b'), event('a')])
+      await publisher.publishMany([event('b'), event('c')])
+      await record.has(3)
+      expect(record.ids).toEqual(['a', 'b', 'c'])
     })
 
     it('of other types are left out where types are named', async () => {
@@ -187,7 +228,7 @@ export function eventsConform(backend: Backend): void {
       const { record } = await subscribe('now')
       const redis = backend.client()
       await publishMany(1)
-      await redis.xadd(keys.eventsStream(companyId), '9999999999999-0', 'i', 'x', 'e', '{"id":7}')
+      await redis.xadd(keys.eventsStream(companyId), '9999999999999-0', 'e', 'x|y|{"id":7}')
       await redis.xadd(keys.eventsStream(companyId), '9999999999999-1', 'some', 'thing')
       await redis.publish(keys.eventsChannel(companyId), 'hello')
       await publishMany(1)
@@ -210,14 +251,7 @@ export function eventsConform(backend: Backend): void {
       const entries = await redis.xrange(keys.eventsStream(companyId), '-', '+')
       const [lastId = '', fields = []] = entries.at(-1) ?? []
       const nextId = `${lastId.split('-')[0]}-999`
-      await redis.xadd(
-        keys.eventsStream(companyId),
-        nextId,
-        'i',
-        'quiet',
-        'e',
-        (fields[3] ?? '').replace('n-1', 'quiet'),
-      )
+      await redis.xadd(keys.eventsStream(companyId), nextId, 'e', (fields[1] ?? '').replace('n-1', 'quiet'))
       await redis.set(keys.eventsWatermark(companyId), `e1|||${nextId}|quiet`)
       await record.has(2)
       expect(record.ids).toEqual([...ids, 'quiet'])

@@ -30,7 +30,7 @@ export function relayedEventsConform(backend: Backend): void {
       watermark: () => readEventWatermark(parts, companyId),
       eventIds: async () => {
         const entries = await parts.redis.xrange(keys.eventsStream(companyId), '-', '+')
-        return entries.map(([, fields]) => fields[1])
+        return entries.map(([, fields]) => fields[1]?.split('|')[0])
       },
     }
   }

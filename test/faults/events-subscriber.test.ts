@@ -193,6 +193,15 @@ describe('a publisher', () => {
           reason: expect.any(EventNotPublishedError) as object,
         })
       }
+      const together = publisher.publishMany(
+        ids.map((id) => ({
+          companyId: world.companyId,
+          type: 'events:voucher:approved',
+          payload: { id },
+          id,
+        })),
+      )
+      await expect(together).rejects.toMatchObject({ code: 'EVENT_NOT_PUBLISHED', eventIds: ids })
       await repair(server)
       for (const id of ids)
         await until(`${id} to be published`, () =>
@@ -202,7 +211,9 @@ describe('a publisher', () => {
           ),
         )
       const entries = await direct.xrange(keys.eventsStream(world.companyId), '-', '+')
-      const stored = entries.map(([, fields]) => fields[1] ?? '').filter((id) => id.startsWith('e-'))
+      const stored = entries
+        .map(([, fields]) => (fields[1] ?? '').split('|')[0] ?? '')
+        .filter((id) => id.startsWith('e-'))
       expect([...stored].sort()).toEqual([...ids].sort())
       await publisher.close()
     },

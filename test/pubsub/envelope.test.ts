@@ -13,7 +13,7 @@ describe('an event', () => {
   it('comes back as it was written', () => {
     const traced = { ...approved, traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
     for (const envelope of [approved, traced]) {
-      expect(decodeEvent(erpEvents, encodeEvent(erpEvents, envelope).outgoing.text)).toEqual(envelope)
+      expect(decodeEvent(erpEvents, 'c1', encodeEvent(erpEvents, envelope).outgoing.text)).toEqual(envelope)
     }
   })
 
@@ -22,6 +22,7 @@ describe('an event', () => {
     ['a payload of another shape', { payload: { id: 7 } }, 'payload'],
     ['a payload that was encoded before', { payload: JSON.stringify({ id: 'V-1' }) }, 'payload'],
     ['an id that could not stand in a stream', { id: 'a|b' }, 'id'],
+    ['a timestamp that could not stand in a line', { timestamp: 'now|then' }, 'timestamp'],
     ['a traceparent that is none', { traceparent: 'x' }, 'traceparent'],
     ['a company id that is none', { companyId: 'a:b' }, 'companyId'],
     ['more than 64 KiB', { payload: { id: 'x'.repeat(70_000) } }, 'event'],
@@ -35,8 +36,9 @@ describe('an event', () => {
 
   it('is checked again when it is received', () => {
     const { text } = encodeEvent(erpEvents, approved).outgoing
-    for (const wrong of ['', '{', 'null', '[]', text.replace('"V-1"', '1'), text.replace('approved', 'x')]) {
-      expect(() => decodeEvent(erpEvents, wrong)).toThrow(EventInvalidError)
+    const wrongs = ['', '{', '{"id":"7"}', '|||{}', text.slice(0, -1), text.slice(1), text.replace('|', ' ')]
+    for (const wrong of [...wrongs, text.replace('"V-1"', '1'), text.replace('approved', 'x')]) {
+      expect(() => decodeEvent(erpEvents, 'c1', wrong), wrong).toThrow(EventInvalidError)
     }
   })
 

@@ -29,7 +29,7 @@ export class StreamReader {
     const all = isKnown ? entries : await this.redis.xrange(this.#key, '-', '+')
     for (const [streamId, fields] of isKnown && this.#last !== '-' ? all.slice(1) : all) {
       this.#last = streamId
-      this.#take(fields[fields.indexOf('i') + 1] ?? '')
+      this.#take((fields[1] ?? '').split('|')[0] ?? '')
     }
     return this.seen
   }

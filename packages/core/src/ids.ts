@@ -11,18 +11,20 @@ export interface RandomSource {
   hex(bytes: number): string
 }
 
-/** Random bytes in store: asking for eight at a time costs ten times as much as the rest of an id. */
+/** Random bytes in store, as text: asking for eight at a time costs ten times as much as the rest of an id. */
 const pool = Buffer.alloc(4_096)
-let poolAt = pool.length
+let poolText = ''
+let poolAt = 0
 
 function pooledHex(bytes: number): string {
   if (bytes > 64) return randomBytes(bytes).toString('hex')
-  if (poolAt + bytes > pool.length) {
-    randomFillSync(pool)
+  const length = 2 * bytes
+  if (poolAt + length > poolText.length) {
+    poolText = randomFillSync(pool).toString('hex')
     poolAt = 0
   }
-  poolAt += bytes
-  return pool.toString('hex', poolAt - bytes, poolAt)
+  poolAt += length
+  return poolText.slice(poolAt - length, poolAt)
 }
 
 /** The machine's own randomness; `hex` is cryptographically strong. */
@@ -47,26 +49,34 @@ const COUNTER_MAX = 0xfff
 export function timeOrderedIds(clock: Clock = systemClock, random: RandomSource = systemRandom): IdSource {
   let lastMs = 0
   let counter = 0
+  let head = headOf(0)
   return {
     next() {
       const nowMs = Math.floor(clock.nowMs())
-      if (nowMs > lastMs) {
-        lastMs = nowMs
+      const isLater = nowMs > lastMs
+      if (isLater || counter === COUNTER_MAX) {
+        lastMs = isLater ? nowMs : lastMs + 1
         counter = 0
-      } else if (counter < COUNTER_MAX) {
-        counter += 1
+        head = headOf(lastMs)
       } else {
-        lastMs += 1
-        counter = 0
+        counter += 1
       }
-      return layOut(lastMs, counter, random.hex(8))
+      return layOut(head, counter, random.hex(8))
     },
   }
 }
 
-function layOut(ms: number, counter: number, entropy: string): string {
+/** What all ids of a millisecond begin with. */
+function headOf(ms: number): string {
   const time = ms.toString(16).padStart(12, '0')
-  const variant = (8 + (Number.parseInt(entropy.slice(0, 1), 16) % 4)).toString(16)
-  const sequence = counter.toString(16).padStart(3, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}-${variant}${entropy.slice(1, 4)}-${entropy.slice(4)}`
+  return `${time.slice(0, 8)}-${time.slice(8)}-7`
+}
+
+/** Two bits say that the layout is that of RFC 9562. */
+const VARIANTS = '89ab'
+
+function layOut(head: string, counter: number, entropy: string): string {
+  const sequence = (counter + 0x1000).toString(16)
+  const variant = VARIANTS[Number.parseInt(entropy.slice(0, 1), 16) % 4] ?? ''
+  return `${head}${sequence.slice(1)}-${variant}${entropy.slice(1, 4)}-${entropy.slice(4)}`
 }

@@ -154,7 +154,7 @@ export class CompanyConsumer<S extends EventSchemas> {
     if (this.#position !== undefined && before > this.#position) return this.#readLog(before)
     if (!isMark(entry)) return true
     // A mark of another history: the database went back, and gives these positions to other events.
-    const [, epoch = ''] = entry.text.split('|')
+    const [, , epoch = ''] = entry.text.split('|')
     if (epoch !== this.#epoch && this.#position !== undefined && target < this.#position)
       this.#position = target
     this.#epoch = epoch
@@ -235,6 +235,6 @@ export class CompanyConsumer<S extends EventSchemas> {
 function logPositionOf({ eventId, text }: TakenEntry): bigint | undefined {
   if (POSITION.test(eventId)) return BigInt(eventId)
   if (!eventId.startsWith('@')) return undefined
-  const [, , position = ''] = text.split('|')
+  const [, , , position = ''] = text.split('|')
   return /^\d+$/.test(position) ? BigInt(position) : undefined
 }

@@ -55,7 +55,7 @@ export class DeadLetters<S extends EventSchemas> {
 
   async #again({ companyId, id, text }: DeadLetter): Promise<boolean> {
     try {
-      const event = decodeEvent(this.#parts.events, text)
+      const event = decodeEvent(this.#parts.events, companyId, text)
       if ((await this.#handler.tryOnce(event)) !== undefined) return false
     } catch {
       return false

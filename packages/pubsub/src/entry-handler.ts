@@ -35,7 +35,7 @@ export class EntryHandler<S extends EventSchemas> {
     const { events, types, attemptsMax, observer } = this.#parts
     let event: AnyEvent<S>
     try {
-      event = decodeEvent(events, entry.text)
+      event = decodeEvent(events, companyId, entry.text)
     } catch (error) {
       observer.eventDeliver?.({ reader: 'consumer', result: 'invalid', count: 1 })
       const type = typeOfEncoded(entry.text)

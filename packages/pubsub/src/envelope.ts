@@ -1,7 +1,9 @@
 /**
  * The envelope of an event, how it is written for Redis and read back; checked by the event map both ways.
  *
- * Only `encodeEvent` makes an `EncodedEvent` and only that can be published, so nothing is encoded twice.
+ * It is written as `id|type|timestamp|traceparent|payload`, the payload in JSON. The company is in the names of the
+ * stream and the channel, and nowhere else. Only `encodeEvent` makes an `EncodedEvent` and only that can be published,
+ * so nothing is encoded twice.
  */
 
 import type { CommittedEvent } from '@kerp/core'
@@ -32,7 +34,7 @@ export const EVENT_BYTES_MAX = 65_536
 
 declare const encodedBrand: unique symbol
 
-/** JSON text of an envelope, made by `encodeEvent` or `encodeCommitted` and by nothing else. */
+/** An envelope in one line, made by `encodeEvent` or `encodeCommitted` and by nothing else. */
 export type EncodedEvent = string & { readonly [encodedBrand]: true }
 
 /** An event ready to be sent. */
@@ -44,6 +46,7 @@ export interface OutgoingEvent {
 
 const EVENT_ID = /^[A-Za-z0-9][\w.:-]{0,127}$/
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
+const TIMESTAMP = /^[^|\n]{1,64}$/
 const POISON = /"(?:__proto__|constructor)"\s*:/
 
 // Looking for the words costs a tenth of the pattern, and almost no event has them.
@@ -69,11 +72,15 @@ export function encodeEvent<S extends EventSchemas, T extends EventType<S>>(
   const { id, type, timestamp, companyId, traceparent } = envelope
   validateCompanyId(companyId)
   if (!isEventId(id)) throw new EventInvalidError('id', 'up to 128 of A-Z a-z 0-9 . _ : -', id)
+  if (!TIMESTAMP.test(timestamp)) throw new EventInvalidError('timestamp', 'ISO-8601 in UTC', timestamp)
   if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) {
     throw new EventInvalidError('traceparent', 'a W3C traceparent', traceparent)
   }
   const payload = events.check(type, envelope.payload)
-  const checked = { id, type, timestamp, companyId, payload, ...(traceparent && { traceparent }) }
+  const checked =
+    traceparent === undefined
+      ? { id, type, timestamp, companyId, payload }
+      : { id, type, timestamp, companyId, payload, traceparent }
   return { envelope: checked, outgoing: { id, type, text: write(checked) } }
 }
 
@@ -84,12 +91,8 @@ export function encodeEvent<S extends EventSchemas, T extends EventType<S>>(
  * @throws {EventInvalidError} `EVENT_INVALID` for more than 65,536 bytes.
  */
 export function encodeCommitted(event: CommittedEvent): OutgoingEvent {
-  const { position: id, type, timestamp, companyId, payload, traceparent } = event
-  return {
-    id,
-    type,
-    text: write({ id, type, timestamp, companyId, payload, ...(traceparent && { traceparent }) }),
-  }
+  const { position: id, type } = event
+  return { id, type, text: write({ ...event, id }) }
 }
 
 /**
@@ -97,8 +100,12 @@ export function encodeCommitted(event: CommittedEvent): OutgoingEvent {
  *
  * @throws {EventInvalidError} `EVENT_INVALID`
  */
-export function decodeEvent<S extends EventSchemas>(events: EventMap<S>, text: string): AnyEvent<S> {
-  const envelope = parseEnvelope(text)
+export function decodeEvent<S extends EventSchemas>(
+  events: EventMap<S>,
+  companyId: string,
+  text: string,
+): AnyEvent<S> {
+  const envelope = parseEnvelope(companyId, text)
   const { type } = envelope
   if (!events.has(type)) throw new EventInvalidError('type', 'a type of the event map', type)
   const payload = events.check(type, envelope.payload)
@@ -109,54 +116,64 @@ export function decodeEvent<S extends EventSchemas>(events: EventMap<S>, text: s
 /** The type of an encoded event, without checking its payload; undefined for a text that is no event. */
 export function typeOfEncoded(text: string): string | undefined {
   try {
-    return parseEnvelope(text).type
+    return parseEnvelope('', text).type
   } catch {
     return undefined
   }
 }
 
-function write(envelope: EventEnvelope): EncodedEvent {
-  const text = stringify(envelope)
+/** The id that an encoded event or a mark begins with; empty for a text that is neither. */
+export function idOfEncoded(text: string): string {
+  return text.slice(0, Math.max(0, text.indexOf('|')))
+}
+
+type Written = Pick<EventEnvelope, 'id' | 'type' | 'timestamp' | 'payload' | 'traceparent'>
+
+function write({ id, type, timestamp, payload, traceparent = '' }: Written): EncodedEvent {
+  const text = `${id}|${type}|${timestamp}|${traceparent}|${stringify(payload)}`
   if (text.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(text) > EVENT_BYTES_MAX) {
     throw new EventInvalidError('event', `at most ${EVENT_BYTES_MAX} bytes when encoded`, text)
   }
   if (isPoisoned(text)) {
-    throw new EventInvalidError('payload', 'free of the keys __proto__ and constructor', envelope.payload)
+    throw new EventInvalidError('payload', 'free of the keys __proto__ and constructor', payload)
   }
   return text as EncodedEvent
 }
 
-function stringify(envelope: EventEnvelope): string {
+/** Empty for a payload that JSON leaves out. */
+function stringify(payload: unknown): string {
   try {
-    return JSON.stringify(envelope)
+    const text: string | undefined = JSON.stringify(payload)
+    return text ?? ''
   } catch {
-    throw new EventInvalidError(
-      'payload',
-      'something that JSON can carry (write a bigint as text)',
-      envelope.payload,
-    )
+    throw new EventInvalidError('payload', 'something that JSON can carry (write a bigint as text)', payload)
   }
 }
 
-function parseEnvelope(text: string): EventEnvelope {
-  const parsed: unknown = isPoisoned(text) ? undefined : tryParse(text)
-  if (isEnvelope(parsed)) return parsed
-  throw new EventInvalidError('event', 'an envelope in JSON', text)
+function parseEnvelope(companyId: string, text: string): EventEnvelope {
+  const idEnd = text.indexOf('|')
+  const typeEnd = text.indexOf('|', idEnd + 1)
+  const timestampEnd = text.indexOf('|', typeEnd + 1)
+  const traceEnd = text.indexOf('|', timestampEnd + 1)
+  const isWhole = idEnd > 0 && typeEnd > idEnd && timestampEnd > typeEnd && traceEnd > timestampEnd
+  if (!isWhole || isPoisoned(text)) throw notAnEvent(text)
+  const id = text.slice(0, idEnd)
+  const type = text.slice(idEnd + 1, typeEnd)
+  const timestamp = text.slice(typeEnd + 1, timestampEnd)
+  const payload = parsePayload(text, traceEnd + 1)
+  if (traceEnd === timestampEnd + 1) return { id, type, timestamp, companyId, payload }
+  return { id, type, timestamp, companyId, payload, traceparent: text.slice(timestampEnd + 1, traceEnd) }
 }
 
-function tryParse(text: string): unknown {
+function parsePayload(text: string, begin: number): unknown {
+  if (begin === text.length) return undefined
   try {
-    return JSON.parse(text)
+    return JSON.parse(text.slice(begin))
   } catch {
-    return undefined
+    throw notAnEvent(text)
   }
 }
 
-function isEnvelope(value: unknown): value is EventEnvelope {
-  if (typeof value !== 'object' || value === null) return false
-  const fields: Partial<Record<keyof EventEnvelope, unknown>> = value
-  const { id, type, timestamp, companyId, traceparent } = fields
-  if (traceparent !== undefined && typeof traceparent !== 'string') return false
-  if (typeof id !== 'string' || typeof type !== 'string') return false
-  return typeof timestamp === 'string' && typeof companyId === 'string'
+function notAnEvent(text: string): EventInvalidError {
+  return new EventInvalidError('event', 'id|type|timestamp|traceparent|payload, the payload in JSON', text)
 }

@@ -21,16 +21,23 @@ export class EventInvalidError extends InvalidInputError {
 export class EventNotPublishedError extends KerpError {
   static override readonly errorName = 'EventNotPublishedError'
 
+  readonly eventId: string
+
+  /** `eventIds`: of one call, those that are not known to be published; `eventId` is the first of them. */
   constructor(
-    readonly eventId: string,
+    readonly eventIds: readonly string[],
     cause: unknown,
   ) {
     const retryable = !(cause instanceof KerpError) || cause.retryable
-    super(`Event ${eventId} was not published, as far as is known; repeat it with the same id.`, {
+    const [first = ''] = eventIds
+    const words =
+      eventIds.length === 1 ? `Event ${first} was` : `${eventIds.length} events from ${first} on were`
+    super(`${words} not published, as far as is known; repeat with the same ids.`, {
       code: 'EVENT_NOT_PUBLISHED',
       retryable,
       cause,
     })
+    this.eventId = first
   }
 }
 

@@ -1,10 +1,14 @@
-/** Reads what the publish script tells: `b1|id|event` of the entry before, then `id|event|text` for each entry. */
+/**
+ * Reads what the publish script tells: `b2|id|event|first` with the entry before and the id of the first one, then a
+ * line for each entry. Those that one call writes have ids that differ by one in the sequence.
+ */
 
+import { idOfEncoded } from './envelope.js'
 import type { EventPosition } from './event-position.js'
 
 /** One entry of a company's stream. A mark has an id that begins with `@`, and no event. */
 export interface StreamEntry extends EventPosition {
-  /** An encoded event. */
+  /** An encoded event, its id included. */
   readonly text: string
 }
 
@@ -14,22 +18,23 @@ export interface EventBlock {
   readonly entries: readonly StreamEntry[]
 }
 
+const HEAD = /^b2\|(\d+-\d+)\|([^|]*)\|(\d+)-(\d{1,15})$/
+
 /** The block in a message, or undefined for a message that no script published. */
 export function parseBlock(message: string): EventBlock | undefined {
-  const [head = '', ...lines] = message.split('\n')
-  const [format, streamId, eventId] = head.split('|')
-  if (format !== 'b1' || streamId === undefined || eventId === undefined || lines.length === 0)
-    return undefined
+  let end = message.indexOf('\n')
+  const head = end < 0 ? null : HEAD.exec(message.slice(0, end))
+  if (head === null) return undefined
+  const [, streamId = '', eventId = '', ms = '', firstSequence = ''] = head
   const entries: StreamEntry[] = []
-  for (const line of lines) {
-    const first = line.indexOf('|')
-    const second = line.indexOf('|', first + 1)
-    if (first < 1 || second < 0) return undefined
-    entries.push({
-      streamId: line.slice(0, first),
-      eventId: line.slice(first + 1, second),
-      text: line.slice(second + 1),
-    })
+  for (let sequence = Number(firstSequence); end < message.length; sequence += 1) {
+    const begin = end + 1
+    const next = message.indexOf('\n', begin)
+    end = next < 0 ? message.length : next
+    const text = message.slice(begin, end)
+    const id = idOfEncoded(text)
+    if (id === '') return undefined
+    entries.push({ streamId: `${ms}-${sequence}`, eventId: id, text })
   }
   return { prev: { streamId, eventId }, entries }
 }
@@ -40,17 +45,11 @@ export function entryOf(reply: unknown): StreamEntry | undefined {
   const streamId: unknown = reply[0]
   const fields: unknown = reply[1]
   if (typeof streamId !== 'string') return undefined
-  const list: readonly unknown[] = Array.isArray(fields) ? fields : []
-  return { streamId, eventId: fieldOf(list, 'i'), text: fieldOf(list, 'e') }
+  const text: unknown = Array.isArray(fields) && fields.length === 2 && fields[0] === 'e' ? fields[1] : ''
+  return typeof text === 'string' ? { streamId, eventId: idOfEncoded(text), text } : undefined
 }
 
 /** Whether an entry is a mark of a script, or of another hand, and no event. */
 export function isMark({ eventId }: EventPosition): boolean {
   return eventId === '' || eventId.startsWith('@')
-}
-
-function fieldOf(fields: readonly unknown[], name: string): string {
-  const at = fields.indexOf(name)
-  const value: unknown = at < 0 || at % 2 === 1 ? undefined : fields[at + 1]
-  return typeof value === 'string' ? value : ''
 }

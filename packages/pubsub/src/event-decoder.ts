@@ -22,16 +22,20 @@ export class EventDecoder<S extends EventSchemas> {
     this.#onInvalid = onInvalid
   }
 
-  /** The event of an entry, or undefined for one of another map or shape. */
-  decode(entry: StreamEntry): AnyEvent<S> | undefined {
+  /** The event of an entry, or undefined for one of another map or shape; remembered if `isShared`. */
+  decode(companyId: string, entry: StreamEntry, isShared: boolean): AnyEvent<S> | undefined {
+    if (!isShared) return this.#read(companyId, entry)
     const before = this.#decoded.get(entry)
     if (before !== undefined) return before === 'invalid' ? undefined : before
+    const event = this.#read(companyId, entry)
+    this.#decoded.set(entry, event ?? 'invalid')
+    return event
+  }
+
+  #read(companyId: string, entry: StreamEntry): AnyEvent<S> | undefined {
     try {
-      const event = decodeEvent(this.#events, entry.text)
-      this.#decoded.set(entry, event)
-      return event
+      return decodeEvent(this.#events, companyId, entry.text)
     } catch (error) {
-      this.#decoded.set(entry, 'invalid')
       this.#observer.eventDeliver?.({ reader: 'subscriber', result: 'invalid', count: 1 })
       this.#onInvalid(entry, error)
       return undefined

@@ -2,7 +2,8 @@
  * The Lua that scripts which write events begin with: the watermark, ids above all that were given, one block.
  *
  * It runs on Redis (Lua 5.1) and on ioredis-mock (Lua 5.3): ids stay text; MGET in place of GET, so
- * that a key of another type reads as missing.
+ * that a key of another type reads as missing. Lua inside Redis hashes every byte of every string that it makes, which
+ * for an event costs as much as storing it: an event is one argument, written as it came, and joined once.
  */
 
 /** Functions that scripts put in front of their body; they use the keys `watermark` and `stream` and `channel`. */
@@ -28,10 +29,7 @@ local function lookAtStream()
   local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', '1')[1]
   if last == nil then return false end
   lastMs, lastSequence = string.match(last[1], '^(%d+)%-(%d+)$')
-  lastEvent = ''
-  for index = 1, #last[2], 2 do
-    if last[2][index] == 'i' then lastEvent = last[2][index + 1] end
-  end
+  lastEvent = #last[2] == 2 and last[2][1] == 'e' and string.match(last[2][2], '^([^|]*)|') or ''
   return true
 end
 
@@ -44,33 +42,34 @@ if lastMs == nil then
   end
 end
 
-local prevId, prevEvent = lastMs .. '-' .. lastSequence, lastEvent
-local lastId = prevId
-local block = {}
+local head = 'b2|' .. lastMs .. '-' .. lastSequence .. '|' .. lastEvent .. '|'
+local lastId = lastMs .. '-' .. lastSequence
+local lines = {}
+local sameMs
 
 -- Ids grow also when the stream was lost and the clock is behind the last one.
-local function firstId(eventId, text)
-  local id = redis.call('XADD', stream, '*', 'i', eventId, 'e', text)
+local function firstId(text)
+  local id = redis.call('XADD', stream, '*', 'e', text)
   local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
-  if isLater(ms, lastMs) or (ms == lastMs and isLater(sequence, lastSequence)) then return id end
-  redis.call('XDEL', stream, id)
-  local above = lastMs .. '-' .. string.format('%d', tonumber(lastSequence) + 1)
-  return redis.call('XADD', stream, above, 'i', eventId, 'e', text)
+  if not isLater(ms, lastMs) and not (ms == lastMs and isLater(sequence, lastSequence)) then
+    redis.call('XDEL', stream, id)
+    local above = lastMs .. '-' .. string.format('%d', tonumber(lastSequence) + 1)
+    id, ms = redis.call('XADD', stream, above, 'e', text), lastMs
+  end
+  sameMs = ms .. '-*'
+  lines[1] = head .. id
+  return id
 end
 
-local function append(eventId, text)
-  if #block == 0 then lastId = firstId(eventId, text)
-  else lastId = redis.call('XADD', stream, '*', 'i', eventId, 'e', text) end
-  lastEvent = eventId
-  block[#block + 1] = lastId .. '|' .. eventId .. '|' .. text
-  return lastId
+-- The ids of one call follow each other, so that a block need only name the first.
+local function append(text)
+  if sameMs then lastId = redis.call('XADD', stream, sameMs, 'e', text) else lastId = firstId(text) end
+  lines[#lines + 1] = text
 end
 
 -- The watermark first: a subscriber that hears the block may look at it.
-local function finish(epoch, position)
-  redis.call('SET', watermark, 'e1|' .. epoch .. '|' .. position .. '|' .. lastId .. '|' .. lastEvent)
-  if #block > 0 then
-    redis.call('PUBLISH', channel, 'b1|' .. prevId .. '|' .. prevEvent .. '\\n' .. table.concat(block, '\\n'))
-  end
+local function finish(epoch, position, eventId)
+  redis.call('SET', watermark, 'e1|' .. epoch .. '|' .. position .. '|' .. lastId .. '|' .. eventId)
+  if sameMs then redis.call('PUBLISH', channel, table.concat(lines, '\\n')) end
 end
 `

@@ -38,7 +38,7 @@ export {
   type RelayedParts,
   type RelayedResult,
 } from './publish-relayed.js'
-export { type NewEvent, Publisher } from './publisher.js'
+export { type AnyNewEvent, type NewEvent, Publisher } from './publisher.js'
 export type { PublisherOptions } from './publisher-options.js'
 export type { StreamLengths } from './trim-stream.js'
 export { type SubscribeOptions, Subscriber, type SubscriberNotices } from './subscriber.js'

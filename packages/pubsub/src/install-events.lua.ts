@@ -23,8 +23,9 @@ export const installEvents = defineScript({
   args: ['expected', 'epoch', 'position', 'reason', 'channel'],
   lua: `${EVENT_LUA}
 if held ~= expected then return {'moved', held} end
-append(isFirst and '@start' or '@reset', reason .. '|' .. epoch .. '|' .. position)
-finish(epoch, position)
+local mark = isFirst and '@start' or '@reset'
+append(mark .. '|' .. reason .. '|' .. epoch .. '|' .. position)
+finish(epoch, position, mark)
 return {'installed'}
 `,
   parse(reply): InstallReply {

@@ -5,39 +5,52 @@
  * script: a script that is sent whole, after later calls, would turn their order round.
  */
 
-import { combineObservers, DeadlineExceededError, type Observer } from '@kerp/core'
+import { DeadlineExceededError } from '@kerp/core'
 import type { OutgoingEvent } from './envelope.js'
-import { EventNotPublishedError } from './errors.js'
 import type { EventSchemas } from './event-map.js'
-import { publishEvents } from './publish-events.lua.js'
+import { eventArgs, publishEvents } from './publish-events.lua.js'
 import { CALL_LENGTH_MAX, eventKeys, EVENTS_PER_CALL_MAX } from './publish-relayed.js'
 import type { PublisherParts } from './publisher-options.js'
 import { trimWhenLong } from './trim-stream.js'
+
+/** Who published an event: told once for each, with the reason when it is not known to be in its stream. */
+export interface EventOwner {
+  settle(event: OutgoingEvent, failure?: { readonly cause: unknown }): void
+}
 
 /** An event that waits for its call. */
 export interface WaitingEvent {
   readonly event: OutgoingEvent
   readonly sinceMs: number
-  readonly settle: (failure: EventNotPublishedError | undefined) => void
+  readonly owner: EventOwner
+}
+
+/** What the queues of a publisher know of its server together. */
+export interface PublishPace {
+  /** Whether it holds the script. */
+  isScriptHeld: boolean
 }
 
 /** Sends the events of one company. `onIdle` is called when nothing is left. */
 export class PublishQueue<S extends EventSchemas> {
   readonly #parts: PublisherParts<S>
+  readonly #pace: PublishPace
   readonly #companyId: string
   readonly #onIdle: () => void
-  readonly #observer: Observer
+  readonly #keys: ReturnType<typeof eventKeys>
+  readonly #channel: string
   #waiting: WaitingEvent[] = []
   /** Where the events begin that were not sent; those before go when they are many, not with every call. */
   #at = 0
   #calls = 0
-  #callsMax = 1
 
-  constructor(parts: PublisherParts<S>, companyId: string, onIdle: () => void) {
+  constructor(parts: PublisherParts<S>, pace: PublishPace, companyId: string, onIdle: () => void) {
     this.#parts = parts
+    this.#pace = pace
     this.#companyId = companyId
     this.#onIdle = onIdle
-    this.#observer = combineObservers(parts.observer, { scriptFallback: () => (this.#callsMax = 1) })
+    this.#keys = eventKeys(parts.keys, companyId)
+    this.#channel = parts.keys.eventsChannel(companyId)
     queueMicrotask(() => this.#pump())
   }
 
@@ -47,12 +60,13 @@ export class PublishQueue<S extends EventSchemas> {
   }
 
   #pump(): void {
-    while (this.#at < this.#waiting.length && this.#calls < this.#callsMax) {
+    const callsMax = this.#pace.isScriptHeld ? CALLS_MAX : 1
+    while (this.#at < this.#waiting.length && this.#calls < callsMax) {
       if (this.#calls > 0 && !this.#isFull()) return
       this.#calls += 1
       void this.#send(this.#inTime(this.#take())).then((isDone) => {
         this.#calls -= 1
-        this.#callsMax = isDone ? CALLS_MAX : 1
+        this.#pace.isScriptHeld = isDone
         this.#pump()
       })
     }
@@ -89,45 +103,54 @@ export class PublishQueue<S extends EventSchemas> {
     const { clock, deadlineMs } = this.#parts
     const latestMs = clock.monotonicMs() - deadlineMs
     if ((batch[0]?.sinceMs ?? latestMs) >= latestMs) return batch
-    return batch.filter((waiting) => {
-      if (waiting.sinceMs >= latestMs) return true
-      this.#fail(waiting, new DeadlineExceededError('publish', deadlineMs, 'notDone'))
-      return false
-    })
+    const late = batch.filter(({ sinceMs }) => sinceMs < latestMs)
+    this.#fail(late, new DeadlineExceededError('publish', deadlineMs, 'notDone'))
+    return batch.filter(({ sinceMs }) => sinceMs >= latestMs)
   }
 
   async #send(batch: readonly WaitingEvent[]): Promise<boolean> {
     if (batch.length === 0) return true
-    const { redis, keys, observer, deadlineMs, seenMax, seenMs } = this.#parts
-    const moreArgs: string[] = []
-    for (const { event } of batch) moreArgs.push(event.id, event.text)
+    const { redis, observer, deadlineMs, seenMax, seenMs } = this.#parts
+    const count = String(batch.length)
     try {
       const reply = await publishEvents.run(
         redis,
-        eventKeys(keys, this.#companyId),
-        { epoch: '', from: '', to: '', seenMax, seenMs, channel: keys.eventsChannel(this.#companyId) },
-        { moreArgs, observer: this.#observer, deadlineMs },
+        this.#keys,
+        { epoch: '', from: '', to: '', seenMax, seenMs, channel: this.#channel, count },
+        { moreArgs: eventArgs(batch.map(({ event }) => event)), observer, deadlineMs },
       )
       observer.companyWork?.({ companyId: this.#companyId, work: 'event', count: batch.length })
-      const isDuplicate = reply.status === 'published' ? reply.isDuplicate : []
-      batch.forEach(({ event, settle }, index) => {
-        const result = isDuplicate[index] === true ? 'duplicate' : 'published'
-        observer.eventPublish?.({ type: event.type, result, count: 1 })
-        settle(undefined)
-      })
-      if (reply.status === 'published') {
-        void trimWhenLong(this.#parts, this.#companyId, reply.length, batch.length)
-      }
+      if (reply.status === 'published') this.#published(batch, reply)
       return true
     } catch (error) {
-      for (const waiting of batch) this.#fail(waiting, error)
+      this.#fail(batch, error)
       return false
     }
   }
 
-  #fail({ event, settle }: WaitingEvent, cause: unknown): void {
-    this.#parts.observer.eventPublish?.({ type: event.type, result: 'failed', count: 1 })
-    settle(new EventNotPublishedError(event.id, cause))
+  #published(
+    batch: readonly WaitingEvent[],
+    reply: { readonly length: number; readonly duplicates: readonly number[] },
+  ): void {
+    const again = new Set(reply.duplicates)
+    const isAgain = (_: WaitingEvent, index: number): boolean => again.has(index + 1)
+    this.#observe(again.size === 0 ? batch : batch.filter((event, at) => !isAgain(event, at)), 'published')
+    this.#observe(again.size === 0 ? [] : batch.filter(isAgain), 'duplicate')
+    for (const { owner, event } of batch) owner.settle(event)
+    void trimWhenLong(this.#parts, this.#companyId, reply.length, batch.length)
+  }
+
+  #fail(batch: readonly WaitingEvent[], cause: unknown): void {
+    this.#observe(batch, 'failed')
+    for (const { owner, event } of batch) owner.settle(event, { cause })
+  }
+
+  #observe(batch: readonly WaitingEvent[], result: 'published' | 'duplicate' | 'failed'): void {
+    const { observer } = this.#parts
+    if (observer.eventPublish === undefined) return
+    const counts = new Map<string, number>()
+    for (const { event } of batch) counts.set(event.type, (counts.get(event.type) ?? 0) + 1)
+    for (const [type, count] of counts) observer.eventPublish({ type, result, count })
   }
 }
 

@@ -6,7 +6,7 @@ import { type RedisClient, redisCommand } from '@kerp/redis'
 import { encodeCommitted, type OutgoingEvent } from './envelope.js'
 import { type EventWatermark, parseEventWatermark } from './event-position.js'
 import { installEvents } from './install-events.lua.js'
-import { publishEvents } from './publish-events.lua.js'
+import { eventArgs, publishEvents } from './publish-events.lua.js'
 import { type StreamLengths, trimWhenLong } from './trim-stream.js'
 
 /** What relayed publishing is made of. */
@@ -34,7 +34,7 @@ export type RelayedResult =
   | { readonly status: 'moved'; readonly text: string; readonly watermark: EventWatermark | undefined }
 
 /** The most events of one run of the script, which holds Redis up for a few microseconds each. */
-export const EVENTS_PER_CALL_MAX = 64
+export const EVENTS_PER_CALL_MAX = 128
 
 /** The most characters of one run of the script; one event may exceed it. */
 export const CALL_LENGTH_MAX = 262_144
@@ -56,8 +56,16 @@ export async function publishRelayed(parts: RelayedParts, batch: RelayedEvents):
     const reply = await publishEvents.run(
       redis,
       eventKeys(keys, companyId),
-      { epoch, from, to: next, seenMax: '', seenMs: '', channel: keys.eventsChannel(companyId) },
-      { moreArgs: events.flatMap(({ id, text }) => [id, text]), observer, deadlineMs },
+      {
+        epoch,
+        from,
+        to: next,
+        seenMax: '',
+        seenMs: '',
+        channel: keys.eventsChannel(companyId),
+        count: String(events.length),
+      },
+      { moreArgs: eventArgs(events), observer, deadlineMs },
     )
     if (reply.status === 'moved') return moved(reply.watermark)
     from = next

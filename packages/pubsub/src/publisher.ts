@@ -1,9 +1,10 @@
 /** Publishes events: checked, stored and told in one step, many of a company in one call. */
 
-import { type Closable, ClosedError, closeOnce, OverloadedError } from '@kerp/core'
-import { encodeEvent, type EventEnvelope, type OutgoingEvent } from './envelope.js'
+import { type Closable, ClosedError, closeOnce, combineObservers, OverloadedError } from '@kerp/core'
+import { type AnyEvent, encodeEvent, type EventEnvelope, type OutgoingEvent } from './envelope.js'
 import type { EventPayload, EventSchemas, EventType } from './event-map.js'
-import { PublishQueue } from './publish-queue.js'
+import { EventsOwner } from './event-owner.js'
+import { type PublishPace, PublishQueue } from './publish-queue.js'
 import { type PublisherOptions, type PublisherParts, resolvePublisherOptions } from './publisher-options.js'
 
 /** An event to publish. */
@@ -15,6 +16,11 @@ export interface NewEvent<T extends string, P> {
   readonly id?: string
   readonly traceparent?: string
 }
+
+/** A new event of any type of a map. */
+export type AnyNewEvent<S extends EventSchemas> = {
+  [T in EventType<S>]: NewEvent<T, EventPayload<S, T>>
+}[EventType<S>]
 
 /**
  * A publisher. Events of one company keep the order of their `publish` calls; those of one tick share a call.
@@ -33,13 +39,18 @@ export class Publisher<S extends EventSchemas> implements Closable {
   readonly #parts: PublisherParts<S>
   readonly #queues = new Map<string, PublishQueue<S>>()
   readonly #drained: (() => void)[] = []
+  readonly #pace: PublishPace = { isScriptHeld: false }
   #events = 0
   #length = 0
   #isClosed = false
+  #nowMs = Number.NaN
+  #now = ''
 
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor(options: PublisherOptions<S>) {
-    this.#parts = resolvePublisherOptions(options)
+    const parts = resolvePublisherOptions(options)
+    const onFallback = { scriptFallback: () => void (this.#pace.isScriptHeld = false) }
+    this.#parts = { ...parts, observer: combineObservers(parts.observer, onFallback) }
   }
 
   /**
@@ -57,23 +68,56 @@ export class Publisher<S extends EventSchemas> implements Closable {
     event: NewEvent<T, EventPayload<S, T>>,
   ): Promise<EventEnvelope<T, EventPayload<S, T>>> {
     return new Promise((resolve, reject) => {
-      const { clock, ids, events } = this.#parts
-      const { id = ids.next(), ...rest } = event
-      const timestamp = new Date(clock.nowMs()).toISOString()
       try {
-        const { envelope, outgoing } = encodeEvent(events, { ...rest, id, timestamp })
-        this.#admit(outgoing)
-        this.#queueOf(envelope.companyId).add({
-          event: outgoing,
-          sinceMs: clock.monotonicMs(),
-          settle: (failure) => {
-            this.#leave(outgoing)
-            if (failure === undefined) resolve(envelope)
-            else reject(failure)
-          },
-        })
+        const { envelope, outgoing } = this.#encode(event)
+        this.#admit(1, outgoing.text.length)
+        const of = { envelopes: envelope, count: 1, onLeave: this.#leave }
+        const owner = new EventsOwner(of, resolve, reject)
+        const sinceMs = this.#parts.clock.monotonicMs()
+        this.#queueOf(envelope.companyId).add({ event: outgoing, sinceMs, owner })
       } catch (error) {
-        this.#parts.observer.eventPublish?.({ type: event.type, result: 'refused', count: 1 })
+        this.#refused(event.type, 1)
+        throw error
+      }
+    })
+  }
+
+  /**
+   * Publishes many events, of any companies, in their order: one promise, and what is wrong with one of them refuses
+   * all before anything is sent. Settles with the envelopes, in the same order, when all are in their streams.
+   *
+   * Cost: 3 to 4 µs of this process and 4 µs of Redis for each event. At most `queueMax` events.
+   *
+   * @throws {EventInvalidError} `EVENT_INVALID`, at once and before anything is sent.
+   * @throws {EventNotPublishedError} `EVENT_NOT_PUBLISHED`: some, or all; repeat those of its `eventIds`.
+   * @throws {OverloadedError} `OVERLOADED`, retryable, when there is no room for all of them.
+   * @throws {ClosedError} `CLOSED`
+   * @example
+   * const publisher = new Publisher({ redis: mockRedis(), keys: createKeys(), events: erpEvents })
+   * const published = await publisher.publishMany([
+   *   { companyId: 'c1', type: 'events:voucher:approved', payload: { id: 'V-1' } },
+   *   { companyId: 'c1', type: 'events:voucher:approved', payload: { id: 'V-2' } },
+   * ])
+   * published.map(({ payload }) => payload) // => [{ id: 'V-1' }, { id: 'V-2' }]
+   */
+  publishMany(events: readonly AnyNewEvent<S>[]): Promise<readonly AnyEvent<S>[]> {
+    return new Promise((resolve, reject) => {
+      try {
+        const encoded = events.map((event) => this.#encode(event))
+        this.#admit(
+          encoded.length,
+          encoded.reduce((sum, { outgoing }) => sum + outgoing.text.length, 0),
+        )
+        const envelopes = encoded.map(({ envelope }) => envelope)
+        if (envelopes.length === 0) resolve(envelopes)
+        const of = { envelopes, count: envelopes.length, onLeave: this.#leave }
+        const owner = new EventsOwner<readonly AnyEvent<S>[]>(of, resolve, reject)
+        const sinceMs = this.#parts.clock.monotonicMs()
+        for (const { envelope, outgoing } of encoded) {
+          this.#queueOf(envelope.companyId).add({ event: outgoing, sinceMs, owner })
+        }
+      } catch (error) {
+        for (const { type } of events) this.#refused(type, 1)
         throw error
       }
     })
@@ -83,18 +127,44 @@ export class Publisher<S extends EventSchemas> implements Closable {
     return this.close()
   }
 
-  #admit({ text }: OutgoingEvent): void {
-    const { queueMax, queueLengthMax } = this.#parts
-    if (this.#isClosed) throw new ClosedError('Publisher')
-    if (this.#events >= queueMax) throw new OverloadedError('Publisher', 'queueMax', queueMax)
-    if (this.#length + text.length > queueLengthMax) {
-      throw new OverloadedError('Publisher', 'queueLengthMax', queueLengthMax)
-    }
-    this.#events += 1
-    this.#length += text.length
+  #encode<T extends EventType<S>>({
+    companyId,
+    type,
+    payload,
+    id,
+    traceparent,
+  }: NewEvent<T, EventPayload<S, T>>) {
+    const { ids, events } = this.#parts
+    const envelope = { id: id ?? ids.next(), type, timestamp: this.#timestamp(), companyId, payload }
+    return encodeEvent(events, traceparent === undefined ? envelope : { ...envelope, traceparent })
   }
 
-  #leave({ text }: OutgoingEvent): void {
+  /** Many events have the same millisecond, and writing it costs more than the rest of an envelope. */
+  #timestamp(): string {
+    const nowMs = Math.floor(this.#parts.clock.nowMs())
+    if (nowMs !== this.#nowMs) {
+      this.#nowMs = nowMs
+      this.#now = new Date(nowMs).toISOString()
+    }
+    return this.#now
+  }
+
+  #refused(type: string, count: number): void {
+    this.#parts.observer.eventPublish?.({ type, result: 'refused', count })
+  }
+
+  #admit(events: number, length: number): void {
+    const { queueMax, queueLengthMax } = this.#parts
+    if (this.#isClosed) throw new ClosedError('Publisher')
+    if (this.#events + events > queueMax) throw new OverloadedError('Publisher', 'queueMax', queueMax)
+    if (this.#length + length > queueLengthMax) {
+      throw new OverloadedError('Publisher', 'queueLengthMax', queueLengthMax)
+    }
+    this.#events += events
+    this.#length += length
+  }
+
+  readonly #leave = ({ text }: OutgoingEvent): void => {
     this.#events -= 1
     this.#length -= text.length
     if (this.#events === 0) for (const tell of this.#drained.splice(0)) tell()
@@ -103,7 +173,7 @@ export class Publisher<S extends EventSchemas> implements Closable {
   #queueOf(companyId: string): PublishQueue<S> {
     let queue = this.#queues.get(companyId)
     if (queue === undefined) {
-      queue = new PublishQueue(this.#parts, companyId, () => this.#queues.delete(companyId))
+      queue = new PublishQueue(this.#parts, this.#pace, companyId, () => this.#queues.delete(companyId))
       this.#queues.set(companyId, queue)
     }
     return queue

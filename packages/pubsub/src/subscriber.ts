@@ -106,6 +106,7 @@ export class Subscriber<S extends EventSchemas> implements Closable {
       parts: this.#parts,
       feed: used.feed,
       decoder: this.#decoder,
+      isShared: () => used.uses > 1,
       types: options.types === undefined ? undefined : new Set(options.types),
       from: options.from,
       handlers,

@@ -45,6 +45,8 @@ export interface SubscriptionParts<S extends EventSchemas> {
   readonly parts: SubscriberParts
   readonly feed: CompanyFeed
   readonly decoder: EventDecoder<S>
+  /** Whether others read the same entries. */
+  readonly isShared: () => boolean
   readonly types: ReadonlySet<EventType<S>> | undefined
   readonly from: SubscribeFrom
   readonly handlers: EventHandlers<S>
@@ -174,9 +176,10 @@ export class Subscription<S extends EventSchemas> implements Closable {
     const to = entries.at(-1)
     if (to === undefined) return
     const { decoder, types, feed, handlers, parts } = this.#of
+    const isShared = this.#of.isShared()
     const events: AnyEvent<S>[] = []
     for (const entry of entries) {
-      const event = isMark(entry) ? undefined : decoder.decode(entry)
+      const event = isMark(entry) ? undefined : decoder.decode(feed.companyId, entry, isShared)
       if (event !== undefined && (types === undefined || types.has(event.type))) events.push(event)
     }
     this.#cursor = { ...this.#cursor, position: to, lap: -1 }

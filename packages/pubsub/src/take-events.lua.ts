@@ -1,6 +1,7 @@
 /** TAKE: the next events of a company for a durable group, for one process at a time. */
 
 import { defineScript } from '@kerp/redis'
+import { idOfEncoded } from './envelope.js'
 import type { StreamEntry } from './event-block.js'
 import { textList } from './script-reply.js'
 
@@ -30,7 +31,7 @@ export type TakeReply =
  * - `['held']` another process handles the company's events.
  * - `['created']` there was no group: it is new, or Redis lost it. The lease is taken.
  * - `['empty', gone]` nothing to do; the lease is given back.
- * - `['taken', next, gone, (id, event, text, deliveries)…]` first all that a process took and did not finish, in order.
+ * - `['taken', next, gone, (id, event, deliveries)…]` first all that a process took and did not finish, in order.
  *
  * The group has one consumer, whatever process uses it, for the lease keeps the order and nothing is left behind.
  */
@@ -50,14 +51,8 @@ local function describe(reply, entries)
     tries[pending[1]] = pending[4]
   end
   for _, entry in ipairs(entries) do
-    local event, text = '', ''
-    for index = 1, #entry[2], 2 do
-      if entry[2][index] == 'i' then event = entry[2][index + 1] end
-      if entry[2][index] == 'e' then text = entry[2][index + 1] end
-    end
     reply[#reply + 1] = entry[1]
-    reply[#reply + 1] = event
-    reply[#reply + 1] = text
+    reply[#reply + 1] = #entry[2] == 2 and entry[2][1] == 'e' and entry[2][2] or ''
     reply[#reply + 1] = tries[entry[1]] or 1
   end
   return reply
@@ -90,9 +85,9 @@ return describe({'taken', '', gone}, new[1][2])
     if (status === 'empty') return { status, gone: Number(rest[0]) }
     const [next = '', gone = '0', ...fields] = rest
     const entries: TakenEntry[] = []
-    for (let at = 0; at < fields.length; at += 4) {
-      const [streamId = '', eventId = '', text = '', deliveries = '1'] = fields.slice(at, at + 4)
-      entries.push({ streamId, eventId, text, deliveries: Number(deliveries) })
+    for (let at = 0; at < fields.length; at += 3) {
+      const [streamId = '', text = '', deliveries = '1'] = fields.slice(at, at + 3)
+      entries.push({ streamId, eventId: idOfEncoded(text), text, deliveries: Number(deliveries) })
     }
     return { status: 'taken', next, gone: Number(gone), entries }
   },

@@ -38,7 +38,7 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
     const stream = streamAt(data, key, true)
     const max = rest[0]?.toUpperCase() === 'MAXLEN' ? Number(rest[rest[1] === '~' ? 2 : 1]) : undefined
     const [id = '*', ...fields] = max === undefined ? rest : rest.slice(rest[1] === '~' ? 3 : 2)
-    const given = id === '*' ? autoId(stream) : id
+    const given = id === '*' ? autoId(stream) : id.endsWith('-*') ? idWithin(stream, id) : id
     if (order(given, stream.lastId) <= 0) {
       throw new MockReplyError(
         'ERR The ID specified in XADD is equal or smaller than the target stream top item',
@@ -144,6 +144,13 @@ function groupAt(stream: Stream, key: string, name: string | undefined): Group {
   const group = stream.groups.get(name ?? '')
   if (group !== undefined) return group
   throw new MockReplyError(`NOGROUP No such key '${key}' or consumer group '${name ?? ''}'`)
+}
+
+/** `ms-*`: the next sequence within a millisecond. */
+function idWithin({ lastId }: Stream, id: string): string {
+  const ms = id.slice(0, -2)
+  const [lastMs, lastSequence] = lastId.split('-')
+  return ms === lastMs ? `${ms}-${Number(lastSequence) + 1}` : `${ms}-0`
 }
 
 function autoId(stream: Stream): string {
