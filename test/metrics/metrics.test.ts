@@ -245,6 +245,23 @@ describe('a scrape', () => {
     expect([...lines.keys()].join('\n')).not.toMatch(/c1|1101/)
   })
 
+  it('tells words apart that are of the same length', async () => {
+    const { observer, scrape } = open()
+    const operations = Array.from({ length: 40 }, (_, index) => `script${index + 10}`)
+    for (const [index, operation] of operations.entries()) {
+      for (let call = 0; call <= index; call += 1) {
+        observer.redisOperation({ operation, status: 'ok', elapsedMs: 1 })
+        observer.redisOperation({ operation: operation.split('').join(''), status: 'error', elapsedMs: 1 })
+      }
+    }
+    const lines = await scrape()
+    for (const [index, operation] of operations.entries()) {
+      expect(lines.get(`redis_operations_total{operation="${operation}",status="ok"}`)).toBe(index + 1)
+      expect(lines.get(`redis_operations_total{operation="${operation}",status="error"}`)).toBe(index + 1)
+      expect(lines.get(`redis_operations_total{operation="${operation}",status="timeout"}`)).toBe(0)
+    }
+  })
+
   it('speaks OpenMetrics when its registry does', async () => {
     const registry = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>()
     registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)

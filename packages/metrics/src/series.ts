@@ -13,29 +13,27 @@ const PLAIN_NAME = /^[A-Za-z][\w.:-]{0,63}$/
 
 /** One combination of label words. */
 export interface SeriesEntry<C> {
-  readonly words: readonly [string, string]
+  readonly first: string
+  readonly second: string
   readonly labels: Readonly<Record<string, string>>
   /** The labels as they stand between braces; empty without labels. */
   readonly labelText: string
   readonly cell: C
 }
 
-interface Row<C> {
-  readonly cells: Map<string, C>
-  lastSecond: string | undefined
-  lastCell: C | undefined
-}
+/** Of the table in which a cell is found by the shape of its words: places, a power of two, and entries of one place. */
+const PLACES = 64
+const PLACE_ENTRIES_MAX = 8
 
 /** Cells by the words of at most two labels; those of the catalogue exist from the start. */
 export class Series<C> {
   readonly #entries: SeriesEntry<C>[] = []
-  readonly #rows = new Map<string, Row<C>>()
+  readonly #rows = new Map<string, Map<string, C>>()
   readonly #labels: readonly LabelDefinition[]
   readonly #makeCell: () => C
   readonly #onOther: () => void
-  // Calls come in runs of the same words: comparing with those of the last call is cheaper than looking them up.
-  #lastFirst: string | undefined
-  #lastRow: Row<C> | undefined
+  // Comparing with the few whose words have the same shape costs less than a lookup in a map for each label.
+  readonly #places: SeriesEntry<C>[][] = Array.from({ length: PLACES }, () => [])
 
   constructor(labels: readonly LabelDefinition[], makeCell: () => C, onOther: () => void = () => undefined) {
     this.#labels = labels
@@ -48,19 +46,14 @@ export class Series<C> {
 
   /** The cell of these words; at most one map lookup for each label when it exists. */
   cell(first = '', second = ''): C {
-    let row = this.#lastRow
-    if (row === undefined || first !== this.#lastFirst) {
-      row = this.#rows.get(first)
-      if (row === undefined) return this.#admit(first, second)
-      this.#lastFirst = first
-      this.#lastRow = row
+    const place = this.#places[placeOf(first, second)]
+    if (place !== undefined) {
+      for (let index = 0; index < place.length; index += 1) {
+        const entry = place[index]
+        if (entry !== undefined && entry.first === first && entry.second === second) return entry.cell
+      }
     }
-    if (second === row.lastSecond && row.lastCell !== undefined) return row.lastCell
-    const cell = row.cells.get(second)
-    if (cell === undefined) return this.#admit(first, second)
-    row.lastSecond = second
-    row.lastCell = cell
-    return cell
+    return this.#rows.get(first)?.get(second) ?? this.#admit(first, second)
   }
 
   /** All cells with their labels, in the order in which they came to be. */
@@ -73,9 +66,9 @@ export class Series<C> {
     const two = this.#admittedWord(second, 1)
     // The other words of a closed label begin at 0 beside it, so that a first error is seen as an increase.
     for (const word of this.#labels[1]?.words ?? []) {
-      if (this.#rows.get(one)?.cells.has(word) !== true) this.#add(one, word)
+      if (this.#rows.get(one)?.has(word) !== true) this.#add(one, word)
     }
-    return this.#rows.get(one)?.cells.get(two) ?? this.#add(one, two)
+    return this.#rows.get(one)?.get(two) ?? this.#add(one, two)
   }
 
   // Whoever passes a key, or a new word for each call, must not fill the memory of Prometheus and ours.
@@ -89,14 +82,21 @@ export class Series<C> {
   }
 
   #add(first: string, second: string): C {
-    const row = this.#rows.get(first) ?? { cells: new Map(), lastSecond: undefined, lastCell: undefined }
+    const row = this.#rows.get(first) ?? new Map<string, C>()
     const cell = this.#makeCell()
     this.#rows.set(first, row)
-    row.cells.set(second, cell)
-    const words = [first, second] as const
+    row.set(second, cell)
+    const words = [first, second]
     const pairs = this.#labels.map(({ name }, index) => [name, words[index] ?? ''] as const)
     const labelText = pairs.map(([name, word]) => `${name}="${word}"`).join(',')
-    this.#entries.push({ words, labels: Object.fromEntries(pairs), labelText, cell })
+    const entry = { first, second, labels: Object.fromEntries(pairs), labelText, cell }
+    this.#entries.push(entry)
+    const place = this.#places[placeOf(first, second)]
+    if (place !== undefined && place.length < PLACE_ENTRIES_MAX) place.push(entry)
     return cell
   }
+}
+
+function placeOf(first: string, second: string): number {
+  return (first.length * 7 + second.length) & (PLACES - 1)
 }

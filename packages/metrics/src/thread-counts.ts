@@ -30,7 +30,7 @@ export function drainCounts({ counters, histograms }: MetricSet): ThreadCounts {
 }
 
 function drainNumbers(metric: string, series: Series<NumberCell>): ThreadCounts['numbers'] {
-  return series.entries.flatMap(({ words: [first, second], cell }) => {
+  return series.entries.flatMap(({ first, second, cell }) => {
     const { value } = cell
     cell.value = 0
     return value > 0 ? [[metric, first, second, value] as const] : []
@@ -38,7 +38,7 @@ function drainNumbers(metric: string, series: Series<NumberCell>): ThreadCounts[
 }
 
 function drainBuckets(metric: string, series: Series<HistogramCell>): ThreadCounts['buckets'] {
-  return series.entries.flatMap(({ words: [first, second], cell }) => {
+  return series.entries.flatMap(({ first, second, cell }) => {
     if (cell.count === 0) return []
     const drained = [metric, first, second, cell.sum, [...cell.counts]] as const
     cell.clear()
