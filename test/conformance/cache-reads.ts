@@ -57,6 +57,15 @@ export function cacheReadsConform(backend: Backend): void {
       expect(world.loads).toEqual(['b', 'c', 'a', 'x'])
     })
 
+    test('how many values were read is told for their company, wherever they came from', async () => {
+      const world = new CacheWorld(backend.client())
+      const items = world.define(world.newCache(), { local: { ttlMs: 60_000 } })
+      world.put('a', 1n)
+      for (let read = 0; read < 3; read += 1) await items.getMany(world.refs('a', 'x'))
+      const reads = world.observer.of('companyWork')
+      expect(reads).toEqual([0, 1, 2].map(() => ({ companyId: world.companyId, work: 'read', count: 2 })))
+    })
+
     test('a hundred values that Redis holds cost one command', async () => {
       const world = new CacheWorld(backend.client())
       const refs = world.refs(...Array.from({ length: 100 }, (_, index) => String(index)))

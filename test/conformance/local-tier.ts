@@ -82,6 +82,22 @@ export function localTierConformance(redis: () => RedisClient): void {
       expect(readings.map(({ source }) => source)).toEqual(['database', 'l1', 'database', 'l1'])
     })
 
+    test('tells how many rows were read for its company, those from memory too, each once', async () => {
+      await using world = await held()
+      const process = world.process()
+      await world.warm(process, 'a')
+      await world.beat()
+      const before = readsOf(world)
+      for (let peek = 0; peek < 3; peek += 1) process.peek('a')
+      await process.registers.getMany(world.companyId, [world.ref('none'), world.ref('a'), world.ref('b')])
+      await process.registers.getMany(world.companyId, [world.ref('b'), world.ref('none')], { cut: true })
+      await world.beat()
+      expect(readsOf(world) - before).toBe(8)
+      process.peek('a')
+      await process[Symbol.asyncDispose]()
+      expect(readsOf(world) - before).toBe(9)
+    })
+
     test('finds a row under every spelling of its name, and updates it under one', async () => {
       await using world = new LocalWorld(redis())
       const [composed, decomposed] = ['매출'.normalize('NFC'), '매출'.normalize('NFD')]
@@ -183,4 +199,10 @@ export function localTierConformance(redis: () => RedisClient): void {
       ])
     })
   })
+}
+
+function readsOf({ observer, companyId }: LocalWorld): number {
+  const work = observer.of('companyWork')
+  expect(work.every((one) => one.companyId === companyId && one.work === 'read')).toBe(true)
+  return work.reduce((sum, { count }) => sum + Number(count), 0)
 }

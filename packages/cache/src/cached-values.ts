@@ -101,11 +101,15 @@ export class CachedValues<R, T> {
   async getMany(refs: readonly R[]): Promise<readonly (T | undefined)[]> {
     const { clock, observer } = this.#parts
     const read = this.#begin()
-    const answers = await this.#answerAll(this.#checked(refs), read)
+    const wanted = this.#checked(refs)
+    const answers = await this.#answerAll(wanted, read)
     const { type } = this.#definition
-    const counts = new Map<Result, number>()
-    for (const { result } of answers) counts.set(result, (counts.get(result) ?? 0) + 1)
-    for (const [result, count] of counts) observer.cacheRequest?.({ type, result, count })
+    for (const [result, count] of countsOf(answers.map(({ result }) => result))) {
+      observer.cacheRequest?.({ type, result, count })
+    }
+    for (const [companyId, count] of countsOf(wanted.map((one) => one.companyId))) {
+      if (companyId !== undefined) observer.companyWork?.({ companyId, work: 'read', count })
+    }
     observer.cacheRead?.({ type, elapsedMs: clock.monotonicMs() - read.begunMs })
     return answers.map(({ value }) => value)
   }
@@ -146,9 +150,10 @@ export class CachedValues<R, T> {
     const { keys } = this.#parts
     const key = this.#definition.key(ref)
     const companyId = companyOfKey(key)
-    if (companyId === undefined) return { ref, key, scope: key, generationKeys: [] }
+    if (companyId === undefined) return { ref, key, companyId, scope: key, generationKeys: [] }
     const tags = this.#definition.tags(ref).map((tag) => keys.cacheTag({ companyId, tag }))
-    return { ref, key, scope: companyId, generationKeys: [keys.cacheGeneration(companyId), ...tags] }
+    const generationKeys = [keys.cacheGeneration(companyId), ...tags]
+    return { ref, key, companyId, scope: companyId, generationKeys }
   }
 
   async #answerAll(wanted: readonly Wanted<R>[], read: Read): Promise<readonly Answer<T>[]> {
@@ -276,4 +281,10 @@ export class CachedValues<R, T> {
       return undefined
     }
   }
+}
+
+function countsOf<W>(words: readonly W[]): Map<W, number> {
+  const counts = new Map<W, number>()
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
+  return counts
 }

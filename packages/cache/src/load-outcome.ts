@@ -7,6 +7,8 @@ import type { Key } from '@kerp/keys'
 export interface Wanted<R> {
   readonly ref: R
   readonly key: Key
+  /** Undefined for a value of no company. */
+  readonly companyId: string | undefined
   /** Its company, or the key itself when it belongs to none: what is invalidated together. */
   readonly scope: string
   /** Of the company and of its tags; empty for a value of no company. */

@@ -39,6 +39,7 @@ export async function readCut(
     clock: parts.clock,
   })
   const type = refs[0]?.family ?? 'balance'
+  parts.observer.companyWork?.({ companyId, work: 'read', count: refs.length })
   parts.observer.cacheRequest?.({ type, result: 'bypass', count: refs.length })
   return loaded.map((row, index) => {
     const reading = readingOf(row)

@@ -42,6 +42,8 @@ const VERSION_END = 17
 export class LocalCompany {
   readonly companyId: string
   readonly size: SizeChange
+  /** Rows answered from here that were not told of yet. */
+  readonly hits = { balance: 0, inventory: 0 }
   /** When it was last read, by the monotonic clock. */
   usedMs: number
   /** Raised by each drop and each removal: an answer asked for before is not taken in. */

@@ -63,14 +63,13 @@ export class LocalTier implements Closable {
   #heardMs = 0
   readonly #clock: Clock
   readonly #maxStalenessMs: number
-  #balanceHits = 0
-  #inventoryHits = 0
   /** Of the last peek: most that follow each other are of one company. */
   #last: LocalCompany | undefined
   #isClosed = false
   readonly #close = closeOnce(async () => {
     this.#isClosed = true
     this.#beat?.cancel()
+    this.#tellHits(this.#companies.values())
     for (const company of this.#companies.values()) company.drop()
     await this.#channel.close()
   })
@@ -112,7 +111,7 @@ export class LocalTier implements Closable {
     if (this.#clock.nowMs() - trusted.sentWallMs > this.#maxStalenessMs) return undefined
     company.usedMs = nowMs
     if (!entry.isUsed) entry.isUsed = true
-    this.#countHit(family)
+    countHit(company, family)
     return new LocalReading(entry, mark)
   }
 
@@ -129,7 +128,7 @@ export class LocalTier implements Closable {
       readings.push(new LocalReading(entry, company.mark))
     }
     company.usedMs = this.#parts.clock.monotonicMs()
-    for (const { family } of refs) this.#countHit(family)
+    for (const { family } of refs) countHit(company, family)
     return readings
   }
 
@@ -212,6 +211,7 @@ export class LocalTier implements Closable {
 
   #release(company: LocalCompany, reason: 'idle' | 'bounds'): void {
     const channel = this.#parts.keys.registersChannel(company.companyId)
+    this.#tellHits([company])
     this.#companies.delete(company.companyId)
     this.#last = undefined
     this.#byChannel.delete(channel)
@@ -240,27 +240,27 @@ export class LocalTier implements Closable {
       this.#heardMs = nowMs
       this.#channel.renew()
     }
-    this.#tellHits()
+    this.#tellHits(this.#companies.values())
     const { trusted, ageMs, companies, entries, bytes } = this.freshness()
     observer.cacheTrust?.({ trusted, ageMs })
     observer.localTierSize?.({ companies, entries, bytes })
   }
 
-  #countHit(family: RegisterFamily): void {
-    if (family === 'balance') this.#balanceHits += 1
-    else this.#inventoryHits += 1
-  }
-
-  /** Counted here and told now and then, because a peek costs less than an observation. */
-  #tellHits(): void {
-    const counts = [
-      { type: 'balance', count: this.#balanceHits },
-      { type: 'inventory', count: this.#inventoryHits },
-    ]
-    this.#balanceHits = 0
-    this.#inventoryHits = 0
-    for (const { type, count } of counts) {
-      if (count > 0) this.#parts.observer.cacheRequest?.({ type, result: 'local', count })
+  /** Counted by company and told now and then, because a peek costs less than an observation. */
+  #tellHits(companies: Iterable<LocalCompany>): void {
+    const { observer } = this.#parts
+    const counts = { balance: 0, inventory: 0 }
+    for (const { companyId, hits } of companies) {
+      const count = hits.balance + hits.inventory
+      if (count === 0) continue
+      observer.companyWork?.({ companyId, work: 'read', count })
+      counts.balance += hits.balance
+      counts.inventory += hits.inventory
+      hits.balance = 0
+      hits.inventory = 0
+    }
+    for (const type of ['balance', 'inventory'] as const) {
+      if (counts[type] > 0) observer.cacheRequest?.({ type, result: 'local', count: counts[type] })
     }
   }
 
@@ -305,4 +305,9 @@ export class LocalTier implements Closable {
     company.drop()
     this.#parts.observer.localTierDrop?.({ reason })
   }
+}
+
+function countHit({ hits }: LocalCompany, family: RegisterFamily): void {
+  if (family === 'balance') hits.balance += 1
+  else hits.inventory += 1
 }
