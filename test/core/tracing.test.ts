@@ -1,26 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { type Context, context, type ContextManager, ROOT_CONTEXT, trace } from '@opentelemetry/api'
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { InvalidInputError } from '@kerp/core'
 import { activeTraceparent, continueTrace, traced, tracingObserver } from '@kerp/core/tracing'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+import { registerTracing } from '../support/spans.js'
 
-const exporter = new InMemorySpanExporter()
-const storage = new AsyncLocalStorage<Context>()
-const manager: ContextManager = {
-  active: () => storage.getStore() ?? ROOT_CONTEXT,
-  with: (active, call, self, ...args) => storage.run(active, () => call.apply(self, args)),
-  bind: (_active, target) => target,
-  enable: () => manager,
-  disable: () => manager,
-}
-
-beforeAll(() => {
-  context.setGlobalContextManager(manager)
-  trace.setGlobalTracerProvider(
-    new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
-  )
-})
+const exporter = registerTracing()
 afterEach(() => exporter.reset())
 
 const spans = () => exporter.getFinishedSpans()
@@ -62,6 +45,20 @@ describe('Tracing', () => {
     })
     expect(call?.events.map(({ name }) => name)).toEqual(['apply.applied'])
     expect(call?.attributes).toEqual({})
+  })
+
+  it('makes a span of a relay’s pass that moved something or failed, and none of what idles', () => {
+    const observer = tracingObserver()
+    observer.redisOperation?.({ operation: 'writeProbe', status: 'ok', elapsedMs: 1 })
+    observer.relayTick?.({ ok: true, rows: 0, companies: 3, elapsedMs: 1 })
+    observer.eventRelayTick?.({ ok: true, events: 0, resets: 0, elapsedMs: 1 })
+    expect(spans()).toEqual([])
+    observer.relayTick?.({ ok: true, rows: 4, companies: 3, elapsedMs: 1 })
+    observer.eventRelayTick?.({ ok: false, events: 0, resets: 0, elapsedMs: 1 })
+    expect(spans().map(({ name, attributes, status }) => [name, attributes, status.code])).toEqual([
+      ['OutboxRelay.tick', { moved: 4 }, 0],
+      ['EventRelay.tick', { moved: 0, 'error.type': 'incomplete' }, 2],
+    ])
   })
 
   it('names an error by its code, and holds neither its message nor what was given', async () => {

@@ -97,7 +97,6 @@ export function spawnSource(
 
 function processOf(child: ChildProcess, url: string, ended: Promise<void>, output: () => string): ErpProcess {
   const agent = new Agent({ keepAlive: true, maxSockets: 32 })
-  const send = (path: string, sent: Request = {}): Promise<Answer> => exchange(agent, url, path, sent)
   const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal)
     const late = setTimeout(() => child.kill('SIGKILL'), 20_000)
@@ -109,12 +108,17 @@ function processOf(child: ChildProcess, url: string, ended: Promise<void>, outpu
     url,
     pid: child.pid ?? 0,
     output,
-    send,
-    as: (company) => openSession(send, company),
+    ...clientOf(url, agent),
     ended,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
   }
+}
+
+/** Talks to an app wherever it runs. */
+export function clientOf(url: string, agent: Agent): Pick<ErpProcess, 'send' | 'as'> {
+  const send = (path: string, sent: Request = {}): Promise<Answer> => exchange(agent, url, path, sent)
+  return { send, as: (company) => openSession(send, company) }
 }
 
 async function openSession(send: ErpProcess['send'], company: string): Promise<CompanyClient> {

@@ -132,13 +132,13 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
   },
   KerpPostingSlow: {
     fires: {
-      'voucher_posting_latency_seconds_bucket{result="posted",le="0.5"}': '0+90x60',
-      'voucher_posting_latency_seconds_bucket{result="posted",le="1"}': '0+100x60',
-      'voucher_posting_latency_seconds_bucket{result="posted",le="+Inf"}': '0+100x60',
+      'voucher_posting_latency_seconds_bucket{status="ok",le="0.5"}': '0+90x60',
+      'voucher_posting_latency_seconds_bucket{status="ok",le="1"}': '0+100x60',
+      'voucher_posting_latency_seconds_bucket{status="ok",le="+Inf"}': '0+100x60',
     },
     silent: {
-      'voucher_posting_latency_seconds_bucket{result="posted",le="0.5"}': '0+100x60',
-      'voucher_posting_latency_seconds_bucket{result="posted",le="+Inf"}': '0+100x60',
+      'voucher_posting_latency_seconds_bucket{status="ok",le="0.5"}': '0+100x60',
+      'voucher_posting_latency_seconds_bucket{status="ok",le="+Inf"}': '0+100x60',
     },
     labels: {},
   },

@@ -44,6 +44,7 @@ import { Sessions } from './session.js'
 import { openStock } from './stock-parts.js'
 import { stockRoutes } from './stock-routes.js'
 import { voucherRoutes } from './voucher-routes.js'
+import { openTracing, type Tracing } from './tracing.js'
 import { Vouchers } from './vouchers.js'
 
 /** The open app. */
@@ -78,6 +79,9 @@ export interface ErpListeners {
   readonly observer?: Observer
 }
 
+/** What is traced of a voucher, in the ledger and above it. */
+const POSTING = ['post', 'reverse', 'approve'] as const
+
 type Opened = <T extends { close(): Promise<void> }>(part: T) => T
 
 /** Opens the app and listens. What was open already is closed again when a later part fails. */
@@ -94,7 +98,12 @@ export async function openErp(config: ErpConfig, listeners: ErpListeners): Promi
     return part
   }
   try {
-    return { ...(await openParts(config, listeners, opened)), close, [Symbol.asyncDispose]: close }
+    const tracing = await openTracing()
+    return {
+      ...(await openParts(config, { ...listeners, tracing }, opened)),
+      close,
+      [Symbol.asyncDispose]: close,
+    }
   } catch (error) {
     await close()
     throw error
@@ -103,29 +112,41 @@ export async function openErp(config: ErpConfig, listeners: ErpListeners): Promi
 
 async function openParts(
   config: ErpConfig,
-  { say, observer: listener }: ErpListeners,
+  { say, observer: listener, tracing }: ErpListeners & { readonly tracing: Tracing },
   opened: Opened,
 ): Promise<Omit<Erp, keyof Closable>> {
   const chart = await readChart()
   const registry = new Registry()
   const metrics = opened(createMetrics({ registry }))
-  const observer = combineObservers(metrics.observer, listener, failPointObserver(config.failPoint))
+  const observer = combineObservers(
+    metrics.observer,
+    listener,
+    tracing.observer,
+    failPointObserver(config.failPoint),
+  )
 
   const { redis, database } = await openServers(config, { say, observer }, opened)
   const { pool } = database
-  const ledger = opened(new Ledger({ pool, observer }))
+  const ledger = tracing.around(opened(new Ledger({ pool, observer })), 'Ledger', POSTING)
   const source = new RegisterRows({ pool })
   const outbox = new Outbox({ pool })
   const keys = createKeys()
   const registers = opened(openRegisters(redis.client, { keys, source, outbox, observer }))
-  const balances = new BalanceCache({ registers, source, invalidations: outbox, observer })
-  const goods = openStock({ pool, source, registers, redis: redis.coordination, keys, observer }, opened)
+  const balances = tracing.around(
+    new BalanceCache({ registers, source, invalidations: outbox, observer }),
+    'BalanceCache',
+    ['get', 'getMany', 'apply'],
+  )
+  const goods = openStock(
+    { pool, source, registers, redis: redis.coordination, keys, observer, tracing },
+    opened,
+  )
   const { stockAudit } = goods
   const relays = openRelays({ pool, redis, keys, outbox, observer, registers, source }, opened)
   const { relay, eventLog } = relays
   const caches = openCaches({ ...relays, redis, keys, observer, registers, balances, source, chart }, opened)
   const { cache } = caches
-  const vouchers = new Vouchers({ ledger, balances, ...caches })
+  const vouchers = tracing.around(new Vouchers({ ledger, balances, ...caches }), 'Vouchers', POSTING)
   const histories = new EventHistories(eventLog)
   const payroll = opened(await openPayroll({ pool, ledger, observer, events: eventLog }))
   const reports = new FinancialReports({ ledger, chart, cache })

@@ -8,6 +8,7 @@ import type { RedisClient } from '@kerp/redis'
 import type { Registers } from '@kerp/registers'
 import { Restocking } from './restocking.js'
 import { StockAudit } from './stock-audit.js'
+import type { Tracing } from './tracing.js'
 
 /** What goods stand on. */
 export interface StockPartsOptions {
@@ -18,6 +19,7 @@ export interface StockPartsOptions {
   readonly redis: RedisClient
   readonly keys: Keys
   readonly observer: Observer
+  readonly tracing: Tracing
 }
 
 /** The open parts. */
@@ -32,11 +34,19 @@ export interface StockParts {
 
 /** Opens them; `opened` learns what must be closed, in the order of opening. */
 export function openStock(
-  { pool, source, registers, redis, keys, observer }: StockPartsOptions,
+  { pool, source, registers, redis, keys, observer, tracing }: StockPartsOptions,
   opened: <T extends { close(): Promise<void> }>(part: T) => T,
 ): StockParts {
   const stockLedger = opened(new StockLedger({ pool, observer }))
-  const stock = new Stock({ store: stockLedger, registers, source, observer })
+  const stock = tracing.around(new Stock({ store: stockLedger, registers, source, observer }), 'Stock', [
+    'adjust',
+    'transfer',
+    'reserve',
+    'confirm',
+    'cancel',
+    'get',
+    'getMany',
+  ])
   const sweeper = opened(new ReservationSweeper({ stock, observer }))
   const locks = opened(new Locks({ redis, keys, holder: `erp-${process.pid}`, observer }))
   const restocking = new Restocking({ stock, locks })

@@ -58,20 +58,38 @@ export function traced<T extends object>(
   })
 }
 
-/** An observer that makes a span of each call to Redis, and an event of each step, on the span that is active. */
+/**
+ * An observer that makes a span of each call to Redis and an event of each step below the span that is active, and
+ * a span of each pass of a relay that moved something, or failed. What runs in the background with nothing to do,
+ * such as probes and heartbeats, leaves no trace.
+ */
 export function tracingObserver(tracer?: Tracer): Observer {
   const used = tracerOf(tracer)
+  const ended = (name: string, kind: SpanKind, { elapsedMs, errorType, attributes }: Ended): void => {
+    const endMs = systemClock.nowMs()
+    const span = used.startSpan(name, { kind, startTime: endMs - elapsedMs, attributes })
+    if (errorType !== undefined) {
+      span.setStatus({ code: SpanStatusCode.ERROR }).setAttribute('error.type', errorType)
+    }
+    span.end(endMs)
+  }
+  const relayed = (name: string, { ok, elapsedMs, moved }: Relayed): void => {
+    if (ok && moved === 0) return
+    const errorType = ok ? undefined : 'incomplete'
+    ended(name, SpanKind.INTERNAL, { elapsedMs, errorType, attributes: { moved } })
+  }
   return {
     redisOperation({ operation, status, elapsedMs }) {
-      const endMs = systemClock.nowMs()
+      if (trace.getActiveSpan() === undefined) return
       const attributes = { 'db.system.name': 'redis', 'db.operation.name': operation }
-      const span = used.startSpan(`redis ${operation}`, {
-        kind: SpanKind.CLIENT,
-        startTime: endMs - elapsedMs,
-        attributes,
-      })
-      if (status !== 'ok') span.setStatus({ code: SpanStatusCode.ERROR }).setAttribute('error.type', status)
-      span.end(endMs)
+      const errorType = status === 'ok' ? undefined : status
+      ended(`redis ${operation}`, SpanKind.CLIENT, { elapsedMs, errorType, attributes })
+    },
+    relayTick({ ok, rows, elapsedMs }) {
+      relayed('OutboxRelay.tick', { ok, elapsedMs, moved: rows })
+    },
+    eventRelayTick({ ok, events, elapsedMs }) {
+      relayed('EventRelay.tick', { ok, elapsedMs, moved: events })
     },
     step({ name }) {
       trace.getActiveSpan()?.addEvent(name)
@@ -80,6 +98,21 @@ export function tracingObserver(tracer?: Tracer): Observer {
       trace.getActiveSpan()?.addEvent('cache load', { type, ok, 'duration.s': elapsedMs / MS_PER_S })
     },
   }
+}
+
+/** A span that is made when it is over. */
+interface Ended {
+  readonly elapsedMs: number
+  readonly errorType: string | undefined
+  readonly attributes: Readonly<Record<string, string | number>>
+}
+
+/** One pass of a relay. */
+interface Relayed {
+  readonly ok: boolean
+  readonly elapsedMs: number
+  /** Rows or events. */
+  readonly moved: number
 }
 
 /** The W3C `traceparent` of the active span, for an event that is published; undefined without one. */

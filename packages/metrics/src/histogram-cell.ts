@@ -5,6 +5,12 @@ export const LATENCY_BUCKETS_S: readonly number[] = [
   0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ]
 
+/**
+ * Upper bounds of times that nobody waits for alone: one call to Redis of a read, one transaction of many vouchers.
+ * Fewer, as there are many such series and each bound is one more.
+ */
+export const STEP_BUCKETS_S: readonly number[] = [0.00025, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5]
+
 /** Upper bounds of how many vouchers or movements share a transaction. */
 export const BATCH_BUCKETS: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
 

@@ -145,9 +145,7 @@ export const METRICS = {
   registerForks: counter('register_forks_total', 'Registers seen with one version and two values', []),
   ...LOCAL_TIER_METRICS,
   postings: counter('voucher_postings_total', 'Postings of a voucher by how they ended', [postingResult]),
-  postingLatency: histogram('voucher_posting_latency_seconds', 'Time of posting one voucher', [
-    postingResult,
-  ]),
+  postingLatency: histogram('voucher_posting_latency_seconds', 'Time of posting one voucher', [status]),
   postingBatches: counter('voucher_posting_batches_total', 'Transactions of coalesced vouchers', [
     closed(
       'result',
@@ -178,9 +176,7 @@ export const METRICS = {
       }),
     ),
   ]),
-  stockMovementLatency: histogram('stock_movement_latency_seconds', 'Time of one movement of stock', [
-    stockKind,
-  ]),
+  stockMovementLatency: histogram('stock_movement_latency_seconds', 'Time of one movement of stock', []),
   stockBatches: counter('stock_batches_total', 'Transactions of coalesced movements of stock', [
     closed(
       'result',

@@ -1,6 +1,6 @@
 /** Makes the series of metrics, and keeps how a registry reads and clears them. */
 
-import { HistogramCell } from './histogram-cell.js'
+import { HistogramCell, LATENCY_BUCKETS_S, STEP_BUCKETS_S } from './histogram-cell.js'
 import type { MetricDefinition } from './metric-definition.js'
 import { type MetricSeries, type RegistryMetric, registryMetric } from './registry-metric.js'
 import { Series } from './series.js'
@@ -19,9 +19,9 @@ export class MetricSet {
   readonly histograms = new Map<string, Series<HistogramCell>>()
   /** Observations with a word that is counted as `other`. */
   dropped = 0
-  readonly #latencyBuckets: readonly number[]
+  readonly #latencyBuckets: readonly number[] | undefined
 
-  constructor(latencyBuckets: readonly number[]) {
+  constructor(latencyBuckets: readonly number[] | undefined) {
     this.#latencyBuckets = latencyBuckets
   }
 
@@ -44,8 +44,18 @@ export class MetricSet {
     return series
   }
 
-  /** Counts between bounds; those of times unless others are given. */
-  histogram(definition: MetricDefinition, bounds = this.#latencyBuckets): Series<HistogramCell> {
+  /** How long somebody waited. */
+  waits(definition: MetricDefinition): Series<HistogramCell> {
+    return this.histogram(definition, this.#latencyBuckets ?? LATENCY_BUCKETS_S)
+  }
+
+  /** How long a step took that nobody waits for alone. */
+  steps(definition: MetricDefinition): Series<HistogramCell> {
+    return this.histogram(definition, this.#latencyBuckets ?? STEP_BUCKETS_S)
+  }
+
+  /** Counts between bounds. */
+  histogram(definition: MetricDefinition, bounds: readonly number[]): Series<HistogramCell> {
     const series = new Series(definition.labels, () => new HistogramCell(bounds), this.#onOther)
     const read = (): readonly MetricSeries[] =>
       series.entries.map(({ labels, labelText, cell }) => ({ labels, labelText, value: cell }))

@@ -93,7 +93,9 @@ function postingObserver(slots: Slots) {
   return {
     posting({ result, elapsedMs }) {
       slots.postings.cell(result).value += 1
-      slots.postingLatency.cell(result).observe(elapsedMs / 1_000)
+      slots.postingLatency
+        .cell(statusOf(result === 'posted' || result === 'replayed'))
+        .observe(elapsedMs / 1_000)
     },
     postingBatch({ result, vouchers, elapsedMs }) {
       slots.postingBatches.cell(result).value += 1
@@ -110,7 +112,7 @@ function stockObserver(slots: Slots) {
   return {
     stockMove({ kind, result, elapsedMs }) {
       slots.stockMovements.cell(kind, result).value += 1
-      slots.stockMovementLatency.cell(kind).observe(elapsedMs / 1_000)
+      slots.stockMovementLatency.cell().observe(elapsedMs / 1_000)
     },
     stockBatch({ result, movements, elapsedMs }) {
       slots.stockBatches.cell(result).value += 1

@@ -13,7 +13,6 @@ import {
 } from '@kerp/core'
 import { EventLoopMonitor, eventLoopUtilization } from './event-loop-monitor.js'
 import { exposition } from './exposition.js'
-import { LATENCY_BUCKETS_S } from './histogram-cell.js'
 import { metricsObserver } from './metrics-observer.js'
 import { type MetricsSnapshot, takeSnapshot } from './metrics-snapshot.js'
 import { type MetricRegistry, register, type RegistryMetric } from './registry-metric.js'
@@ -24,7 +23,11 @@ import { addCounts, drainCounts, type ThreadCounts } from './thread-counts.js'
 export interface MetricsOptions {
   /** Where the metrics are registered: a `Registry` of prom-client. It is read by whoever serves `/metrics`. */
   readonly registry: MetricRegistry
-  /** Upper bounds of all times in seconds, ascending, 1 to 64 of them. @defaultValue 50 µs to 2.5 s in 15 steps */
+  /**
+   * Upper bounds of all times in seconds, ascending, 1 to 64 of them. Each bound is a series more of each histogram.
+   *
+   * @defaultValue 50 µs to 2.5 s in 15 steps for what somebody waits for, in 7 from 250 µs for the steps on the way
+   */
   readonly latencyBuckets?: readonly number[]
   /** How often the delay of the event loop is sampled, in ms, from 5 to 1,000. @defaultValue 20 */
   readonly eventLoopSampleMs?: number
@@ -148,8 +151,8 @@ function registerAll(registry: MetricRegistry, metrics: readonly RegistryMetric[
   return names
 }
 
-function resolveBuckets(buckets: readonly number[] | undefined): readonly number[] {
-  if (buckets === undefined) return LATENCY_BUCKETS_S
+function resolveBuckets(buckets: readonly number[] | undefined): readonly number[] | undefined {
+  if (buckets === undefined) return undefined
   const ascending = buckets.every(
     (bound, index) => bound > (buckets[index - 1] ?? 0) && Number.isFinite(bound),
   )

@@ -16,7 +16,8 @@ export interface LagCell {
 /** What the slots are made of. */
 export interface SlotOptions {
   readonly clock: Clock
-  readonly latencyBuckets: readonly number[]
+  /** Of all times; undefined for those of the catalogue. */
+  readonly latencyBuckets: readonly number[] | undefined
   /** Companies that are told apart; 0 for none. */
   readonly companiesTop: number
   /** Answers with the busy share of the event loop since its previous call. */
@@ -46,7 +47,7 @@ export function createSlots({ clock, latencyBuckets, companiesTop, utilization }
   return {
     set,
     companies,
-    scrapeTime: set.histogram(METRICS.scrapeTime),
+    scrapeTime: set.steps(METRICS.scrapeTime),
     ...cacheSlots(set),
     ...postingSlots(set),
     ...stockSlots(set),
@@ -59,7 +60,7 @@ export function createSlots({ clock, latencyBuckets, companiesTop, utilization }
     ...liveSlots(set),
     backgroundErrors: set.counter(METRICS.backgroundErrors),
     steps: set.counter(METRICS.steps),
-    eventLoopDelay: set.histogram(METRICS.eventLoopDelay),
+    eventLoopDelay: set.waits(METRICS.eventLoopDelay),
   }
 }
 
@@ -74,12 +75,12 @@ export function currentLagMs({ lagMs, toldAtMs }: LagCell, clock: Clock): number
 function cacheSlots(set: MetricSet) {
   return {
     redisOperations: set.counter(METRICS.redisOperations),
-    redisOperationLatency: set.histogram(METRICS.redisOperationLatency),
+    redisOperationLatency: set.steps(METRICS.redisOperationLatency),
     redisScriptFallbacks: set.counter(METRICS.redisScriptFallbacks),
     cacheRequests: set.counter(METRICS.cacheRequests),
-    cacheReadLatency: set.histogram(METRICS.cacheReadLatency),
+    cacheReadLatency: set.waits(METRICS.cacheReadLatency),
     cacheLoads: set.counter(METRICS.cacheLoads),
-    cacheLoadLatency: set.histogram(METRICS.cacheLoadLatency),
+    cacheLoadLatency: set.steps(METRICS.cacheLoadLatency),
     cacheRefusals: set.counter(METRICS.cacheRefusals),
     cacheInvalidations: set.counter(METRICS.cacheInvalidations),
     registerApplies: set.counter(METRICS.registerApplies),
@@ -105,10 +106,10 @@ function localSlots(set: MetricSet) {
 function postingSlots(set: MetricSet) {
   return {
     postings: set.counter(METRICS.postings),
-    postingLatency: set.histogram(METRICS.postingLatency),
+    postingLatency: set.waits(METRICS.postingLatency),
     postingBatches: set.counter(METRICS.postingBatches),
     postingBatchSize: set.histogram(METRICS.postingBatchSize, BATCH_BUCKETS),
-    postingBatchLatency: set.histogram(METRICS.postingBatchLatency),
+    postingBatchLatency: set.steps(METRICS.postingBatchLatency),
     postingQueue: set.gauge(METRICS.postingQueue),
   }
 }
@@ -116,10 +117,10 @@ function postingSlots(set: MetricSet) {
 function stockSlots(set: MetricSet) {
   return {
     stockMovements: set.counter(METRICS.stockMovements),
-    stockMovementLatency: set.histogram(METRICS.stockMovementLatency),
+    stockMovementLatency: set.waits(METRICS.stockMovementLatency),
     stockBatches: set.counter(METRICS.stockBatches),
     stockBatchSize: set.histogram(METRICS.stockBatchSize, BATCH_BUCKETS),
-    stockBatchLatency: set.histogram(METRICS.stockBatchLatency),
+    stockBatchLatency: set.steps(METRICS.stockBatchLatency),
     stockQueue: set.gauge(METRICS.stockQueue),
   }
 }
@@ -131,7 +132,7 @@ function eventSlots(set: MetricSet, clock: Clock) {
   return {
     eventRelayLag,
     eventRelayTicks: set.counter(METRICS.eventRelayTicks),
-    eventRelayTickLatency: set.histogram(METRICS.eventRelayTickLatency),
+    eventRelayTickLatency: set.steps(METRICS.eventRelayTickLatency),
     eventsRelayed: set.counter(METRICS.eventsRelayed),
     eventRelayResets: set.counter(METRICS.eventRelayResets),
     eventsTrimmed: set.counter(METRICS.eventsTrimmed),
@@ -147,7 +148,7 @@ function relaySlots(set: MetricSet, clock: Clock) {
   return {
     relayLag,
     relayTicks: set.counter(METRICS.relayTicks),
-    relayTickLatency: set.histogram(METRICS.relayTickLatency),
+    relayTickLatency: set.steps(METRICS.relayTickLatency),
     relayRows: set.counter(METRICS.relayRows),
     relayCompanies: set.gauge(METRICS.relayCompanies),
     relayHeartbeats: set.counter(METRICS.relayHeartbeats),
@@ -158,7 +159,7 @@ function relaySlots(set: MetricSet, clock: Clock) {
 function lockSlots(set: MetricSet) {
   return {
     lockAcquisitions: set.counter(METRICS.lockAcquisitions),
-    lockAcquireLatency: set.histogram(METRICS.lockAcquireLatency),
+    lockAcquireLatency: set.steps(METRICS.lockAcquireLatency),
     lockReleases: set.counter(METRICS.lockReleases),
     lockHeld: set.histogram(METRICS.lockHeld, HELD_BUCKETS_S),
     lockLosses: set.counter(METRICS.lockLosses),
@@ -169,7 +170,7 @@ function lockSlots(set: MetricSet) {
 function batchSlots(set: MetricSet) {
   return {
     batchChunks: set.counter(METRICS.batchChunks),
-    batchChunkLatency: set.histogram(METRICS.batchChunkLatency),
+    batchChunkLatency: set.steps(METRICS.batchChunkLatency),
     batchItems: set.counter(METRICS.batchItems),
   }
 }
@@ -178,7 +179,7 @@ function pubsubSlots(set: MetricSet) {
   return {
     eventPublishes: set.counter(METRICS.eventPublishes),
     eventDeliveries: set.counter(METRICS.eventDeliveries),
-    eventLag: set.histogram(METRICS.eventLag),
+    eventLag: set.steps(METRICS.eventLag),
     eventGaps: set.counter(METRICS.eventGaps),
     eventGapFills: set.counter(METRICS.eventGapFills),
     eventResets: set.counter(METRICS.eventResets),
@@ -195,7 +196,7 @@ function poolSlots(set: MetricSet) {
     poolActive: set.gauges(METRICS.poolActive),
     poolOverdue: set.gauges(METRICS.poolOverdue),
     poolJobs: set.counter(METRICS.poolJobs),
-    poolQueueWait: set.histogram(METRICS.poolQueueWait),
+    poolQueueWait: set.waits(METRICS.poolQueueWait),
     poolJobTime: set.histogram(METRICS.poolJobTime, HELD_BUCKETS_S),
     poolRetries: set.counter(METRICS.poolRetries),
     poolRefusals: set.counter(METRICS.poolRefusals),
@@ -208,6 +209,6 @@ function liveSlots(set: MetricSet) {
     liveRefusals: set.counter(METRICS.liveRefusals),
     liveCloses: set.counter(METRICS.liveCloses),
     liveResets: set.counter(METRICS.liveResets),
-    liveFlushLatency: set.histogram(METRICS.liveFlushLatency),
+    liveFlushLatency: set.steps(METRICS.liveFlushLatency),
   }
 }

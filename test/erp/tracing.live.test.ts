@@ -1,0 +1,55 @@
+import { Agent } from 'node:http'
+import { SpanStatusCode } from '@opentelemetry/api'
+import { afterAll, expect, inject, it } from 'vitest'
+import { readConfig } from '../../examples/erp/src/config.js'
+import { openErp } from '../../examples/erp/src/main.js'
+import { openTracing } from '../../examples/erp/src/tracing.js'
+import { registerTracing } from '../support/spans.js'
+import { freshDatabase } from './erp-database.js'
+import { clientOf, fieldOf } from './erp-process.js'
+import { GIVEN, useEveryRoute } from './every-route.js'
+import { saleOf } from './vouchers.js'
+
+const agent = new Agent({ keepAlive: true })
+afterAll(() => agent.destroy())
+
+it('Spans stand around what is posted, read, moved and relayed, and hold nothing of what was given', async () => {
+  const part = { post: () => 1 }
+  expect((await openTracing()).around(part, 'Part', ['post'])).toBe(part)
+  const exporter = registerTracing()
+  const databaseUrl = await freshDatabase(inject('databaseUrl'))
+  await using erp = await openErp(readConfig({ PORT: '0', DATABASE_URL: databaseUrl }), {
+    say: () => undefined,
+  })
+  const client = clientOf(erp.url, agent)
+  const won = await useEveryRoute(client)
+  const refused = await won.post('/vouchers', saleOf('one', '7'))
+  expect([refused.status, fieldOf(refused.body, 'error', 'code')]).toEqual([409, 'VOUCHER_CONFLICT'])
+  await erp.relay.caughtUp()
+  while (!(await erp.eventRelay.tick()).ok);
+
+  const spans = exporter.getFinishedSpans()
+  const named = (name: string): typeof spans => spans.filter((span) => span.name === name)
+  for (const name of [
+    ...['Vouchers.post', 'Vouchers.reverse', 'Vouchers.approve', 'Ledger.post', 'BalanceCache.apply'],
+    ...['BalanceCache.getMany', 'Stock.adjust', 'Stock.transfer', 'Stock.reserve', 'Stock.confirm'],
+    ...['Stock.cancel', 'OutboxRelay.tick', 'EventRelay.tick', 'redis apply-registers'],
+  ]) {
+    expect([name, named(name).length > 0]).toEqual([name, true])
+  }
+  const [posting] = named('Vouchers.post')
+  const below = spans.filter((span) => span.parentSpanContext?.spanId === posting?.spanContext().spanId)
+  expect(below.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['Ledger.post', 'BalanceCache.apply']) as string[],
+  )
+  const failed = named('Vouchers.post').filter(({ status }) => status.code === SpanStatusCode.ERROR)
+  expect(failed.map(({ attributes }) => attributes)).toEqual([{ 'error.type': 'VOUCHER_CONFLICT' }])
+
+  const told = spans.map(({ name, attributes, events, status }) => ({ name, attributes, events, status }))
+  const text = JSON.stringify(told)
+  for (const given of [...Object.values(GIVEN), '11210', 'c1', 'W1', '2026-01', '{c1}', won.token]) {
+    expect([given, text.includes(given)]).toEqual([given, false])
+  }
+  const keys = new Set(told.flatMap(({ attributes }) => Object.keys(attributes)))
+  expect([...keys].sort()).toEqual(['db.operation.name', 'db.system.name', 'error.type', 'moved'])
+})
