@@ -82,6 +82,9 @@ export interface ErpListeners {
 /** What is traced of a voucher, in the ledger and above it. */
 const POSTING = ['post', 'reverse', 'approve'] as const
 
+/** What is traced of balances. */
+const READING = ['get', 'getMany', 'apply'] as const
+
 type Opened = <T extends { close(): Promise<void> }>(part: T) => T
 
 /** Opens the app and listens. What was open already is closed again when a later part fails. */
@@ -118,12 +121,8 @@ async function openParts(
   const chart = await readChart()
   const registry = new Registry()
   const metrics = opened(createMetrics({ registry }))
-  const observer = combineObservers(
-    metrics.observer,
-    listener,
-    tracing.observer,
-    failPointObserver(config.failPoint),
-  )
+  const outside = [listener, tracing.observer, failPointObserver(config.failPoint)]
+  const observer = combineObservers(metrics.observer, ...outside)
 
   const { redis, database } = await openServers(config, { say, observer }, opened)
   const { pool } = database
@@ -132,15 +131,10 @@ async function openParts(
   const outbox = new Outbox({ pool })
   const keys = createKeys()
   const registers = opened(openRegisters(redis.client, { keys, source, outbox, observer }))
-  const balances = tracing.around(
-    new BalanceCache({ registers, source, invalidations: outbox, observer }),
-    'BalanceCache',
-    ['get', 'getMany', 'apply'],
-  )
-  const goods = openStock(
-    { pool, source, registers, redis: redis.coordination, keys, observer, tracing },
-    opened,
-  )
+  const reading = { registers, source, invalidations: outbox, observer }
+  const balances = tracing.around(new BalanceCache(reading), 'BalanceCache', READING)
+  const trading = { pool, source, registers, redis: redis.coordination, keys, observer, tracing }
+  const goods = openStock(trading, opened)
   const { stockAudit } = goods
   const relays = openRelays({ pool, redis, keys, outbox, observer, registers, source }, opened)
   const { relay, eventLog } = relays
