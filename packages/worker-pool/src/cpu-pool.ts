@@ -4,7 +4,7 @@
  */
 
 import { type Clock, type Closable, ClosedError, OverloadedError, systemClock, type Timer } from '@kerp/core'
-import { type CpuEnd, CpuJob, type CpuSettle } from './cpu-job.js'
+import { type CpuAsked, type CpuEnd, CpuJob, type CpuSettle } from './cpu-job.js'
 import { type CpuPoolOptions, type ResolvedCpuOptions, resolveCpuOptions } from './cpu-options.js'
 import { CpuPace } from './cpu-pace.js'
 import { CpuQueue } from './cpu-queue.js'
@@ -70,55 +70,56 @@ export class CpuPool<In, Out> implements Closable {
    * @throws {CpuTaskError} `CPU_TASK_FAILED` for what the task threw, {JobTimeoutError} `JOB_TIMEOUT`,
    * {JobCancelledError} `JOB_CANCELLED`, {CpuThreadLostError} `CPU_THREAD_LOST`, {OverloadedError} `OVERLOADED`.
    */
-  run(value: In, options: CpuRunOptions = {}): Promise<Out> {
-    const { signal, transfer = NO_BUFFERS } = options
-    return new Promise<Out>((resolve, reject) => {
+  run(value: In, { signal, transfer = NO_BUFFERS }: CpuRunOptions = {}): Promise<Out> {
+    const answer = new Promise<unknown>((resolve, reject) => {
       this.#admit(1)
-      // What a task answers is what its module says; nothing on this side of the thread can check it.
+      const fields = this.#contextOf()
       if (signal === undefined) {
-        this.#accept(value, transfer, { result: (result) => resolve(result as Out), error: reject })
+        this.#accept(value, { fields, transfer, settle: { result: resolve, error: reject } })
         return
       }
       const cancel = (): void => this.#cancel(job, signal.reason)
       const ended = (): void => signal.removeEventListener('abort', cancel)
-      const job = this.#accept(value, transfer, {
-        result: (result) => {
+      const settle: CpuSettle = {
+        result(result) {
           ended()
-          resolve(result as Out)
+          resolve(result)
         },
-        error: (error) => {
+        error(error) {
           ended()
           reject(error)
         },
-      })
+      }
+      const job = this.#accept(value, { fields, transfer, settle })
       if (signal.aborted) cancel()
       else signal.addEventListener('abort', cancel, { once: true })
     })
+    // What a task answers is what its module says; nothing on this side of the thread can check it.
+    return answer as Promise<Out>
   }
 
   /** Computes many; answers in their order, one for each, whatever fails. */
   async runMany(values: readonly In[], { signal }: CpuRunOptions = {}): Promise<readonly CpuAnswer<Out>[]> {
     this.#admit(values.length)
+    if (values.length === 0) return []
     const jobs: CpuJob[] = []
     const cancel = (): void => {
       for (const job of jobs) this.#cancel(job, signal?.reason)
     }
     const answers: CpuAnswer<Out>[] = []
     let left = values.length
-    if (left === 0) return answers
     const ended = new Promise<void>((resolve) => {
-      const keep = (index: number, answer: CpuAnswer<Out>): void => {
-        answers[index] = answer
+      const keep = (answer: CpuAnswer<Out>, place: number): void => {
+        answers[place] = answer
         left -= 1
         if (left === 0) resolve()
       }
-      for (const [index, value] of values.entries()) {
-        const settle = {
-          result: (result: unknown) => keep(index, { result: result as Out }),
-          error: (error: Error) => keep(index, { error }),
-        }
-        jobs.push(this.#accept(value, NO_BUFFERS, settle))
+      const settle: CpuSettle = {
+        result: (result, place) => keep({ result: result as Out }, place),
+        error: (error, place) => keep({ error }, place),
       }
+      const asked = { fields: this.#contextOf(), transfer: NO_BUFFERS, settle }
+      for (const value of values) jobs.push(this.#accept(value, asked, jobs.length))
     })
     if (signal?.aborted === true) cancel()
     signal?.addEventListener('abort', cancel, { once: true })
@@ -154,10 +155,9 @@ export class CpuPool<In, Out> implements Closable {
     if (this.#queue.size + jobs > queueMax) throw new OverloadedError('CpuPool', 'queueMax', queueMax)
   }
 
-  #accept(value: unknown, transfer: readonly ArrayBuffer[], settle: CpuSettle): CpuJob {
+  #accept(value: unknown, asked: CpuAsked, place = 0): CpuJob {
     this.#accepted += 1
-    const id = `cpu-${this.#accepted}`
-    const job = new CpuJob(id, value, this.#contextOf(), transfer, settle, (end) => (this.#ends[end] += 1))
+    const job = new CpuJob(this.#accepted, value, asked, place, this.#ends)
     this.#queue.push(job)
     this.#dispatchSoon()
     return job

@@ -38,61 +38,78 @@ function failed(error) {
   return { name, message, stack, code: typeof code === 'string' ? code : undefined, retryable: retryable === true }
 }
 
+class Context {
+  #flag
+  constructor(fields, flag) {
+    this.fields = fields
+    this.#flag = flag
+  }
+  get isCancelled() {
+    return Atomics.load(flags, this.#flag) === 3
+  }
+}
+
+// Results travel side by side in one list: an object around each would cost more to copy than most results.
 async function work(task, { lane, batch, items, contexts, contextOf }) {
   const base = lane * (laneItems + 1)
   const cell = base + laneItems
-  let answers = []
+  let results = []
+  let apart = []
   let transfer = []
-  let from = 0
   let beganMs = performance.now()
-  const flush = (next) => {
-    const message = { lane, batch, from, answers, elapsedMs: performance.now() - beganMs }
+  const flush = () => {
+    const message = { lane, batch, results, apart, elapsedMs: performance.now() - beganMs }
     try {
       parentPort.postMessage(message, transfer)
     } catch {
-      // One of them cannot be sent; the others can.
-      message.answers = answers.map((answer) => {
-        try {
-          structuredClone(answer)
-          return answer
-        } catch (error) {
-          return { error: failed(error) }
-        }
-      })
-      parentPort.postMessage(message)
+      parentPort.postMessage(copyable(message))
     }
-    answers = []
+    results = []
+    apart = []
     transfer = []
-    from = next
     beganMs = performance.now()
   }
   for (let index = 0; index < items.length; index += 1) {
-    if (answers.length > 0 && performance.now() - beganMs > flushMs) flush(index)
+    if (results.length > 0 && performance.now() - beganMs > flushMs) flush()
     if (Atomics.compareExchange(flags, base + index, 0, 2) !== 0) {
-      answers.push({ skipped: true })
+      apart.push([results.length, undefined])
+      results.push(undefined)
       continue
     }
     Atomics.store(flags, cell, index + 1)
-    const context = {
-      fields: contexts[contextOf[index]],
-      get isCancelled() {
-        return Atomics.load(flags, base + index) === 3
-      },
-    }
+    const fields = contextOf === undefined ? contexts[0] : contexts[contextOf[index]]
     try {
-      let result = task(items[index], context)
-      if (typeof result?.then === 'function') result = await result
-      if (typeof result === 'object' && result !== null && TRANSFER in result) {
-        transfer.push(...result[TRANSFER])
-        result = result.value
+      let result = task(items[index], new Context(fields, base + index))
+      if (typeof result === 'object' && result !== null) {
+        if (typeof result.then === 'function') result = await result
+        if (typeof result === 'object' && result !== null && TRANSFER in result) {
+          transfer.push(...result[TRANSFER])
+          result = result.value
+        }
       }
-      answers.push({ result })
+      results.push(result)
     } catch (error) {
-      answers.push({ error: failed(error) })
+      apart.push([results.length, failed(error)])
+      results.push(undefined)
     }
   }
   Atomics.store(flags, cell, 0)
-  flush(items.length)
+  flush()
+}
+
+// One of the results cannot be sent; the others can.
+function copyable(message) {
+  const apart = [...message.apart]
+  const results = message.results.map((result, place) => {
+    try {
+      structuredClone(result)
+      return result
+    } catch (error) {
+      apart.push([place, failed(error)])
+      return undefined
+    }
+  })
+  return { ...message, results, apart }
 }
 
 load().then(

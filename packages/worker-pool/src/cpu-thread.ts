@@ -25,19 +25,16 @@ interface Lane {
   answered: number
 }
 
-/** What comes back for one job. */
-interface Answer {
-  readonly result?: unknown
-  readonly skipped?: boolean
-  readonly error?: ConstructorParameters<typeof CpuTaskError>[0]
-}
+type Thrown = ConstructorParameters<typeof CpuTaskError>[0]
 
 interface Message {
   readonly ready?: boolean
-  readonly entryFailed?: ConstructorParameters<typeof CpuTaskError>[0]
+  readonly entryFailed?: Thrown
   readonly lane?: number
   readonly batch?: number
-  readonly answers?: readonly Answer[]
+  readonly results?: readonly unknown[]
+  /** Places in `results` that hold none, and why: what was thrown, or undefined for a job that was skipped. */
+  readonly apart?: readonly (readonly [place: number, thrown: Thrown | undefined])[]
   readonly elapsedMs?: number
 }
 
@@ -86,12 +83,8 @@ export class CpuThread {
     const base = lane * (LANE_ITEMS + 1)
     this.#flags.fill(FLAG.waiting, base, base + jobs.length)
     this.#batches += 1
-    const contexts = [...new Set(jobs.map(({ fields }) => fields))]
-    const buffers = jobs.flatMap(({ transfer }) => transfer)
-    const contextOf =
-      contexts.length === 1 ? jobs.map(() => 0) : jobs.map(({ fields }) => contexts.indexOf(fields))
-    const items = jobs.map(({ value }) => value)
-    const message = { lane, batch: this.#batches, items, contexts, contextOf }
+    const message = { lane, batch: this.#batches, items: jobs.map(({ value }) => value), ...contextsOf(jobs) }
+    const buffers = jobs.flatMap(({ asked }) => asked.transfer)
     try {
       this.#worker.postMessage(message, buffers.length === 0 ? undefined : [...new Set(buffers)])
     } catch (error) {
@@ -179,19 +172,21 @@ export class CpuThread {
     } else this.#settle(message)
   }
 
-  #settle({ lane: number = 0, batch, answers = [], elapsedMs = 0 }: Message): void {
+  #settle({ lane: number = 0, batch, results = [], apart = [], elapsedMs = 0 }: Message): void {
     const lane = this.#lanes[number]
     if (lane?.batch !== batch || lane === undefined) return
-    for (const answer of answers) {
-      const job = lane.jobs[lane.answered]
-      lane.answered += 1
-      if (job === undefined || answer.skipped === true) continue
-      if (answer.error === undefined) job.resolve(answer.result)
-      else job.reject('failed', new CpuTaskError(answer.error))
+    const first = lane.answered
+    for (const [place, thrown] of apart) {
+      if (thrown !== undefined) lane.jobs[first + place]?.reject('failed', new CpuTaskError(thrown))
     }
+    const isApart = apart.length === 0 ? undefined : new Set(apart.map(([place]) => place))
+    for (const [place, result] of results.entries()) {
+      if (isApart?.has(place) !== true) lane.jobs[first + place]?.resolve(result)
+    }
+    lane.answered += results.length
     if (lane.answered >= lane.jobs.length) this.#lanes[number] = undefined
     if (this.isIdle) this.#worker.unref()
-    this.#host.free(this, { jobs: answers.length, elapsedMs })
+    this.#host.free(this, { jobs: results.length, elapsedMs })
   }
 
   #exit(): void {
@@ -203,6 +198,21 @@ export class CpuThread {
     this.#lanes.fill(undefined)
     this.#host.ended(this, notBegun, this.#entryError)
   }
+}
+
+/** Each context once; which job has which, where there are several. */
+function contextsOf(jobs: readonly CpuJob[]): {
+  readonly contexts: readonly object[]
+  readonly contextOf?: readonly number[]
+} {
+  const numbers = new Map<object, number>()
+  const contextOf = jobs.map(({ asked: { fields } }) => {
+    const known = numbers.get(fields) ?? numbers.size
+    numbers.set(fields, known)
+    return known
+  })
+  const contexts = [...numbers.keys()]
+  return contexts.length === 1 ? { contexts } : { contexts, contextOf }
 }
 
 /** Flags of this process that a thread needs too; a loader of its own it gets from its bootstrap. */
