@@ -57,7 +57,7 @@ export class Engine implements JobHost, PlacesHost {
     this.name = options.name
     this.random = options.random
     this.observations = new PoolObservations(options.name, options.observer, options.clock)
-    this.places = new Places(this, options)
+    this.places = new Places(this, { ...options, isTiming: this.observations.isTiming })
     this.queue = new JobQueue(options.passesMax)
     this.waiters = new JobQueue(options.passesMax)
     this.tell()

@@ -14,6 +14,7 @@ import type { Unit } from './unit.js'
 /** One unit that holds a place, or lost it and still runs. */
 export interface Running {
   unit: Unit
+  /** When it began; infinite for one that began within the last tick and was not looked at. */
   startMs: number
   /** When it times out; once it was told to stop, when it loses its place. */
   endMs: number
@@ -34,8 +35,18 @@ export interface PlacesHost {
   placeLeft(): void
 }
 
-/** Places that are given out in one go. */
+/** Places that are given out before anybody has seen whether their work ends at once. */
 const BURST = 4
+
+/** Turns of the microtask queue in which a unit that waits for nothing has ended. */
+const LOOK_TURNS = 4
+
+/** Starts whose moment is looked at exactly, until the next tick. */
+const LOOKS_PER_TICK = 64
+
+const UNKNOWN = Number.POSITIVE_INFINITY
+
+const NOW = Promise.resolve()
 
 /** The resolution of timeouts. */
 const TICK_MS = 10
@@ -54,13 +65,23 @@ export class Places {
   // Loops live longer than the request that began them, so they must not keep its context.
   readonly #home = new AsyncResource('KerpPool')
   #isFilling = false
+  /** Units that began lately. */
+  readonly #unstamped: Running[] = []
+  readonly #isTiming: boolean
+  #looksLeft = LOOKS_PER_TICK
+  /** Units that ended, ever. */
+  #ended = 0
   #watchTimer: Timer | undefined
-  #watchMs = Number.POSITIVE_INFINITY
+  #watchMs = UNKNOWN
 
-  constructor(host: PlacesHost, options: { concurrency: number; graceMs: number; clock: Clock }) {
+  constructor(
+    host: PlacesHost,
+    options: { concurrency: number; graceMs: number; clock: Clock; isTiming: boolean },
+  ) {
     this.#host = host
     this.#clock = options.clock
     this.#graceMs = options.graceMs
+    this.#isTiming = options.isTiming
     this.concurrency = options.concurrency
     this.wheel = new TimerWheel(options.clock, TICK_MS)
   }
@@ -76,24 +97,30 @@ export class Places {
 
   /** Gives free places to what waits. */
   fill(): void {
-    for (let begun = 0; this.isFree && this.#host.hasWork; begun += 1) {
-      // Work that ends at once keeps few places busy; for the others they follow a microtask later.
-      if (begun === BURST) {
-        this.#fillSoon()
-        return
-      }
-      const unit = this.#host.take()
-      if (unit !== undefined) this.start(unit)
-    }
+    if (this.#isFilling) return
+    for (let begun = 0; begun < BURST; begun += 1) if (!this.#startNext()) return
+    this.#isFilling = true
+    this.#look(LOOK_TURNS, this.#ended, 2 * BURST)
   }
 
-  #fillSoon(): void {
-    if (this.#isFilling) return
-    this.#isFilling = true
-    queueMicrotask(() => {
-      this.#isFilling = false
-      this.fill()
-    })
+  #startNext(): boolean {
+    if (!this.isFree || !this.#host.hasWork) return false
+    const unit = this.#host.take()
+    if (unit !== undefined) this.start(unit)
+    return true
+  }
+
+  // Work that ends at once needs few places, and each costs as much as several such units; what waits for something
+  // gets twice as many at each look.
+  #look(turns: number, ended: number, burst: number): void {
+    if (turns > 0) {
+      void NOW.then(() => this.#look(turns - 1, ended, burst))
+      return
+    }
+    const isQuick = this.#ended > ended
+    for (let begun = 0; !isQuick && begun < burst && this.#startNext(); ) begun += 1
+    this.#isFilling = this.isFree && this.#host.hasWork
+    if (this.#isFilling) this.#look(LOOK_TURNS, this.#ended, isQuick ? burst : 2 * burst)
   }
 
   /** Begins a unit at once; the caller has seen that a place is free, or wants one more. */
@@ -122,8 +149,7 @@ export class Places {
     this.running.add(running)
     for (let unit: Unit | undefined = first; unit !== undefined; unit = this.#next()) {
       running.unit = unit
-      running.startMs = this.#clock.monotonicMs()
-      this.#setEnd(running, running.startMs + unit.timeoutMs)
+      this.#stamp(running)
       let verdict: 'done' | 'failed' = 'done'
       let outcome: unknown
       try {
@@ -132,6 +158,7 @@ export class Places {
         verdict = 'failed'
         outcome = thrown
       }
+      this.#ended += 1
       if (!running.hasPlace) this.running.delete(running)
       this.#host.unitEnded(running, verdict, outcome)
       if (!running.hasPlace) {
@@ -148,11 +175,39 @@ export class Places {
   // The wheel turns while anything is set, so an idle pool sets nothing.
   #stopWatching(): void {
     this.#watchTimer?.cancel()
-    this.#watchMs = Number.POSITIVE_INFINITY
+    this.#watchMs = UNKNOWN
   }
 
   #next(): Unit | undefined {
     return this.taken > this.concurrency || this.isPaused ? undefined : this.#host.take()
+  }
+
+  // Looking at the clock costs as much as everything else that is done for a short unit. Where many begin, the rest of
+  // a tick's are stamped at its end, if they still run: their time is up a tick late, and never early.
+  #stamp(running: Running): void {
+    if (this.#looksLeft > 0 || this.#isTiming) {
+      this.#looksLeft -= 1
+      running.startMs = this.#clock.monotonicMs()
+      this.#setEnd(running, running.startMs + running.unit.timeoutMs)
+      return
+    }
+    const isListed = running.startMs === UNKNOWN
+    running.startMs = UNKNOWN
+    running.endMs = UNKNOWN
+    if (isListed) return
+    this.#unstamped.push(running)
+    if (this.#unstamped.length === 1) this.wheel.schedule(0, () => this.#stampAll())
+  }
+
+  #stampAll(): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#looksLeft = LOOKS_PER_TICK
+    for (const running of this.#unstamped.splice(0)) {
+      running.startMs = nowMs
+      // One that was told to stop has its end already.
+      if (running.endMs === UNKNOWN && this.running.has(running))
+        this.#setEnd(running, nowMs + running.unit.timeoutMs)
+    }
   }
 
   #setEnd(running: Running, endMs: number): void {
@@ -165,7 +220,7 @@ export class Places {
 
   #watch(): void {
     const nowMs = this.#clock.monotonicMs()
-    this.#watchMs = Number.POSITIVE_INFINITY
+    this.#watchMs = UNKNOWN
     for (const running of [...this.running]) {
       if (running.hasPlace && running.endMs <= nowMs) this.#overran(running, nowMs)
     }

@@ -94,7 +94,7 @@ export class PoolStop {
   #abandon({ unit, startMs }: Running): void {
     const engine = this.#engine
     const error = new JobAbandonedError(unit.id, this.#deadlineMs)
-    const runningMs = engine.options.clock.monotonicMs() - startMs
+    const runningMs = Math.max(0, engine.options.clock.monotonicMs() - startMs)
     engine.accounts.abandonedJobs.push({ id: unit.id, companyId: unit.companyId, runningMs })
     engine.accounts.ended.abandoned += 1
     this.#answer(unit, error)
