@@ -28,7 +28,8 @@ export class KerpError extends Error {
   readonly code: string
   readonly retryable: boolean
 
-  constructor(message: string, facts: KerpErrorFacts) {
+  /** `message` is left out by a class that makes it when it is read. */
+  constructor(message: string | undefined, facts: KerpErrorFacts) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause })
     this.name = new.target.errorName
     this.code = facts.code

@@ -11,7 +11,7 @@ import { isEnded, type JobHost, PoolJob } from './pool-job.js'
 import { PoolObservations } from './pool-observations.js'
 import type { JobTerms, ResolvedPoolOptions } from './pool-options.js'
 import { SignalGroups } from './signal-groups.js'
-import { cancelledInBulk } from './bulk-errors.js'
+import { endInBulk } from './end-in-bulk.js'
 import type { StopMode, StoppableMap } from './stop-options.js'
 import type { Unit, Verdict } from './unit.js'
 
@@ -340,10 +340,10 @@ export class Engine implements JobHost, PlacesHost {
   }
 
   #signalAborted(jobs: readonly PoolJob[], reason: unknown): void {
-    for (const job of jobs) {
-      if (job.state === 'running') this.cancelJob(job, reason)
-      else this.#endQuietly(job, cancelledInBulk(job, reason))
-    }
+    const waiting = jobs.filter(({ state }) => state !== 'running')
+    const cancelled = (job: PoolJob) => new JobCancelledError(job.id, job.attempt > 0, reason)
+    endInBulk(waiting, cancelled, (job, error) => this.#endQuietly(job, error))
+    for (const job of jobs) if (job.state === 'running') this.cancelJob(job, reason)
     this.places.fill()
     this.lookAround()
   }

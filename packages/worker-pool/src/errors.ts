@@ -33,14 +33,18 @@ export class JobCancelledError extends KerpError {
     readonly begun: boolean,
     cause?: unknown,
   ) {
-    super(
-      begun
-        ? `Job ${jobId} was cancelled while it ran.`
-        : `Job ${jobId} was cancelled before it began; it never ran.`,
-      { code: 'JOB_CANCELLED', retryable: !begun, cause },
-    )
+    super(undefined, { code: 'JOB_CANCELLED', retryable: !begun, cause })
   }
 }
+
+// Made when it is read: one abort may make a hundred thousand of these errors, and hardly any is printed.
+Object.defineProperty(JobCancelledError.prototype, 'message', {
+  get(this: JobCancelledError) {
+    return this.begun
+      ? `Job ${this.jobId} was cancelled while it ran.`
+      : `Job ${this.jobId} was cancelled before it began; it never ran.`
+  },
+})
 
 /** A full queue with `onFull: 'dropOldest'` gave up this job for a newer one; it never ran. Code `JOB_DROPPED`, retryable. */
 export class JobDroppedError extends KerpError {

@@ -2,9 +2,9 @@
 
 import { ClosedError } from '@kerp/core'
 import type { StopReport } from './accounts.js'
-import { cancelledInBulk, returnedInBulk } from './bulk-errors.js'
+import { endInBulk } from './end-in-bulk.js'
 import type { Engine } from './engine.js'
-import { JobAbandonedError, JobCancelledError } from './errors.js'
+import { JobAbandonedError, JobCancelledError, JobReturnedError } from './errors.js'
 import { PoolJob } from './pool-job.js'
 import { STOP_MODES, type StopMode, type StopOptions } from './stop-options.js'
 import type { Running } from './places.js'
@@ -67,11 +67,14 @@ export class PoolStop {
       else engine.endItem(unit, 'failed', error)
     }
     const reason = new ClosedError(`Pool ${engine.name}`)
+    const unbegun: PoolJob[] = []
     for (const job of engine.waitingJobs()) {
       if (job.attempt > 0) engine.endUnbegun(job, 'failed', job.lastError)
-      else if (verdict === 'cancelled') engine.endUnbegun(job, verdict, cancelledInBulk(job, reason))
-      else engine.endUnbegun(job, verdict, returnedInBulk(job))
+      else unbegun.push(job)
     }
+    const errorOf = ({ id }: PoolJob) =>
+      verdict === 'cancelled' ? new JobCancelledError(id, false, reason) : new JobReturnedError(id)
+    endInBulk(unbegun, errorOf, (job, error) => engine.endUnbegun(job, verdict, error))
   }
 
   #limit(deadlineMs: number): void {
