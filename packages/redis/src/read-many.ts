@@ -54,14 +54,22 @@ class ManyGet extends Command {
   }
 
   override toWritable(): string {
-    const head = `*${this.#keys.length + 1}\r\n$4\r\nmget\r\n`
-    let text = head
-    for (const key of this.#keys) text += `$${key.length}\r\n${key}\r\n`
-    if (Buffer.byteLength(text) === text.length) return text
-    text = head
-    for (const key of this.#keys) text += `$${Buffer.byteLength(key)}\r\n${key}\r\n`
-    return text
+    const text = this.#write((key) => key.length)
+    return Buffer.byteLength(text) === text.length ? text : this.#write((key) => Buffer.byteLength(key))
   }
+
+  #write(lengthOf: (key: string) => number): string {
+    let text = `*${this.#keys.length + 1}\r\n$4\r\nmget`
+    for (const key of this.#keys) text += (LENGTH_LINES[lengthOf(key)] ?? lengthLine(lengthOf(key))) + key
+    return `${text}\r\n`
+  }
+}
+
+/** What stands between two arguments, by the length of the second: writing a number is dearer than looking it up. */
+const LENGTH_LINES = Array.from({ length: 1_024 }, (_, length) => lengthLine(length))
+
+function lengthLine(length: number): string {
+  return `\r\n$${length}\r\n`
 }
 
 function isReplyOfBytes(values: readonly unknown[]): values is readonly (Buffer | null)[] {

@@ -23,6 +23,7 @@ const WATERMARK = /^w1\|([0-9a-f]{16})\|([^|]+)\|([^|]+)\|(\d{1,15})$/
 const BAR = 124
 const MINUS = 45
 const ZERO = 48
+const NINE = 57
 
 /** How many random bytes make a generation; as hexadecimal text it has twice as many characters. */
 export const GENERATION_RANDOM_BYTES = GENERATION_BYTES
@@ -98,31 +99,29 @@ export function versionInBytes(bytes: Buffer, prefix: Buffer): number {
   for (let index = 0; index < REGISTER_PREFIX_LENGTH; index += 1) {
     if (bytes[index] !== prefix[index]) return -1
   }
+  let at = REGISTER_PREFIX_LENGTH
+  while (bytes[at] === ZERO && at < VERSION_END) at += 1
   let version = 0
-  for (let index = REGISTER_PREFIX_LENGTH; index < VERSION_END; index += 1) {
-    const digit = (bytes[index] ?? 0) - ZERO
+  for (; at < VERSION_END; at += 1) {
+    const digit = (bytes[at] ?? 0) - ZERO
     if (digit < 0 || digit > 9) return -1
     version = version * 10 + digit
   }
-  return hasTwoFields(bytes, length) ? version : -1
+  const second = fieldEnd(bytes, VERSION_END, length)
+  return second > 0 && fieldEnd(bytes, second, length) === length ? version : -1
 }
 
-function hasTwoFields(bytes: Buffer, length: number): boolean {
-  let bars = 0
-  let digits = 1
-  for (let index = VERSION_END; index < length; index += 1) {
-    const byte = bytes[index] ?? 0
-    if (byte >= ZERO && byte <= ZERO + 9) {
-      digits += 1
-    } else if (byte === BAR) {
-      if (digits === 0) return false
-      bars += 1
-      digits = 0
-    } else if (byte !== MINUS || bytes[index - 1] !== BAR) {
-      return false
-    }
+/** Where the field ends whose bar stands at `begin`, or -1 if no bar, perhaps a minus, and a digit stand there. */
+function fieldEnd(bytes: Buffer, begin: number, end: number): number {
+  if (begin + 1 >= end || bytes[begin] !== BAR) return -1
+  const digits = bytes[begin + 1] === MINUS ? begin + 2 : begin + 1
+  let at = digits
+  while (at < end) {
+    const byte = bytes[at] ?? 0
+    if (byte < ZERO || byte > NINE) break
+    at += 1
   }
-  return bars === 2 && digits > 0
+  return at > digits ? at : -1
 }
 
 /** The fields of bytes that `versionInBytes` accepted, with a bar between them, in a text of their own. */

@@ -111,13 +111,23 @@ async function readChunk(
   if (!admitted) return 'silent'
   const values = await valuesOf(parts, wanted)
   if (typeof values === 'string') return values
-  const [first] = values
-  const watermark = parseWatermark(first?.toString('latin1'))
-  if (watermark === undefined) return 'unusable'
+  return takeValues(parts, rows, from, values) ? 'read' : 'unusable'
+}
+
+/** Judges the values of rows from `from` on by the watermark in front of them; false if there is none. */
+function takeValues(
+  parts: RegistersParts,
+  rows: Rows,
+  from: number,
+  values: readonly (Buffer | null)[],
+): boolean {
+  const watermark = parseWatermark(values[0]?.toString('latin1'))
+  if (watermark === undefined) return false
   const prefix = registerPrefix(watermark.generation)
   const isTrusted = rows.ticket === undefined || parts.tier?.gate.vouchesFor(watermark) === true
-  for (let index = from; index < to; index += 1) {
-    const bytes = values[index - from + 1]
+  for (let at = 1; at < values.length; at += 1) {
+    const index = from + at - 1
+    const bytes = values[at]
     const ref = rows.refs[index]
     if (bytes === undefined || bytes === null || ref === undefined) continue
     const version = versionInBytes(bytes, prefix)
@@ -130,7 +140,7 @@ async function readChunk(
     else rows.untrusted.add(index)
     admitBytes(parts, rows.ticket, rows.keys[index] ?? '', version, bytes, watermark)
   }
-  return 'read'
+  return true
 }
 
 /** Offers a register, as it came from Redis, to the tier of this process. */
