@@ -1,16 +1,20 @@
 import { once } from 'node:events'
+import { systemClock } from '@kerp/core'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { WebSocket } from 'ws'
+import { Sessions } from '../../examples/erp/src/session.js'
 import { brokenLinks, eventually, type HeardFrame, statusOf } from '../live/live-world.js'
 import { freshDatabase } from './erp-database.js'
 import { type CompanyClient, type ErpProcess, fieldOf, startErp } from './erp-process.js'
 import { saleOf } from './vouchers.js'
 
+const SECRET = 'a secret of this test, long enough'
 let erp: ErpProcess
 let won: CompanyClient
 let pounds: CompanyClient
 beforeAll(async () => {
-  erp = await startErp({ DATABASE_URL: await freshDatabase(inject('databaseUrl')) })
+  const databaseUrl = await freshDatabase(inject('databaseUrl'))
+  erp = await startErp({ DATABASE_URL: databaseUrl, AUTH_SECRET: SECRET })
   won = await erp.as('c1')
   pounds = await erp.as('c2')
 })
@@ -95,6 +99,33 @@ describe('The app’s live connection', () => {
     expect(await statusOf(liveUrl(), ['kerp.live.v1', `ticket.${won.token}`], { origin: erp.url })).toBe(401)
     const altered = `${(await ticketOf('c2')).slice(0, -2)}AA`
     expect(await statusOf(liveUrl(), ['kerp.live.v1', `ticket.${altered}`], { origin: erp.url })).toBe(401)
+  })
+
+  it('refuses a ticket whose 30 s are over, though it is signed rightly', async () => {
+    const status = (issuedMsAgo: number): Promise<number> => {
+      const clock = { ...systemClock, nowMs: () => systemClock.nowMs() - issuedMsAgo }
+      const { ticket } = new Sessions({ secret: SECRET, clock }).open({ companyId: 'c1', user: 'kim' })
+      return statusOf(liveUrl(), ['kerp.live.v1', `ticket.${ticket}`], { origin: erp.url })
+    }
+    expect(await status(30_001)).toBe(401)
+    expect(await status(0)).toBe(101)
+  })
+
+  it('belongs to the company of its ticket, whatever company its first messages name', async () => {
+    const socket = new WebSocket(liveUrl(), ['kerp.live.v1'], { origin: erp.url })
+    const frames: HeardFrame[] = []
+    socket.on('message', (data: Buffer) => frames.push(JSON.parse(data.toString('utf8')) as HeardFrame))
+    await once(socket, 'open')
+    socket.send(
+      JSON.stringify({ op: 'ticket', ticket: await ticketOf('c2'), company: 'c1', companyId: 'c1' }),
+    )
+    socket.send(JSON.stringify({ op: 'subscribe', topics: ['events'], company: 'c1', companyId: 'c1' }))
+    await eventually(() => expect(frames).toHaveLength(1))
+    await won.post('/vouchers', saleOf('live-of-c1', '10'))
+    await pounds.post('/vouchers', saleOf('live-of-c2', '10.00'))
+    await eventually(() => expect(JSON.stringify(frames)).toContain('live-of-c2'))
+    expect(JSON.stringify(frames)).not.toContain('live-of-c1')
+    socket.terminate()
   })
 
   it('breaks Redis only when the app started it itself, and knows only its own faults', async () => {

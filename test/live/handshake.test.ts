@@ -1,3 +1,4 @@
+import { manualClock } from '@kerp/core/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { connect, eventually, listen, type LiveWorld, openLiveWorld, ORIGIN, statusOf } from './live-world.js'
@@ -33,6 +34,38 @@ describe('A connection', () => {
     expect(await statusOf(world.url, withTicket('never-given'), { origin: ORIGIN })).toBe(401)
     expect(await statusOf(world.url, withTicket(ticket), { origin: ORIGIN })).toBe(101)
     expect(await statusOf(world.url, withTicket(ticket), { origin: ORIGIN })).toBe(401)
+  })
+
+  it('is refused with 401 for a ticket that has expired, as sub-protocol and as message', async () => {
+    const endsMs = new Map([['late', 1_000]])
+    const clock = manualClock()
+    world = await openLiveWorld({
+      admit: (ticket) =>
+        Promise.resolve(
+          clock.monotonicMs() < (endsMs.get(ticket) ?? 0) ? { companyId: 'c1', user: 'kim' } : undefined,
+        ),
+    })
+    expect(await statusOf(world.url, withTicket('late'), { origin: ORIGIN })).toBe(101)
+    await clock.advance(1_000)
+    expect(await statusOf(world.url, withTicket('late'), { origin: ORIGIN })).toBe(401)
+    const client = listen(new WebSocket(world.url, PROTOCOLS, { origin: ORIGIN }))
+    client.socket.on('open', () => client.say({ op: 'ticket', ticket: 'late' }))
+    await eventually(() => expect(client.closed()).toBe(4401))
+    expect(client.frames).toEqual([])
+  })
+
+  it('is of the company of its ticket, and of no other, whatever it says', async () => {
+    world = await openLiveWorld()
+    const client = listen(new WebSocket(world.url, PROTOCOLS, { origin: ORIGIN }))
+    const ticket = world.ticketOf('c2')
+    client.socket.on('open', () => {
+      client.say({ op: 'ticket', ticket, companyId: 'c1', company: 'c1' })
+      client.say({ op: 'subscribe', topics: ['events'], companyId: 'c1', company: 'c1' })
+    })
+    await eventually(() => expect(client.frames).toHaveLength(1))
+    world.feed.commit('c1', [1])
+    world.feed.commit('c2', [2])
+    await eventually(() => expect(client.values()).toEqual([2]))
   })
 
   it('is refused when whoever knows the tickets fails', async () => {

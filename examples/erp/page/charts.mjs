@@ -29,8 +29,11 @@ export class RateChart {
   /** Anew, in the colours as they are now. */
   draw() {
     this.#plot?.destroy()
-    const style = getComputedStyle(document.documentElement)
-    const color = (name) => style.getPropertyValue(name).trim()
+    // As the browser resolves them now: the canvas knows no variables, and nothing of light and dark.
+    const color = (name) => {
+      this.#element.style.color = `var(${name})`
+      return getComputedStyle(this.#element).color
+    }
     const axis = {
       stroke: color('--quiet'),
       grid: { stroke: color('--line'), width: 1 },

@@ -10,7 +10,7 @@ const LIGHTS = ['debitCredit', 'cachedBalances', 'cachedStock', 'chain', 'redis'
 const MARKS = { ok: '✓', wait: '…', broken: '✕' }
 const FEED_MAX = 60
 const STOCK_MAX = 300
-const MONTH = '2026-01'
+const MONTH = '2026-06'
 
 const $ = (id) => document.getElementById(id)
 const balances = new KeyedTable($('balances'))
@@ -280,10 +280,14 @@ async function breakIt(kind) {
     $('fault-result').dataset.state = 'ok'
     $('fault-result').textContent = word('recovered', { ms: recoveredInMs })
   } catch (error) {
-    $('fault-result').dataset.state = 'broken'
-    $('fault-result').textContent = word('refused', { why: error.message })
+    showRefusal(error)
   }
   for (const button of buttons) button.disabled = false
+}
+
+function showRefusal(error) {
+  $('fault-result').dataset.state = 'broken'
+  $('fault-result').textContent = word('refused', { why: error.message })
 }
 
 async function postSample() {
@@ -298,8 +302,10 @@ async function postSample() {
     date: '2026-01-31',
     fiscalYear: 2026,
     lines,
-  }).catch((error) => ($('fault-result').textContent = word('refused', { why: error.message })))
+  }).catch(showRefusal)
 }
+
+const systemDark = matchMedia('(prefers-color-scheme: dark)')
 
 let payrollTimer
 async function watchPayroll() {
@@ -331,21 +337,21 @@ function listen() {
     showAll()
   })
   $('theme').addEventListener('click', () => {
-    const isDark = getComputedStyle(document.documentElement).colorScheme.startsWith('dark')
-    document.documentElement.dataset.theme = isDark ? 'light' : 'dark'
+    const shown = document.documentElement.dataset.theme ?? (systemDark.matches ? 'dark' : 'light')
+    document.documentElement.dataset.theme = shown === 'dark' ? 'light' : 'dark'
     localStorage.setItem('theme', document.documentElement.dataset.theme)
     chart.draw()
   })
   $('find').addEventListener('input', findItem)
   $('post').addEventListener('click', () => void postSample())
   $('payroll').addEventListener('click', async () => {
-    await ask(`/companies/${company}/payroll`, { month: MONTH }).catch(() => undefined)
+    await ask(`/companies/${company}/payroll`, { month: MONTH }).catch(showRefusal)
     void watchPayroll()
   })
   for (const button of document.querySelectorAll('[data-fault]')) {
     button.addEventListener('click', () => void breakIt(button.dataset.fault))
   }
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => chart.draw())
+  systemDark.addEventListener('change', () => chart.draw())
   addEventListener('online', () => client?.wake())
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden) client?.wake()
