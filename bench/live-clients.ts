@@ -1,15 +1,18 @@
 /**
  * The clients of the live bench in a process of their own: bare TCP connections that shake hands, count the events
- * that come, and look at the age of some.
+ * that come, and look at the age of some. They read the heads of frames and skip the rest, so that what is measured
+ * is the server and not them.
  */
 
 import { connect } from 'node:net'
+import { FrameCounter } from './frame-counter.js'
 
 const [, , portText = '0', countText = '0', dialect = 'kerp'] = process.argv
 const MARK = Buffer.from('"madeMs":"')
+const MARKED = 40
 const SAMPLED = 20
 const agesMs: number[] = []
-let counted = 0
+const counters: FrameCounter[] = []
 
 /** A client's frame with a text shorter than 126 bytes, masked with zeros. */
 function frame(text: string): Buffer {
@@ -17,28 +20,22 @@ function frame(text: string): Buffer {
   return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload])
 }
 
-function hear(bytes: Buffer, isSampled: boolean, rest: Buffer): Buffer {
-  const all = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
-  let at = all.indexOf(MARK)
-  let end = 0
-  while (at >= 0) {
-    counted += 1
-    end = at + MARK.length
-    if (isSampled) {
-      const madeMs = Number(all.toString('latin1', end, end + 17))
-      if (madeMs > 0) agesMs.push(performance.timeOrigin + performance.now() - madeMs)
-    }
-    at = all.indexOf(MARK, end)
+/** The ages of the events in some bytes; an event that lies on the border of two chunks is left out. */
+function lookAt(bytes: Buffer): void {
+  const nowMs = performance.timeOrigin + performance.now()
+  for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + MARKED)) {
+    const from = at + MARK.length
+    const madeMs = Number(/^[\d.]+(?=")/.exec(bytes.toString('latin1', from, from + MARKED))?.[0] ?? 0)
+    if (madeMs > 0) agesMs.push(nowMs - madeMs)
   }
-  return all.subarray(Math.max(end, all.length - MARK.length + 1))
 }
 
 function open(index: number): Promise<void> {
   const path = dialect === 'socket.io' ? '/socket.io/?EIO=4&transport=websocket' : '/live'
+  const isSampled = index % Math.ceil(Number(countText) / SAMPLED) === 0
   return new Promise((resolve, reject) => {
     const socket = connect(Number(portText), '127.0.0.1')
-    let isOpen = false
-    let rest: Buffer = Buffer.alloc(0)
+    let counter: FrameCounter | undefined
     socket.on('error', reject)
     socket.on('connect', () => {
       const protocol = dialect === 'kerp' ? 'Sec-WebSocket-Protocol: kerp.live.v1, ticket.t\r\n' : ''
@@ -48,11 +45,15 @@ function open(index: number): Promise<void> {
       )
     })
     socket.on('data', (bytes: Buffer) => {
-      if (isOpen) {
-        rest = Buffer.from(hear(bytes, index % Math.ceil(Number(countText) / SAMPLED) === 0, rest))
+      if (counter !== undefined) {
+        counter.read(bytes)
+        if (isSampled) lookAt(bytes)
         return
       }
-      isOpen = true
+      counter = new FrameCounter()
+      counters.push(counter)
+      // Frames may follow the answer to the handshake at once.
+      counter.read(bytes.subarray(bytes.indexOf('\r\n\r\n') + 4))
       if (dialect === 'kerp') socket.write(frame('{"op":"subscribe","topics":["events"]}'))
       if (dialect === 'socket.io') socket.write(frame('40'))
       resolve()
@@ -63,8 +64,15 @@ function open(index: number): Promise<void> {
 for (let index = 0; index < Number(countText); index += 50) {
   await Promise.all(Array.from({ length: 50 }, (_, offset) => open(index + offset)))
 }
-process.on('message', () => {
-  process.send?.({ counted, agesMs: agesMs.splice(0) })
-  counted = 0
+
+let before = process.cpuUsage()
+process.on('message', (message: { readonly begin?: boolean }) => {
+  if (message.begin === true) {
+    before = process.cpuUsage()
+    return
+  }
+  const { user, system } = process.cpuUsage(before)
+  const counted = counters.reduce((sum, counter) => sum + counter.take(), 0)
+  process.send?.({ counted, agesMs: agesMs.splice(0), cpuMicros: user + system })
 })
 process.send?.({ open: Number(countText) })

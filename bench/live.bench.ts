@@ -52,11 +52,12 @@ async function measure({ contestant, dialect, perSecond }: Case): Promise<object
   await new Promise((resolve) => setTimeout(resolve, 1_000))
   const idleBytes = await size()
   const done = answer<{ sent: number; cpuMicros: number }>(server)
+  clients.send({ begin: true })
   server.send({ perSecond, ms: MS })
   const { sent, cpuMicros } = await done
-  const heard = answer<{ counted: number; agesMs: number[] }>(clients)
+  const heard = answer<{ counted: number; agesMs: number[]; cpuMicros: number }>(clients)
   clients.send({})
-  const { counted, agesMs } = await heard
+  const { counted, agesMs, cpuMicros: clientMicros } = await heard
   server.kill('SIGKILL')
   clients.kill('SIGKILL')
   return {
@@ -66,6 +67,8 @@ async function measure({ contestant, dialect, perSecond }: Case): Promise<object
     'p50 ms': rounded(percentile(agesMs, 0.5), 1),
     'p99 ms': rounded(percentile(agesMs, 0.99), 1),
     'µs CPU per delivered event': rounded(cpuMicros / counted, 3),
+    'CPU of one core, server %': rounded(cpuMicros / MS / 10),
+    'clients %': rounded(clientMicros / MS / 10),
     'KB per idle connection': rounded((idleBytes - emptyBytes) / CLIENTS / 1_000, 1),
   }
 }
