@@ -105,7 +105,11 @@ process.on('message', (message: { readonly perSecond?: number; readonly ms?: num
   if (message.perSecond !== undefined) void run(message.perSecond, message.ms ?? 1_000)
   else {
     ;(globalThis as { gc?: () => void }).gc?.()
-    process.send?.({ connections: contestant.connections(), rssBytes: process.memoryUsage.rss(), ...process.memoryUsage() })
+    process.send?.({
+      connections: contestant.connections(),
+      rssBytes: process.memoryUsage.rss(),
+      ...process.memoryUsage(),
+    })
   }
 })
 server.listen(0, '127.0.0.1', () => {
