@@ -1,4 +1,5 @@
 import { mockBackend } from './backend.js'
+import { allEventsConform } from './events-all.js'
 import { eventsConform } from './events-publish.js'
 import { relayedEventsConform } from './events-relayed.js'
 
@@ -6,3 +7,4 @@ const backend = mockBackend()
 
 relayedEventsConform(backend)
 eventsConform(backend)
+allEventsConform(backend)

@@ -1,4 +1,5 @@
 import { redisBackend } from './backend.js'
+import { allEventsConform } from './events-all.js'
 import { eventsConform } from './events-publish.js'
 import { relayedEventsConform } from './events-relayed.js'
 
@@ -6,3 +7,4 @@ const backend = redisBackend()
 
 relayedEventsConform(backend)
 eventsConform(backend)
+allEventsConform(backend)

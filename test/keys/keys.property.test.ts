@@ -70,6 +70,18 @@ const makers = [
     key: () => keys.trustChannel(),
     facts: { family: 'trust' as const, topic: 'heartbeats' },
   }),
+  (keys: Keys) => ({
+    key: () => keys.eventsCompanies(),
+    facts: { family: 'companies' as const, topic: 'known' },
+  }),
+  (keys: Keys) => ({
+    key: () => keys.eventsCompanyList(),
+    facts: { family: 'companies' as const, topic: 'list' },
+  }),
+  (keys: Keys) => ({
+    key: () => keys.eventsCompaniesChannel(),
+    facts: { family: 'companies' as const, topic: 'found' },
+  }),
   (keys: Keys, companyId: string) => ({
     key: () => keys.eventsStream(companyId),
     facts: { family: 'stream' as const, companyId, topic: 'events' },

@@ -47,6 +47,12 @@ export class Record {
 
   readonly onReset = (reset: SubscriptionReset): void => void this.resets.push(reset)
 
+  /** The ids of one company's events. */
+  idsOf(companyId: string): readonly string[] {
+    const own = this.batches.filter((batch) => batch.companyId === companyId)
+    return own.flatMap(({ events }) => events.map(({ id }) => id))
+  }
+
   has(count: number): Promise<void> {
     return until(`${count} events`, () => this.ids.length >= count)
   }
@@ -56,7 +62,14 @@ export class Record {
 export function eventWorld(redis: RedisClient, more: Partial<SubscriberOptions<ErpEventSchemas>> = {}) {
   const companyId = freshCompany()
   const observer = recordingObserver()
-  const publisher = new Publisher({ redis, keys, events: erpEvents, observer, deadlineMs: PATIENCE_MS })
+  const publisher = new Publisher({
+    redis,
+    keys,
+    events: erpEvents,
+    observer,
+    deadlineMs: PATIENCE_MS,
+    sharded: more.sharded ?? false,
+  })
   const subscriber = new Subscriber({ redis, keys, events: erpEvents, observer, tailMs: 200, ...more })
   onTestFinished(async () => {
     await subscriber.close()

@@ -1,5 +1,11 @@
 export { InvalidKeyError } from './errors.js'
-export { canonicalPart, KEY_BYTES_MAX, PART_BYTES_MAX, validateCompanyId } from './key-grammar.js'
+export {
+  canonicalPart,
+  isCompanyId,
+  KEY_BYTES_MAX,
+  PART_BYTES_MAX,
+  validateCompanyId,
+} from './key-grammar.js'
 export {
   type BalanceKeyParts,
   type CachedKeyParts,

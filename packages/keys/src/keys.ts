@@ -137,6 +137,12 @@ export interface Keys {
   eventsSeen(companyId: string): Key
   /** `seen:{C}:older`: those before them. */
   eventsSeenBefore(companyId: string): Key
+  /** `companies:{events}:known`: every company that ever had an event; one for all companies. */
+  eventsCompanies(): Key
+  /** `companies:{events}:list`: the same, in the order in which they came. */
+  eventsCompanyList(): Key
+  /** `companies:{events}:found`: a company came that was not known; one for all companies. */
+  eventsCompaniesChannel(): Channel
   /** `consumer:{C}:GROUP`: which process handles the company's events for a group now. */
   eventsConsumer(parts: ConsumerKeyParts): Key
   /** `dead:{C}:GROUP`: the events that a group could not handle, a stream. */
@@ -195,6 +201,9 @@ export function createKeys(options: KeysOptions = {}): Keys {
     eventsWatermark: (companyId) => company('watermark', companyId, 'events'),
     eventsSeen: (companyId) => company('seen', companyId, 'recent'),
     eventsSeenBefore: (companyId) => company('seen', companyId, 'older'),
+    eventsCompanies: () => asKey(`${prefix}companies:{events}:known`),
+    eventsCompanyList: () => asKey(`${prefix}companies:{events}:list`),
+    eventsCompaniesChannel: () => asChannel(`${prefix}companies:{events}:found`),
     eventsConsumer: ({ companyId, group }) => company('consumer', companyId, encodePart(group, 'group')),
     deadEvents: ({ companyId, group }) => company('dead', companyId, encodePart(group, 'group')),
   }

@@ -34,6 +34,7 @@ export type ParsedKey =
   | (Parsed<'lease'> & { readonly of: ParsedKey })
   | (Parsed<'watermark'> & { readonly companyId: string; readonly topic?: string })
   | (Parsed<'trust'> & { readonly topic: string })
+  | (Parsed<'companies'> & { readonly topic: string })
   | (Parsed<'channel'> & { readonly companyId: string; readonly topic: string })
   | (Parsed<'stream'> & { readonly companyId: string; readonly topic: string })
   | (Parsed<'seen'> & { readonly companyId: string; readonly topic: string })
@@ -49,7 +50,11 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   watermark: ['events'],
   seen: ['recent', 'older'],
 }
-const TRUST_TOPICS: readonly string[] = ['probes', 'heartbeats']
+/** Names that belong to no company: what stands in their braces, and behind them. */
+const SHARED = {
+  trust: { owner: 'relay', topics: ['probes', 'heartbeats'] },
+  companies: { owner: 'events', topics: ['known', 'list', 'found'] },
+} as const
 
 /**
  * The facts of a key; building it again from them gives the same key.
@@ -75,10 +80,10 @@ function parseFound(found: RegExpExecArray): ParsedKey | undefined {
     const sessionId = decodePart(tag)
     return parts.length > 0 || sessionId === undefined ? undefined : { family, namespace, sessionId }
   }
-  if (family === 'trust') {
-    const [topic = ''] = encoded
-    const isOurs = tag === 'relay' && encoded.length === 1 && TRUST_TOPICS.includes(topic)
-    return isOurs ? { family, namespace, topic } : undefined
+  if (family === 'trust' || family === 'companies') {
+    const { owner, topics } = SHARED[family]
+    const topic = topics.find((word) => encoded.length === 1 && word === encoded[0])
+    return tag === owner && topic !== undefined ? { family, namespace, topic } : undefined
   }
   if (!isCompanyId(tag)) return undefined
   const [first, second] = parts

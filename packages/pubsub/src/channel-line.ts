@@ -20,6 +20,8 @@ export interface LineParts {
   readonly redis: RedisClient
   readonly observer: Observer
   readonly clock: Clock
+  /** Whether the channels are sharded. */
+  readonly sharded: boolean
 }
 
 /** How long a subscription may take, in ms. */
@@ -31,7 +33,10 @@ const RETRY_MS = 200
 /** Channels of one command. */
 const CHANNELS_PER_CALL_MAX = 500
 
-const lines = new WeakMap<RedisClient, ChannelLine>()
+const lines = {
+  plain: new WeakMap<RedisClient, ChannelLine>(),
+  sharded: new WeakMap<RedisClient, ChannelLine>(),
+}
 
 /** A connection for subscriptions, opened with the first listener and closed with the last. */
 export class ChannelLine {
@@ -47,12 +52,13 @@ export class ChannelLine {
     this.#parts = parts
   }
 
-  /** The line of a client; there is one, whoever asks. */
+  /** The line of a client; there is one of each kind, whoever asks. */
   static of(parts: LineParts): ChannelLine {
-    let line = lines.get(parts.redis)
+    const own = parts.sharded ? lines.sharded : lines.plain
+    let line = own.get(parts.redis)
     if (line === undefined) {
       line = new ChannelLine(parts)
-      lines.set(parts.redis, line)
+      own.set(parts.redis, line)
     }
     return line
   }
@@ -99,7 +105,9 @@ export class ChannelLine {
     this.#connection = connection
     const isMine = (): boolean => this.#connection === connection
     connection.on('error', () => undefined)
-    connection.on('message', (channel: string, message: string) => this.#hear(channel, message))
+    connection.on(this.#parts.sharded ? 'smessage' : 'message', (channel: string, message: string) =>
+      this.#hear(channel, message),
+    )
     connection.on('close', () => isMine() && this.#subscribed.clear())
     connection.on('ready', () => isMine() && this.#wake())
   }
@@ -132,19 +140,32 @@ export class ChannelLine {
     if (this.#listeners.size === 0) return this.#hangUp(connection)
     if (!isReady(connection)) return false
     const missing = [...this.#listeners.keys()].filter((channel) => !this.#subscribed.has(channel))
-    const wanted = missing.slice(0, CHANNELS_PER_CALL_MAX)
+    const wanted = missing.slice(0, this.#channelsPerCall())
     if (wanted.length > 0) {
-      await this.#inTime(connection.subscribe(...wanted))
+      await this.#inTime(
+        this.#parts.sharded ? connection.ssubscribe(...wanted) : connection.subscribe(...wanted),
+      )
       // A connection that was lost meanwhile hears nothing any more.
       if (!isReady(connection)) return false
       for (const channel of wanted) this.#nowListening(channel)
       return true
     }
-    const unwanted = [...this.#subscribed].filter((channel) => !this.#listeners.has(channel))
+    return this.#stopHearing(connection)
+  }
+
+  async #stopHearing(connection: RedisClient): Promise<boolean> {
+    const all = [...this.#subscribed].filter((channel) => !this.#listeners.has(channel))
+    const unwanted = all.slice(0, this.#channelsPerCall())
     if (unwanted.length === 0) return false
     for (const channel of unwanted) this.#subscribed.delete(channel)
-    await this.#inTime(connection.unsubscribe(...unwanted))
+    const { sharded } = this.#parts
+    await this.#inTime(sharded ? connection.sunsubscribe(...unwanted) : connection.unsubscribe(...unwanted))
     return true
+  }
+
+  /** In a cluster, sharded channels of one command must lie in one slot. */
+  #channelsPerCall(): number {
+    return this.#parts.sharded && 'nodes' in this.#parts.redis ? 1 : CHANNELS_PER_CALL_MAX
   }
 
   #nowListening(channel: string): void {

@@ -8,7 +8,7 @@ import { KerpError } from '@kerp/core'
 import { redisCommand } from '@kerp/redis'
 import { ChannelLine } from './channel-line.js'
 import { type StreamEntry, entryOf, parseBlock } from './event-block.js'
-import { type EventPosition, isSamePosition, ORIGIN, parseEventWatermark } from './event-position.js'
+import { type EventPosition, isSamePosition, ORIGIN } from './event-position.js'
 import { EventRing, type RingCursor } from './event-ring.js'
 import type { SubscriberParts } from './subscriber-options.js'
 
@@ -66,12 +66,8 @@ export class CompanyFeed {
   }
 
   /** Where the stream ends, by its watermark. */
-  async tail(): Promise<EventPosition> {
-    const { redis, keys, observer, deadlineMs } = this.#parts
-    const key = keys.eventsWatermark(this.companyId)
-    const reply = await redisCommand(redis, 'mget', [key], { observer, deadlineMs, effect: 'none' })
-    const text: unknown = Array.isArray(reply) ? reply[0] : undefined
-    return parseEventWatermark(text)?.tail ?? ORIGIN
+  tail(): Promise<EventPosition> {
+    return this.#parts.tails.read(this.companyId)
   }
 
   /**
@@ -84,7 +80,7 @@ export class CompanyFeed {
       if (this.#isClosed) return
       const { head } = this
       if (head === undefined) {
-        this.#ring = new EventRing(this.#parts.ring, tail)
+        this.#ring = new EventRing(this.#parts.ring, tail, this.#parts.budget)
         this.wake()
       } else if (!isSamePosition(head, tail)) {
         this.#parts.clock.setTimer(graceMs, () => this.#restartIfUnheard(head, tail))
@@ -99,6 +95,7 @@ export class CompanyFeed {
   close(): void {
     this.#isClosed = true
     this.#leave()
+    if (this.#ring !== undefined) this.#parts.budget.release(this.#ring)
     this.wake()
   }
 
@@ -108,7 +105,7 @@ export class CompanyFeed {
       this.#parts.observer.eventDeliver?.({ reader: 'subscriber', result: 'invalid', count: 1 })
       return
     }
-    this.#ring ??= new EventRing(this.#parts.ring, block.prev)
+    this.#ring ??= new EventRing(this.#parts.ring, block.prev, this.#parts.budget)
     if (this.#ring.hear(block)) this.wake()
   }
 

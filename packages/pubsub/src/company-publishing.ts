@@ -7,6 +7,7 @@
  */
 
 import { type CommittedEvent, type EventPage, KerpError, withDeadline } from '@kerp/core'
+import { CompanyRegistry } from './company-registry.js'
 import { encodeCommitted } from './envelope.js'
 import { EpochMovedError } from './errors.js'
 import type { EventWatermark } from './event-position.js'
@@ -18,6 +19,7 @@ import {
   type RelayedEvents,
   type RelayedResult,
 } from './publish-relayed.js'
+import { tellCommand } from './sharded.js'
 
 /** What a relay knows of one company. */
 export interface CompanyState {
@@ -46,12 +48,19 @@ const POSITION = /^(?:0|[1-9]\d{0,17})$/
 /** Publishes pages of one company's log. Safe to run for the same company from any number of processes. */
 export class CompanyPublishing {
   readonly #parts: EventRelayParts
+  readonly #registry: CompanyRegistry
   readonly #redisParts: Parameters<typeof publishRelayed>[0]
 
   constructor(parts: EventRelayParts) {
     this.#parts = parts
-    const { redis, keys, observer, redisDeadlineMs: deadlineMs } = parts
-    this.#redisParts = { redis, keys, observer, deadlineMs }
+    const { redis, keys, observer, clock, sharded, redisDeadlineMs: deadlineMs } = parts
+    this.#registry = new CompanyRegistry({ redis, keys, observer, clock, tell: tellCommand(sharded) })
+    this.#redisParts = { redis, keys, observer, deadlineMs, sharded, registry: this.#registry }
+  }
+
+  /** Tries to register companies no more. */
+  close(): void {
+    this.#registry.close()
   }
 
   /**

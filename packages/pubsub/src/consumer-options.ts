@@ -16,6 +16,7 @@ import type { Keys } from '@kerp/keys'
 import type { RedisClient } from '@kerp/redis'
 import type { AnyEvent } from './envelope.js'
 import type { EventMap, EventSchemas, EventType } from './event-map.js'
+import { resolveSharded, type ShardedOption } from './sharded.js'
 
 /** What a handler learns beside the event. */
 export interface ConsumerContext {
@@ -33,7 +34,7 @@ export type ConsumerHandler<S extends EventSchemas> = (
 ) => Promise<unknown>
 
 /** Options of `Consumer`. */
-export interface ConsumerOptions<S extends EventSchemas> {
+export interface ConsumerOptions<S extends EventSchemas> extends ShardedOption {
   /** Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
@@ -96,6 +97,7 @@ export function resolveConsumerOptions<S extends EventSchemas>(options: Consumer
     companies: typeof companies === 'function' ? companies : () => Promise.resolve(companies),
     types: options.types === undefined ? undefined : new Set<string>(options.types),
     source: options.source,
+    sharded: resolveSharded('Consumer', options.redis, options.sharded),
     from: oneOfOption('Consumer', 'from', options.from, ['beginning', 'now'], 'beginning'),
     observer: combineObservers(options.observer),
     clock: options.clock ?? systemClock,

@@ -6,7 +6,7 @@
  * for an event costs as much as storing it: an event is one argument, written as it came, and joined once.
  */
 
-/** Functions that scripts put in front of their body; they use the keys `watermark` and `stream` and `channel`. */
+/** Functions that scripts put in front of their body; they use the keys `watermark` and `stream`, and the arguments `tell` and `channel`. */
 export const EVENT_LUA = `
 local spread = table.unpack or unpack
 
@@ -70,6 +70,6 @@ end
 -- The watermark first: a subscriber that hears the block may look at it.
 local function finish(epoch, position, eventId)
   redis.call('SET', watermark, 'e1|' .. epoch .. '|' .. position .. '|' .. lastId .. '|' .. eventId)
-  if sameMs then redis.call('PUBLISH', channel, table.concat(lines, '\\n')) end
+  if sameMs then redis.call(tell, channel, table.concat(lines, '\\n')) end
 end
 `

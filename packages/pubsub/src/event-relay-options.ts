@@ -14,9 +14,10 @@ import {
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import type { RedisClient } from '@kerp/redis'
+import { resolveSharded, type ShardedOption } from './sharded.js'
 
 /** Options of `EventRelay`. */
-export interface EventRelayOptions {
+export interface EventRelayOptions extends ShardedOption {
   /** Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
@@ -69,6 +70,7 @@ export function resolveEventRelayOptions(options: EventRelayOptions): EventRelay
     observer: combineObservers(options.observer),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
+    sharded: resolveSharded('EventRelay', options.redis, options.sharded),
     pollMs: whole('pollMs', 100),
     checkMs: whole('checkMs', 1_000),
     wakeGapMs: whole('wakeGapMs', 5),

@@ -65,6 +65,7 @@ export class EventRelay implements Closable {
     this.#interrupt?.()
     await this.#running
     await this.#current
+    this.#publishing.close()
     await this.#record().catch(() => undefined)
     await this.#wake?.close()
   })

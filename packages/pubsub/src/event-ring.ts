@@ -7,6 +7,7 @@
 
 import { type EventBlock, type StreamEntry } from './event-block.js'
 import { compareStreamIds, type EventPosition, isSamePosition } from './event-position.js'
+import type { HoldingRing, RingBudget } from './ring-budget.js'
 
 /** How many entries and characters a ring holds. */
 export interface RingBounds {
@@ -22,8 +23,9 @@ export interface RingCursor {
 }
 
 /** The latest entries. */
-export class EventRing {
+export class EventRing implements HoldingRing {
   readonly #bounds: RingBounds
+  readonly #budget: RingBudget
   #entries: StreamEntry[] = []
   #base: EventPosition
   /** Number of the first entry; grows for ever, so that a place can be compared with it. */
@@ -31,7 +33,8 @@ export class EventRing {
   #length = 0
   #lap = 0
 
-  constructor(bounds: RingBounds, base: EventPosition) {
+  constructor(bounds: RingBounds, base: EventPosition, budget: RingBudget) {
+    this.#budget = budget
     this.#bounds = bounds
     this.#base = base
   }
@@ -63,7 +66,13 @@ export class EventRing {
       this.#length += entry.text.length
     }
     this.#shrink()
+    this.#budget.heard(this, this.#length)
     return true
+  }
+
+  /** Lets go of all it holds; its head stays, so that what comes next still follows. */
+  empty(): void {
+    this.restart(this.head)
   }
 
   /** The entries after a place, at most `max`, and the place behind them; undefined when it is not in the ring. */

@@ -41,7 +41,12 @@ export {
 export { type AnyNewEvent, type NewEvent, Publisher } from './publisher.js'
 export type { PublisherOptions } from './publisher-options.js'
 export type { StreamLengths } from './trim-stream.js'
-export { type SubscribeOptions, Subscriber, type SubscriberNotices } from './subscriber.js'
+export {
+  type SubscribeAllOptions,
+  type SubscribeOptions,
+  Subscriber,
+  type SubscriberNotices,
+} from './subscriber.js'
 export type { SubscriberOptions } from './subscriber-options.js'
 export type {
   EventBatch,
@@ -50,6 +55,9 @@ export type {
   Subscription,
   SubscriptionReset,
 } from './subscription.js'
+export type { SubscribeAllFrom, SubscriptionToAll } from './subscription-to-all.js'
+export type { ShardedOption } from './sharded.js'
+export type { CompanyRegistry } from './company-registry.js'
 export { Consumer } from './consumer.js'
 export type { ConsumerContext, ConsumerHandler, ConsumerOptions } from './consumer-options.js'
 export type { DeadLetter, RedriveReport } from './dead-letters.js'

@@ -11,7 +11,7 @@ export type InstallReply =
 
 /**
  * KEYS: watermark, stream. ARGV: `expected` the text that stands there, empty for none or none that is valid; the new
- * `epoch` and `position`; `reason` a word; `channel`.
+ * `epoch` and `position`; `reason` a word; `tell` PUBLISH or SPUBLISH; `channel`.
  *
  * Replies:
  * - `['installed']` and publishes a mark, by which every subscriber knows that it must begin anew.
@@ -20,7 +20,7 @@ export type InstallReply =
 export const installEvents = defineScript({
   name: 'install-events',
   keys: ['watermark', 'stream'],
-  args: ['expected', 'epoch', 'position', 'reason', 'channel'],
+  args: ['expected', 'epoch', 'position', 'reason', 'tell', 'channel'],
   lua: `${EVENT_LUA}
 if held ~= expected then return {'moved', held} end
 local mark = isFirst and '@start' or '@reset'

@@ -9,6 +9,8 @@ import { textList } from './script-reply.js'
 export type PublishReply =
   | {
       readonly status: 'published'
+      /** Whether these are the first events of the stream, or the first after it was lost. */
+      readonly isStart: boolean
       /** Entries that the stream holds now. */
       readonly length: number
       /** Which of the events, counted from 1, were published before; they were not published again. */
@@ -19,11 +21,12 @@ export type PublishReply =
 /**
  * KEYS: watermark, stream, seen, seenBefore. ARGV: `epoch`, `from` and `to` of relayed events, all empty for others;
  * `seenMax` how many ids of events are remembered at least, empty for relayed ones, `seenMs` for how long;
- * `channel`; `count` of the events; then the ids of all events, then all events.
+ * `tell` PUBLISH or SPUBLISH; `channel`; `count` of the events; then the ids of all events, then all events.
  *
  * Replies:
  * - `['published', length, n, …]` stored, the watermark moved to `to`, and published; `n` for each event that was there
  *   before, which is not published again.
+ * - `['started', length]` the same for the first events of a stream, or the first after it was lost.
  * - `['moved', watermark]` the watermark stands elsewhere than at `from`, or is missing (empty); nothing changed.
  *
  * A company's first entry ever, and the first after Redis lost all of it, is a mark with the id `@start`.
@@ -31,14 +34,14 @@ export type PublishReply =
 export const publishEvents = defineScript({
   name: 'publish-events',
   keys: ['watermark', 'stream', 'seen', 'seenBefore'],
-  args: ['epoch', 'from', 'to', 'seenMax', 'seenMs', 'channel', 'count'],
+  args: ['epoch', 'from', 'to', 'seenMax', 'seenMs', 'tell', 'channel', 'count'],
   lua: `${EVENT_LUA}
 local isRelayed = epoch ~= ''
 if isRelayed and (epochHere ~= epoch or positionHere ~= from) then return {'moved', held} end
 
 local events = tonumber(count)
 local textAt = firstArg + events - 1
-local reply, known, fresh = {'published', 0}, {}, {}
+local reply, known, fresh = {isFirst and 'started' or 'published', 0}, {}, {}
 if seenMax ~= '' then
   local recent = redis.call('SMISMEMBER', seen, spread(ARGV, firstArg, textAt))
   local older = redis.call('SMISMEMBER', seenBefore, spread(ARGV, firstArg, textAt))
@@ -77,7 +80,12 @@ return reply
   parse(reply): PublishReply {
     const [status, second = '', ...duplicates] = textList('publish-events', reply)
     if (status === 'moved') return { status, watermark: second }
-    return { status: 'published', length: Number(second), duplicates: duplicates.map(Number) }
+    return {
+      status: 'published',
+      isStart: status === 'started',
+      length: Number(second),
+      duplicates: duplicates.map(Number),
+    }
   },
 })
 

@@ -8,7 +8,8 @@
 import { DeadlineExceededError } from '@kerp/core'
 import type { OutgoingEvent } from './envelope.js'
 import type { EventSchemas } from './event-map.js'
-import { eventArgs, publishEvents } from './publish-events.lua.js'
+import type { CompanyRegistry } from './company-registry.js'
+import { eventArgs, publishEvents, type PublishReply } from './publish-events.lua.js'
 import { CALL_LENGTH_MAX, eventKeys, EVENTS_PER_CALL_MAX } from './publish-relayed.js'
 import type { PublisherParts } from './publisher-options.js'
 import { trimWhenLong } from './trim-stream.js'
@@ -25,16 +26,17 @@ export interface WaitingEvent {
   readonly owner: EventOwner
 }
 
-/** What the queues of a publisher know of its server together. */
-export interface PublishPace {
-  /** Whether it holds the script. */
+/** What the queues of a publisher have together. */
+export interface PublishShared {
+  /** Whether the server is known to hold the script. */
   isScriptHeld: boolean
+  readonly registry: CompanyRegistry
 }
 
 /** Sends the events of one company. `onIdle` is called when nothing is left. */
 export class PublishQueue<S extends EventSchemas> {
   readonly #parts: PublisherParts<S>
-  readonly #pace: PublishPace
+  readonly #shared: PublishShared
   readonly #companyId: string
   readonly #onIdle: () => void
   readonly #keys: ReturnType<typeof eventKeys>
@@ -44,9 +46,9 @@ export class PublishQueue<S extends EventSchemas> {
   #at = 0
   #calls = 0
 
-  constructor(parts: PublisherParts<S>, pace: PublishPace, companyId: string, onIdle: () => void) {
+  constructor(parts: PublisherParts<S>, shared: PublishShared, companyId: string, onIdle: () => void) {
     this.#parts = parts
-    this.#pace = pace
+    this.#shared = shared
     this.#companyId = companyId
     this.#onIdle = onIdle
     this.#keys = eventKeys(parts.keys, companyId)
@@ -60,13 +62,13 @@ export class PublishQueue<S extends EventSchemas> {
   }
 
   #pump(): void {
-    const callsMax = this.#pace.isScriptHeld ? CALLS_MAX : 1
+    const callsMax = this.#shared.isScriptHeld ? CALLS_MAX : 1
     while (this.#at < this.#waiting.length && this.#calls < callsMax) {
       if (this.#calls > 0 && !this.#isFull()) return
       this.#calls += 1
       void this.#send(this.#inTime(this.#take())).then((isDone) => {
         this.#calls -= 1
-        this.#pace.isScriptHeld = isDone
+        this.#shared.isScriptHeld = isDone
         this.#pump()
       })
     }
@@ -110,13 +112,14 @@ export class PublishQueue<S extends EventSchemas> {
 
   async #send(batch: readonly WaitingEvent[]): Promise<boolean> {
     if (batch.length === 0) return true
-    const { redis, observer, deadlineMs, seenMax, seenMs } = this.#parts
+    const { redis, observer, deadlineMs, seenMax, seenMs, tell } = this.#parts
+    this.#shared.registry.note(this.#companyId)
     const count = String(batch.length)
     try {
       const reply = await publishEvents.run(
         redis,
         this.#keys,
-        { epoch: '', from: '', to: '', seenMax, seenMs, channel: this.#channel, count },
+        { epoch: '', from: '', to: '', seenMax, seenMs, tell, channel: this.#channel, count },
         { moreArgs: eventArgs(batch.map(({ event }) => event)), observer, deadlineMs },
       )
       observer.companyWork?.({ companyId: this.#companyId, work: 'event', count: batch.length })
@@ -130,8 +133,9 @@ export class PublishQueue<S extends EventSchemas> {
 
   #published(
     batch: readonly WaitingEvent[],
-    reply: { readonly length: number; readonly duplicates: readonly number[] },
+    reply: Extract<PublishReply, { readonly status: 'published' }>,
   ): void {
+    if (reply.isStart) this.#shared.registry.again(this.#companyId)
     const again = new Set(reply.duplicates)
     const isAgain = (_: WaitingEvent, index: number): boolean => again.has(index + 1)
     this.#observe(again.size === 0 ? batch : batch.filter((event, at) => !isAgain(event, at)), 'published')

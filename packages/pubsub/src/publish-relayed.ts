@@ -5,17 +5,21 @@ import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisCommand } from '@kerp/redis'
 import { encodeCommitted, type OutgoingEvent } from './envelope.js'
 import { type EventWatermark, parseEventWatermark } from './event-position.js'
+import type { CompanyRegistry } from './company-registry.js'
 import { installEvents } from './install-events.lua.js'
 import { eventArgs, publishEvents } from './publish-events.lua.js'
+import { type ShardedOption, tellCommand } from './sharded.js'
 import { type StreamLengths, trimWhenLong } from './trim-stream.js'
 
 /** What relayed publishing is made of. */
-export interface RelayedParts extends StreamLengths {
+export interface RelayedParts extends StreamLengths, ShardedOption {
   readonly redis: RedisClient
   readonly keys: Keys
   readonly observer?: Observer
   /** Of one call to Redis, in ms. @defaultValue 1_000 */
   readonly deadlineMs?: number
+  /** Told of companies that have events, for those who follow all of them. */
+  readonly registry?: CompanyRegistry
 }
 
 /** Events of one company that follow each other, from the position before the first to that of the last. */
@@ -48,7 +52,8 @@ export const CALL_LENGTH_MAX = 262_144
  */
 export async function publishRelayed(parts: RelayedParts, batch: RelayedEvents): Promise<RelayedResult> {
   const { companyId, epoch, to } = batch
-  const { keys, redis, observer, deadlineMs } = parts
+  const { keys, redis, observer, deadlineMs, registry, sharded = false } = parts
+  registry?.note(companyId)
   const calls = inCalls(batch.events.map(encodeCommitted))
   let { from } = batch
   for (const [index, events] of calls.entries()) {
@@ -62,6 +67,7 @@ export async function publishRelayed(parts: RelayedParts, batch: RelayedEvents):
         to: next,
         seenMax: '',
         seenMs: '',
+        tell: tellCommand(sharded),
         channel: keys.eventsChannel(companyId),
         count: String(events.length),
       },
@@ -104,12 +110,15 @@ export async function installWatermark(
     readonly reason: 'absent' | 'epoch' | 'trimmed'
   },
 ): Promise<RelayedResult | { readonly status: 'installed' }> {
-  const { redis, keys, observer, deadlineMs } = parts
+  const { redis, keys, observer, deadlineMs, registry, sharded = false } = parts
   const { companyId, expected, epoch, position, reason } = at
   const { watermark, stream } = eventKeys(keys, companyId)
-  const args = { expected, epoch, position, reason, channel: keys.eventsChannel(companyId) }
+  const channel = keys.eventsChannel(companyId)
+  const args = { expected, epoch, position, reason, tell: tellCommand(sharded), channel }
   const reply = await installEvents.run(redis, { watermark, stream }, args, { observer, deadlineMs })
-  return reply.status === 'installed' ? reply : moved(reply.watermark)
+  if (reply.status === 'moved') return moved(reply.watermark)
+  registry?.again(companyId)
+  return reply
 }
 
 /** The keys that publishing touches; all lie in the company's slot. */

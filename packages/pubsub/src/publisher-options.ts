@@ -12,10 +12,11 @@ import {
 import type { Keys } from '@kerp/keys'
 import type { RedisClient } from '@kerp/redis'
 import type { EventMap, EventSchemas } from './event-map.js'
+import { resolveSharded, type ShardedOption, type TellCommand, tellCommand } from './sharded.js'
 import type { StreamLengths } from './trim-stream.js'
 
 /** Options of `Publisher`. */
-export interface PublisherOptions<S extends EventSchemas> extends StreamLengths {
+export interface PublisherOptions<S extends EventSchemas> extends StreamLengths, ShardedOption {
   /** Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
@@ -51,6 +52,7 @@ export interface PublisherParts<S extends EventSchemas> {
   readonly seenMs: string
   readonly keep: number
   readonly keepMax: number
+  readonly tell: TellCommand
 }
 
 /** @throws {InvalidOptionError} `INVALID_OPTION` */
@@ -74,6 +76,7 @@ export function resolvePublisherOptions<S extends EventSchemas>(
     seenMax: String(whole('seenMax', 10_000)),
     seenMs: String(whole('seenMs', 3_600_000)),
     keep,
+    tell: tellCommand(resolveSharded('Publisher', options.redis, options.sharded)),
     keepMax: whole('keepMax', Math.max(keep, 100_000), keep),
   })
 }

@@ -4,7 +4,8 @@ import { type Closable, ClosedError, closeOnce, combineObservers, OverloadedErro
 import { type AnyEvent, encodeEvent, type EventEnvelope, type OutgoingEvent } from './envelope.js'
 import type { EventPayload, EventSchemas, EventType } from './event-map.js'
 import { EventsOwner } from './event-owner.js'
-import { type PublishPace, PublishQueue } from './publish-queue.js'
+import { CompanyRegistry } from './company-registry.js'
+import { PublishQueue, type PublishShared } from './publish-queue.js'
 import { type PublisherOptions, type PublisherParts, resolvePublisherOptions } from './publisher-options.js'
 
 /** An event to publish. */
@@ -39,7 +40,7 @@ export class Publisher<S extends EventSchemas> implements Closable {
   readonly #parts: PublisherParts<S>
   readonly #queues = new Map<string, PublishQueue<S>>()
   readonly #drained: (() => void)[] = []
-  readonly #pace: PublishPace = { isScriptHeld: false }
+  readonly #shared: PublishShared
   #events = 0
   #length = 0
   #isClosed = false
@@ -49,8 +50,9 @@ export class Publisher<S extends EventSchemas> implements Closable {
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor(options: PublisherOptions<S>) {
     const parts = resolvePublisherOptions(options)
-    const onFallback = { scriptFallback: () => void (this.#pace.isScriptHeld = false) }
+    const onFallback = { scriptFallback: () => void (this.#shared.isScriptHeld = false) }
     this.#parts = { ...parts, observer: combineObservers(parts.observer, onFallback) }
+    this.#shared = { isScriptHeld: false, registry: new CompanyRegistry(parts) }
   }
 
   /**
@@ -173,7 +175,7 @@ export class Publisher<S extends EventSchemas> implements Closable {
   #queueOf(companyId: string): PublishQueue<S> {
     let queue = this.#queues.get(companyId)
     if (queue === undefined) {
-      queue = new PublishQueue(this.#parts, this.#pace, companyId, () => this.#queues.delete(companyId))
+      queue = new PublishQueue(this.#parts, this.#shared, companyId, () => this.#queues.delete(companyId))
       this.#queues.set(companyId, queue)
     }
     return queue
@@ -183,5 +185,6 @@ export class Publisher<S extends EventSchemas> implements Closable {
   async #end(): Promise<void> {
     this.#isClosed = true
     if (this.#events > 0) await new Promise<void>((resolve) => this.#drained.push(resolve))
+    this.#shared.registry.close()
   }
 }

@@ -5,9 +5,12 @@ import type { Keys } from '@kerp/keys'
 import type { RedisClient } from '@kerp/redis'
 import type { EventMap, EventSchemas } from './event-map.js'
 import type { RingBounds } from './event-ring.js'
+import { RingBudget } from './ring-budget.js'
+import { resolveSharded, type ShardedOption } from './sharded.js'
+import { TailReader } from './tail-reader.js'
 
 /** Options of `Subscriber`. */
-export interface SubscriberOptions<S extends EventSchemas> {
+export interface SubscriberOptions<S extends EventSchemas> extends ShardedOption {
   /** Commands go here; the channels get one connection of their own, a duplicate. Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
@@ -22,10 +25,14 @@ export interface SubscriberOptions<S extends EventSchemas> {
   readonly ringEventsMax?: number
   /** Their characters. @defaultValue 8_388_608 */
   readonly ringLengthMax?: number
+  /** The characters of all companies together; those that heard nothing for the longest time go. @defaultValue 268_435_456 */
+  readonly ringsLengthMax?: number
   /** Events that a handler gets at once. @defaultValue 250 */
   readonly batchMax?: number
   /** Subscriptions that are open at once; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
   readonly subscriptionsMax?: number
+  /** Companies that a subscription to all follows; more are left out, with a notice. @defaultValue 10_000 */
+  readonly companiesMax?: number
   /** How long a company's channel stays subscribed without a subscription, in ms. @defaultValue 5_000 */
   readonly lingerMs?: number
 }
@@ -39,8 +46,12 @@ export interface SubscriberParts {
   readonly tailMs: number
   readonly deadlineMs: number
   readonly ring: RingBounds
+  readonly budget: RingBudget
+  readonly tails: TailReader
+  readonly sharded: boolean
   readonly batchMax: number
   readonly subscriptionsMax: number
+  readonly companiesMax: number
   readonly lingerMs: number
 }
 
@@ -50,16 +61,23 @@ export function resolveSubscriberOptions<S extends EventSchemas>(
 ): SubscriberParts {
   const whole = (name: keyof SubscriberOptions<S>, fallback: number, min = 1): number =>
     wholeNumberOption('Subscriber', name, options[name], { min, max: 1_000_000_000, fallback })
+  const { redis, keys } = options
+  const observer = combineObservers(options.observer)
+  const deadlineMs = whole('deadlineMs', 1_000)
   return Object.freeze({
-    redis: options.redis,
-    keys: options.keys,
-    observer: combineObservers(options.observer),
+    redis,
+    keys,
+    observer,
     clock: options.clock ?? systemClock,
     tailMs: whole('tailMs', 1_000, 10),
-    deadlineMs: whole('deadlineMs', 1_000),
+    deadlineMs,
     ring: { entriesMax: whole('ringEventsMax', 5_000), lengthMax: whole('ringLengthMax', 8_388_608) },
+    budget: new RingBudget(whole('ringsLengthMax', 268_435_456)),
+    tails: new TailReader({ redis, keys, observer, deadlineMs }),
+    sharded: resolveSharded('Subscriber', redis, options.sharded),
     batchMax: whole('batchMax', 250),
     subscriptionsMax: whole('subscriptionsMax', 10_000),
+    companiesMax: whole('companiesMax', 10_000),
     lingerMs: whole('lingerMs', 5_000, 0),
   })
 }

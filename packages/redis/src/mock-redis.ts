@@ -103,6 +103,9 @@ function openMock({ RedisMock, lua }: Engine, options: object): RedisClient {
       return run(source, rest)
     },
     script: (...args: unknown[]) => scriptCommand(scripts, args.flat().map(String)),
+    // Shown as missing, so that who needs them can say so before the first call.
+    ssubscribe: undefined,
+    spublish: undefined,
     duplicate: (override: object = {}) => openMock({ RedisMock, lua }, { ...mock.options, ...override }),
   }
   Object.assign(mock, replaced, streamMethods(mock))
