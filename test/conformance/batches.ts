@@ -6,7 +6,14 @@ import { ChunkLedger, type Queryable } from '@kerp/postgres'
 import { type BatchDriver, Batches, type BatchesOptions } from '@kerp/worker-pool'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type OwnDatabase, ownDatabase } from '../postgres/own-database.js'
-import { employeeId, ledgerWith, PAYMENT_TABLES, payBatch, type PayOptions } from '../worker-pool/paying.js'
+import {
+  employeeId,
+  ledgerWith,
+  PAYMENT_TABLES,
+  payBatch,
+  type PayOptions,
+  totalsOfPaid,
+} from '../worker-pool/paying.js'
 
 /** Makes the driver of one process; `queue` names what the processes of one test share. */
 export type MakeDriver = (queue: string) => BatchDriver
@@ -59,7 +66,15 @@ export function batchConformance(makeDriver: MakeDriver): void {
     return Number(await own.one('SELECT count(*)::text FROM payday WHERE company = $1', [companyId]))
   }
 
+  /** What the run says of its payments is what the payments say. */
+  async function expectTotals(companyId: string): Promise<void> {
+    const run = await ledger.read({ companyId, runId: `pay/${companyId}/2026-06` })
+    const paid = await own.one('SELECT sum(amount)::text FROM payment WHERE company = $1', [companyId])
+    expect(run?.totals).toEqual(totalsOfPaid(BigInt(String(paid))))
+  }
+
   async function expectEachOnce(companyId: string, employees: number): Promise<void> {
+    await expectTotals(companyId)
     expect(await payments(companyId)).toEqual(Array.from({ length: employees }, (_, n) => employeeId(n)))
     expect(await paydays(companyId)).toBe(1)
   }
@@ -85,7 +100,7 @@ export function batchConformance(makeDriver: MakeDriver): void {
     it('also a run without items', async () => {
       const { companyId, process, start } = office({}, 0)
       const ended = await endedInTime((await start(process())).ended())
-      expect(ended).toMatchObject({ state: 'done', items: 0 })
+      expect(ended).toMatchObject({ state: 'done', items: 0, totals: {} })
       expect(await paydays(companyId)).toBe(1)
     })
 
@@ -239,6 +254,7 @@ export function batchConformance(makeDriver: MakeDriver): void {
       const run = await start(process())
       expect(await endedInTime(run.ended())).toMatchObject({ itemsDone: 94, itemsFailed: 1 })
       expect(await run.failures({ limit: 9 })).toMatchObject([{ itemId: employeeId(17), code: 'SQL_23514' }])
+      await expectTotals(companyId)
       expect(await payments(companyId)).toHaveLength(94)
     })
 
@@ -315,7 +331,11 @@ export function batchConformance(makeDriver: MakeDriver): void {
       const { process, start } = office({ pay: () => sleep(systemClock, 2).then(() => 1n) }, 200)
       const run = await start(process())
       const ended: number[] = []
-      for await (const progress of run.watch({ everyMs: 20 })) ended.push(progress.ended)
+      for await (const progress of run.watch({ everyMs: 20 })) {
+        ended.push(progress.ended)
+        // With each chunk, not only at the end.
+        expect(progress.run.totals['paid'] ?? 0n).toBe(BigInt(progress.ended))
+      }
       expect(ended.at(-1)).toBe(200)
       expect(ended).toEqual([...ended].sort((a, b) => a - b))
     })

@@ -7,7 +7,7 @@ import { openPrivateRedis, type PrivateRedis } from '@kerp/redis/testing'
 import { Batches, type BatchRunHandle } from '@kerp/worker-pool'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type OwnDatabase, ownDatabase } from '../postgres/own-database.js'
-import { employeeId, PAYMENT_TABLES, payBatch } from '../worker-pool/paying.js'
+import { employeeId, PAYMENT_TABLES, payBatch, totalsOfPaid } from '../worker-pool/paying.js'
 import { BatchChild, type BatchChildWork } from './batch-processes.js'
 
 const FULL = process.env['KERP_TEST_FULL'] === '1'
@@ -45,6 +45,8 @@ async function expectEachOnce(companyId: string, employees: number): Promise<voi
   )
   const wanted = Array.from({ length: employees }, (_, n) => employeeId(n))
   expect(rows.map(({ employee }) => employee)).toEqual(wanted)
+  const run = await new ChunkLedger({ pool: own.pool }).read({ companyId, runId: `pay/${companyId}/2026-06` })
+  expect(run?.totals).toEqual(totalsOfPaid(BigInt(employees) * 1_000n))
   expect(await own.one('SELECT count(*)::text FROM payday WHERE company = $1', [companyId])).toBe('1')
 }
 

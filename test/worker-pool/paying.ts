@@ -1,6 +1,6 @@
 /** A batch that pays: each payment is a row, so that one too many is seen, and one too few. */
 
-import type { BatchLedger, BatchRun } from '@kerp/core'
+import type { BatchLedger, BatchRun, BatchTotals } from '@kerp/core'
 import type { Queryable } from '@kerp/postgres'
 import { type Batch, type BatchBounds, defineBatch } from '@kerp/worker-pool'
 
@@ -25,6 +25,14 @@ export const PAYMENT_TABLES = `
 CREATE TABLE IF NOT EXISTS payment (company text, month text, employee text, amount numeric CHECK (amount < 1000000));
 CREATE TABLE IF NOT EXISTS payday (company text, month text)`
 
+/** Beyond what a float can count. */
+const LARGE = -(10n ** 20n)
+
+/** The totals of a run that paid so much. */
+export function totalsOfPaid(paid: bigint): BatchTotals {
+  return { paid, large: LARGE * paid }
+}
+
 /** The id of employee `n`, in the order of numbers. */
 export function employeeId(n: number): string {
   return `e${String(n).padStart(6, '0')}`
@@ -48,6 +56,7 @@ export function payBatch(options: PayOptions = {}): Batch<PayParams, Queryable> 
     },
     load: (_params, ids) => Promise.resolve(ids),
     run: (employee) => pay(employee),
+    totals: { paid: (amount) => amount, large: (amount) => LARGE * amount },
     async effects(tx, done, params) {
       const { companyId, month } = params
       for (const { itemId, result } of done) {

@@ -4,11 +4,12 @@ import { formatAmount } from '@kerp/core'
 import { type Ledger, VoucherNotFoundError } from '@kerp/postgres'
 import type { AuditLine } from './audit-line.js'
 import { findCompany } from './companies.js'
-import { type Payroll, type PayrollStatus, payrollVoucher, payrollVoucherId } from './payroll.js'
+import { type AuditedPayroll, type Payroll, payrollVoucher, payrollVoucherId } from './payroll.js'
+import { SLIP_PARTS } from './payroll-tables.js'
 
 /** Audits all payrolls of a company. */
 export async function payrollAudit(payroll: Payroll, ledger: Ledger, companyId: string): Promise<AuditLine> {
-  const payrolls = await payroll.all(companyId)
+  const payrolls = await payroll.audited(companyId)
   const differences = await Promise.all(payrolls.map((status) => differencesOf(status, ledger)))
   const sum = differences.reduce((total, found) => total + found, 0)
   return {
@@ -19,31 +20,30 @@ export async function payrollAudit(payroll: Payroll, ledger: Ledger, companyId: 
   }
 }
 
-function figureOf(payrolls: readonly PayrollStatus[], companyId: string): string {
+function figureOf(payrolls: readonly AuditedPayroll[], companyId: string): string {
   if (payrolls.length === 0) return 'no payroll'
   const currency = findCompany(companyId)?.currency ?? 'KRW'
-  const slips = payrolls.reduce((sum, { totals }) => sum + totals.slips, 0)
-  const gross = payrolls.reduce((sum, { totals }) => sum + totals.gross, 0n)
+  const count = payrolls.reduce((sum, { slips }) => sum + slips.slips, 0)
+  const gross = payrolls.reduce((sum, { slips }) => sum + slips.gross, 0n)
   const open = payrolls.filter(({ run }) => run.state !== 'done').length
   const words = open === 0 ? '= the vouchers' : `, ${open} not done`
-  return `${slips} slips of ${formatAmount(gross, currency)} ${currency} ${words}`
+  return `${count} slips of ${formatAmount(gross, currency)} ${currency} ${words}`
 }
 
-async function differencesOf({ run, totals }: PayrollStatus, ledger: Ledger): Promise<number> {
+async function differencesOf({ run, totals, slips }: AuditedPayroll, ledger: Ledger): Promise<number> {
   // Of one that is still running, slips may have come since the run was read.
-  if (run.state === 'running') return totals.slips < run.itemsDone ? run.itemsDone - totals.slips : 0
-  const notOnce = Math.abs(totals.slips - run.itemsDone)
-  if (run.state !== 'done' || totals.slips === 0) return notOnce
-  return (
-    notOnce + (await voucherDifferences(run.companyId, run.runId.split('/').at(-1) ?? '', totals, ledger))
-  )
+  if (run.state === 'running') return slips.slips < run.itemsDone ? run.itemsDone - slips.slips : 0
+  const miscounted = SLIP_PARTS.filter((part) => totals[part] !== slips[part]).length
+  const wrong = Math.abs(slips.slips - run.itemsDone) + miscounted
+  if (run.state !== 'done' || slips.slips === 0) return wrong
+  return wrong + (await voucherDifferences(run.companyId, run.runId.split('/').at(-1) ?? '', slips, ledger))
 }
 
 /** Lines of the voucher that are not the sum of their slips. */
 async function voucherDifferences(
   companyId: string,
   month: string,
-  totals: PayrollStatus['totals'],
+  totals: AuditedPayroll['slips'],
   ledger: Ledger,
 ): Promise<number> {
   const { lines: wanted } = payrollVoucher({ companyId, month }, totals)

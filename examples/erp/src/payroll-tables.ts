@@ -21,6 +21,20 @@ export interface SlipTotals extends Payslip {
   readonly slips: number
 }
 
+/** Something for each part of a slip. */
+export function slipOf<T>(valueOf: (part: keyof Payslip) => T): Record<keyof Payslip, T> {
+  return {
+    gross: valueOf('gross'),
+    pension: valueOf('pension'),
+    health: valueOf('health'),
+    longTermCare: valueOf('longTermCare'),
+    employment: valueOf('employment'),
+    incomeTax: valueOf('incomeTax'),
+    localIncomeTax: valueOf('localIncomeTax'),
+    net: valueOf('net'),
+  }
+}
+
 const COLUMNS = SLIP_PARTS.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
 const WHOLE = 'numeric(20, 0) NOT NULL CHECK'
 
@@ -144,19 +158,8 @@ export async function sumPayslips(
     [companyId, month],
   )
   const row = rows[0] ?? {}
-  const amount = (part: (typeof SLIP_PARTS)[number]): bigint =>
-    BigInt(String(row[COLUMNS[SLIP_PARTS.indexOf(part)] ?? '']))
-  return {
-    slips: Number(row['slips']),
-    gross: amount('gross'),
-    pension: amount('pension'),
-    health: amount('health'),
-    longTermCare: amount('longTermCare'),
-    employment: amount('employment'),
-    incomeTax: amount('incomeTax'),
-    localIncomeTax: amount('localIncomeTax'),
-    net: amount('net'),
-  }
+  const amounts = slipOf((part) => BigInt(String(row[COLUMNS[SLIP_PARTS.indexOf(part)] ?? ''])))
+  return { slips: Number(row['slips']), ...amounts }
 }
 
 /** The months of a company that have slips. */

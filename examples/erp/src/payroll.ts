@@ -23,6 +23,7 @@ import {
   listEmployeeIds,
   loadEmployees,
   payrollMonths,
+  slipOf,
   type SlipTotals,
   sumPayslips,
   writePayslips,
@@ -33,6 +34,12 @@ import { type Payslip, payslipOf } from './payslip.js'
 export interface PayrollMonth {
   readonly companyId: string
   readonly month: string
+}
+
+/** A payroll as it is opened. */
+interface PayrollRun extends PayrollMonth {
+  /** How many there were then. */
+  readonly employees: number
 }
 
 /** What payroll works with. */
@@ -51,8 +58,14 @@ export interface PayrollOptions {
 export interface PayrollStatus {
   readonly run: BatchRun
   readonly total: number
-  readonly totals: SlipTotals
+  /** As the run counts them with each chunk. */
+  readonly totals: Payslip
   readonly failures: readonly { readonly employee: string; readonly code: string }[]
+}
+
+/** A payroll beside what its slips add up to. */
+export interface AuditedPayroll extends PayrollStatus {
+  readonly slips: SlipTotals
 }
 
 /** The company has no employees, or the month has no rules. */
@@ -89,7 +102,7 @@ export async function openPayroll(
 /** Runs payrolls, and tells how they stand. */
 export class Payroll implements Closable {
   readonly #options: PayrollOptions
-  readonly #batch: Batch<PayrollMonth, Queryable>
+  readonly #batch: Batch<PayrollRun, Queryable>
   readonly #batches: Batches<Queryable>
   #hiring: Promise<void> | undefined
 
@@ -121,31 +134,40 @@ export class Payroll implements Closable {
       this.#hiring = undefined
       throw error
     }))
-    return this.#batches.start(this.#batch, payroll)
+    const employees = await countEmployees(this.#options.database, companyId)
+    return this.#batches.start(this.#batch, { ...payroll, employees })
   }
 
-  /** @throws {PayrollNotFoundError} `PAYROLL_NOT_FOUND` */
+  /**
+   * How a payroll stands; costs two rows, however many are paid.
+   *
+   * @throws {PayrollNotFoundError} `PAYROLL_NOT_FOUND`
+   */
   async status(payroll: PayrollMonth): Promise<PayrollStatus> {
-    const { companyId, month } = payroll
+    const { month } = payroll
     const run = MONTH.test(month) ? await this.#find(payroll) : undefined
     if (run === undefined) throw new PayrollNotFoundError(month)
-    const { database } = this.#options
-    // The run first: it never counts slips that the sums do not have.
     const stands = await run.read()
-    const totals = await sumPayslips(database, companyId, month)
     const failures = await run.failures({ limit: FAILURES_SHOWN_MAX })
     return {
       run: stands,
-      total: stands.isPlanned ? stands.items : await countEmployees(database, companyId),
-      totals,
+      total: stands.isPlanned ? stands.items : readPayrollRun(JSON.parse(stands.params)).employees,
+      totals: slipOf((part) => stands.totals[part] ?? 0n),
       failures: failures.map(({ itemId, code }) => ({ employee: itemId, code })),
     }
   }
 
-  /** Every payroll of a company as it stands. */
-  async all(companyId: string): Promise<readonly PayrollStatus[]> {
-    const months = await payrollMonths(this.#options.database, companyId)
-    return Promise.all(months.map((month) => this.status({ companyId, month })))
+  /** Every payroll of a company as it stands, and all its slips added up. */
+  async audited(companyId: string): Promise<readonly AuditedPayroll[]> {
+    const { database } = this.#options
+    const months = await payrollMonths(database, companyId)
+    return Promise.all(
+      months.map(async (month) => {
+        // The run first: it never counts slips that the sums do not have.
+        const status = await this.status({ companyId, month })
+        return { ...status, slips: await sumPayslips(database, companyId, month) }
+      }),
+    )
   }
 
   close(): Promise<void> {
@@ -157,7 +179,10 @@ export class Payroll implements Closable {
   }
 
   #find({ companyId, month }: PayrollMonth): Promise<BatchRunHandle | undefined> {
-    return this.#batches.find({ companyId, runId: this.#batch.opening({ companyId, month }).runId })
+    return this.#batches.find({
+      companyId,
+      runId: this.#batch.opening({ companyId, month, employees: 0 }).runId,
+    })
   }
 
   async #hire(): Promise<void> {
@@ -169,16 +194,17 @@ export class Payroll implements Closable {
   }
 }
 
-function payrollBatch({ database, ledger, rules, events }: PayrollOptions): Batch<PayrollMonth, Queryable> {
-  return defineBatch<PayrollMonth, Employee, Payslip, Queryable>({
+function payrollBatch({ database, ledger, rules, events }: PayrollOptions): Batch<PayrollRun, Queryable> {
+  return defineBatch<PayrollRun, Employee, Payslip, Queryable>({
     name: 'payroll',
     companyId: ({ companyId }) => companyId,
     key: ({ month }) => [month],
-    readParams: readPayrollMonth,
+    readParams: readPayrollRun,
     ids: ({ companyId }, page) => listEmployeeIds(database, companyId, page),
     load: ({ companyId }, ids) => loadEmployees(database, companyId, ids),
     // Here and not in threads: a slip takes 3 µs, and to carry its numbers there and back takes as long.
     run: (employee, _context, { month }) => payslipOf(employee, periodOf(rules, month), rules),
+    totals: slipOf((part) => (slip: Payslip) => slip[part]),
     effects: (tx, done, payroll) =>
       writePayslips(
         tx,
@@ -199,14 +225,15 @@ function payrollBatch({ database, ledger, rules, events }: PayrollOptions): Batc
   })
 }
 
-function readPayrollMonth(stored: unknown): PayrollMonth {
-  const field = (name: string): string => {
-    const value: unknown =
-      typeof stored === 'object' && stored !== null ? Reflect.get(stored, name) : undefined
+function readPayrollRun(stored: unknown): PayrollRun {
+  const field = (name: string): unknown =>
+    typeof stored === 'object' && stored !== null ? Reflect.get(stored, name) : undefined
+  const text = (name: string): string => {
+    const value = field(name)
     if (typeof value !== 'string') throw new InvalidInputError(name, 'a string', value)
     return value
   }
-  return { companyId: field('companyId'), month: field('month') }
+  return { companyId: text('companyId'), month: text('month'), employees: Number(field('employees') ?? 0) }
 }
 
 function periodOf(rules: PayrollRules, month: string): PayrollPeriod {

@@ -27,6 +27,9 @@ export interface BatchOpening extends BatchRunRef {
   readonly stopAfterFailures: number
 }
 
+/** Amounts by name, for example the gross and the net of pay slips. */
+export type BatchTotals = Readonly<Record<string, bigint>>
+
 /** A run as it stands; reading it costs the same however large it is. */
 export interface BatchRun extends BatchOpening {
   readonly state: BatchRunState
@@ -40,6 +43,8 @@ export interface BatchRun extends BatchOpening {
   readonly itemsFailed: number
   readonly chunks: number
   readonly chunksDone: number
+  /** The sums of what its items with an effect count for, exact at every moment. */
+  readonly totals: BatchTotals
   /** Why a failed run failed, as an error code; undefined for one with too many failed items. */
   readonly failureCode: string | undefined
 }
@@ -80,6 +85,8 @@ export interface BatchClaim {
 export interface BatchItemDone<Result> {
   readonly itemId: string
   readonly result: Result
+  /** What the item adds to the totals of its run, in the transaction of its effect. */
+  readonly totals?: BatchTotals | undefined
 }
 
 /** An item that failed for good; `code` is an error code. */
@@ -131,7 +138,7 @@ export interface BatchLedger<Tx> {
   /** Ends leases without an outcome, so that others need not wait for them. */
   release(chunks: readonly BatchChunkRef[]): Promise<void>
   /**
-   * Writes the effects, the failures, the counters and the mark of the chunk in one transaction. Whoever marks the
+   * Writes the effects, the failures, the counters, the totals and the mark of the chunk in one transaction. Whoever marks the
    * chunk first wins, lease or not: work that outlasts its lease is done once all the same. Items whose effects are
    * refused are found one by one and kept as failed; the others have their effect.
    */

@@ -23,6 +23,7 @@ export type {
   BatchRun,
   BatchRunRef,
   BatchRunState,
+  BatchTotals,
 } from './batch-ledger.js'
 export { type Clock, sleep, systemClock, type Timer } from './clock.js'
 export { type Closable, closeOnce } from './closable.js'

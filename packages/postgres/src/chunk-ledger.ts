@@ -23,7 +23,7 @@ import type {
 } from '@kerp/core'
 import { textArray } from './array-text.js'
 import { queryableOf, writeEffects } from './chunk-effects.js'
-import { chunkColumns, chunkLists, chunkOf, chunkRefOf, failureOf, runOf } from './chunk-rows.js'
+import { chunkColumns, chunkLists, chunkOf, chunkRefOf, failureOf, runOf, totalsOf } from './chunk-rows.js'
 import { type ChunkStatements, chunkStatements } from './chunk-statements.js'
 import {
   checkItemIds,
@@ -155,7 +155,9 @@ export class ChunkLedger implements BatchLedger<Queryable> {
       ].map(textArray)
       await client.query({ text: this.#sql.keepFailures, values: [...namesOf(chunk), ...columns] })
     }
-    const counts = [String(written), String(failed.length)]
+    const refusedIds = new Set(refused.map(({ itemId }) => itemId))
+    const totals = totalsOf(outcomes.done.filter(({ itemId }) => !refusedIds.has(itemId)))
+    const counts = [String(written), String(failed.length), ...totals]
     const counted = await client.query({ text: this.#sql.count, values: [...namesOf(chunk), ...counts] })
     // An error, so that what was written is rolled back.
     if (counted.rows.length === 0) throw new BatchRunStateError(chunk.runId, 'running', 'another state')

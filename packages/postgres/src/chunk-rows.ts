@@ -1,6 +1,14 @@
 /** Runs, chunks and failures as their rows say, and lists of them as parameters. */
 
-import type { BatchChunk, BatchChunkRef, BatchFailure, BatchRun, BatchRunState } from '@kerp/core'
+import type {
+  BatchChunk,
+  BatchChunkRef,
+  BatchFailure,
+  BatchItemDone,
+  BatchRun,
+  BatchRunState,
+  BatchTotals,
+} from '@kerp/core'
 import { arrayOf, textArray } from './array-text.js'
 import { DatabaseUnsuitableError } from './errors.js'
 import { textOf, textOrUndefined, versionOf } from './row-text.js'
@@ -30,8 +38,23 @@ export function runOf(row: Row): BatchRun {
     itemsFailed: versionOf(row, 'items_failed'),
     chunks: versionOf(row, 'chunks'),
     chunksDone: versionOf(row, 'chunks_done'),
+    totals: readTotals(textOf(row, 'totals')),
     failureCode: textOrUndefined(row, 'failure_code'),
   }
+}
+
+function readTotals(text: string): BatchTotals {
+  const stored = Object.entries(Object(JSON.parse(text)))
+  return Object.fromEntries(stored.map(([name, amount]) => [name, BigInt(String(amount))]))
+}
+
+/** What items add to the totals of their run, as two array parameters: names and amounts. */
+export function totalsOf(done: readonly BatchItemDone<unknown>[]): string[] {
+  const sums = new Map<string, bigint>()
+  for (const { totals = {} } of done) {
+    for (const [name, amount] of Object.entries(totals)) sums.set(name, (sums.get(name) ?? 0n) + amount)
+  }
+  return [textArray([...sums.keys()]), arrayOf([...sums.values()])]
 }
 
 /** A chunk without its items. */

@@ -3,6 +3,11 @@
 const NAME = 'text COLLATE "C" NOT NULL'
 const COUNT = 'bigint NOT NULL DEFAULT 0'
 
+/** Sums of a run, by name; as texts, because JSON's readers take long numbers for floats. */
+export function chunkTotalsSchema(schema: string): string {
+  return `ALTER TABLE ${schema}.batch_run ADD COLUMN totals jsonb NOT NULL DEFAULT '{}'`
+}
+
 /** The statements for a schema name that is already checked. */
 export function chunkSchema(schema: string): string {
   return `

@@ -26,7 +26,7 @@ const RUN_COLUMNS = `company, run_id, batch, params, state, failure_code, item_c
   chunk_items::text AS chunk_items, failures_max::text AS failures_max,
   stop_after_failures::text AS stop_after_failures, is_planned::text AS is_planned, items::text AS items,
   items_done::text AS items_done, items_failed::text AS items_failed, chunks::text AS chunks,
-  chunks_done::text AS chunks_done`
+  chunks_done::text AS chunks_done, totals::text AS totals`
 const ON_RUN = 'company = $1 AND run_id = $2'
 const CHUNK_COLUMNS = 'company, run_id, number::text AS number, fence::text AS fence'
 const FREE = 'done_fence IS NULL AND (lease_until IS NULL OR lease_until <= clock_timestamp())'
@@ -91,7 +91,12 @@ ON CONFLICT (company, run_id, item_id) DO UPDATE SET code = excluded.code, messa
     // The row that all workers share is touched last, so that it is locked for the COMMIT alone.
     count: `
 UPDATE ${run} SET items_done = items_done + $3::text::bigint, items_failed = items_failed + $4::text::bigint,
-  chunks_done = chunks_done + 1,
+  chunks_done = chunks_done + 1, totals = CASE WHEN $5::text = '{}' THEN totals ELSE (
+    SELECT jsonb_object_agg(k.name, k.amount::text) FROM (
+      SELECT name, sum(amount) AS amount FROM (
+        SELECT key AS name, value::numeric AS amount FROM jsonb_each_text(totals)
+        UNION ALL SELECT * FROM unnest($5::text::text[], $6::text::numeric[])) AS t(name, amount)
+      GROUP BY name) AS k) END,
   state = CASE WHEN items_failed + $4::text::bigint > stop_after_failures THEN 'failed' ELSE state END,
   ended_at = CASE WHEN items_failed + $4::text::bigint > stop_after_failures THEN clock_timestamp() END
 WHERE ${ON_RUN} AND state = 'running' RETURNING state`,

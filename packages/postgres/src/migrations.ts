@@ -6,7 +6,7 @@
  * of a voucher are written by one statement, and `audit` proves that they fit.
  */
 
-import { chunkSchema } from './chunk-schema.js'
+import { chunkSchema, chunkTotalsSchema } from './chunk-schema.js'
 import { eventEffectSchema } from './event-effects-schema.js'
 import { eventSchema } from './event-schema.js'
 import { stockSchema } from './stock-schema.js'
@@ -26,6 +26,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 3, name: 'the log of events', sql: eventSchema },
   { version: 4, name: 'runs and chunks of durable batches', sql: chunkSchema },
   { version: 5, name: 'effects of durable consumers', sql: eventEffectSchema },
+  { version: 6, name: 'totals of durable batches', sql: chunkTotalsSchema },
 ]
 
 const NAME = 'text COLLATE "C" NOT NULL'

@@ -67,6 +67,11 @@ export type BatchDefinition<Params, Item, Result, Tx> = BatchBounds &
     readonly ids: (params: Params, page: BatchPage) => Promise<readonly string[]>
     /** Answers the items in the order of their ids; undefined for one that is gone. */
     readonly load: (params: Params, ids: readonly string[]) => Promise<readonly (Item | undefined)[]>
+    /**
+     * Amounts of a result, by name, at most 32. The run carries their sums over all items with an effect, exact at
+     * every moment, so that progress in amounts costs one row, too. @defaultValue none
+     */
+    readonly totals?: Readonly<Record<string, (result: Result) => bigint>>
     /** Writes what the results mean, in the transaction that marks their chunk done. */
     readonly effects: (tx: Tx, done: readonly BatchItemDone<Result>[], params: Params) => Promise<void>
     /** Writes what the whole run means, in the transaction that marks it done. */

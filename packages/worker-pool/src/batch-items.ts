@@ -7,6 +7,7 @@ import {
   type BatchItemDone,
   type BatchLedger,
   type BatchOutcomes,
+  InvalidInputError,
   KerpError,
   retry,
   withDeadline,
@@ -44,12 +45,31 @@ export async function workChunk<Params, Item, Result, Tx>(
   const failed: BatchFailure[] = []
   for (const [index, { itemId }] of found.entries()) {
     const answer = answers[index] ?? { error: new BatchAnswersError(found.length, answers.length) }
-    if ('error' in answer) failed.push(failureOf(itemId, answer.error))
-    else done.push({ itemId, result: answer.result })
+    const ended = 'error' in answer ? answer : withTotals(itemId, answer.result, definition.totals)
+    if ('error' in ended) failed.push(failureOf(itemId, ended.error))
+    else done.push(ended)
   }
   // What failed because this worker is being closed is not the item's fault: somebody else takes the chunk.
   if (failed.length > 0) work.signal.throwIfAborted()
   return { done, failed }
+}
+
+function withTotals<Result>(
+  itemId: string,
+  result: Result,
+  parts: Readonly<Record<string, (result: Result) => bigint>> | undefined,
+): BatchItemDone<Result> | { readonly error: unknown } {
+  if (parts === undefined) return { itemId, result }
+  try {
+    const amounts = Object.entries(parts).map(([name, amountOf]) => {
+      const amount: unknown = amountOf(result)
+      if (typeof amount !== 'bigint') throw new InvalidInputError(`totals.${name}`, 'a bigint', amount)
+      return [name, amount] as const
+    })
+    return { itemId, result, totals: Object.fromEntries(amounts) }
+  } catch (error) {
+    return { error }
+  }
 }
 
 interface Found<Item> {

@@ -8,6 +8,20 @@ export type ResolvedBatchBounds = Readonly<Required<BatchBounds>>
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/
 
+const TOTAL_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,39}$/
+const TOTALS_MAX = 32
+
+/** @throws {InvalidOptionError} `INVALID_OPTION`. */
+export function checkTotals(totals: unknown): void {
+  if (totals === undefined) return
+  const isGood = ([name, part]: readonly [string, unknown]): boolean =>
+    TOTAL_NAME.test(name) && typeof part === 'function'
+  const parts = typeof totals === 'object' && totals !== null ? Object.entries(totals) : undefined
+  if (parts !== undefined && parts.length <= TOTALS_MAX && parts.every(isGood)) return
+  const rule = `at most ${TOTALS_MAX} functions, each by a name of up to 40 of A-Z a-z 0-9 _ - starting with a letter`
+  throw new InvalidOptionError('defineBatch', 'totals', rule, totals)
+}
+
 /** @throws {InvalidOptionError} `INVALID_OPTION`. */
 export function resolveBatchBounds(name: unknown, bounds: BatchBounds): ResolvedBatchBounds {
   if (name === undefined) throw new InvalidOptionError('defineBatch', 'name', 'a name', name)

@@ -6,7 +6,7 @@
 
 import type { BatchChunk, BatchLedger, BatchOpening, BatchRun } from '@kerp/core'
 import type { BatchDefinition, BatchPage } from './batch-definition.js'
-import { resolveBatchBounds } from './batch-options.js'
+import { checkTotals, resolveBatchBounds } from './batch-options.js'
 import { type ChunkResult, workChunk } from './batch-items.js'
 
 /** A batch without its types of items and results: all that working on it needs. */
@@ -33,6 +33,7 @@ export function defineBatch<Params, Item, Result, Tx>(
   definition: BatchDefinition<Params, Item, Result, Tx>,
 ): Batch<Params, Tx> {
   const bounds = resolveBatchBounds(definition.name, definition)
+  checkTotals(definition.totals)
   const paramsOf = (run: BatchRun): Params => definition.readParams(JSON.parse(run.params))
   return {
     name: definition.name,
