@@ -79,6 +79,9 @@ describe('The demo', () => {
     for (const name of ['postPerSecond', 'hitRatio', 'p50Ms', 'p99Ms', 'balancesRead', 'transfers']) {
       expect(fieldOf(figures, name)).toBeGreaterThan(0)
     }
+    // Payroll makes the twelve reports of one company anew, however often they are read meanwhile.
+    expect(fieldOf(figures, 'reportLooks')).toBeGreaterThanOrEqual(600)
+    expect(fieldOf(figures, 'reportHitRatio')).toBeGreaterThan(0.9)
     const [moved] = await sql(
       databaseUrl,
       `SELECT count(*) FILTER (WHERE id LIKE 'order-%')::text AS lines,

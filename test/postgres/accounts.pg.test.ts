@@ -61,6 +61,22 @@ test.each([
   await expect(accounts.define(freshCompany(), list)).rejects.toMatchObject({ code: 'INVALID_INPUT', field })
 })
 
+test('a chart that changes is told in its transaction; one that does not, or is refused, is not', async () => {
+  const company = freshCompany()
+  let told = 0
+  const define = async (name: string, parent: string | undefined): Promise<number> => {
+    const whenChanged = (): Promise<unknown> => Promise.resolve((told += 1))
+    const chart = [
+      { code: '1', name: 'one' },
+      { code: '2', name, parent },
+    ]
+    await accounts.define(company, chart, { whenChanged }).catch(() => undefined)
+    return told
+  }
+  expect([await define('two', undefined), await define('two', undefined)]).toEqual([1, 1])
+  expect([await define('two', '1'), await define('zwei', '1'), await define('zwei', '9')]).toEqual([2, 3, 3])
+})
+
 test('two processes that define the same chart at once both succeed', async () => {
   const company = freshCompany()
   const chart = Array.from({ length: 50 }, (_, n) => ({ code: `a${n}`, name: `n${n}` }))

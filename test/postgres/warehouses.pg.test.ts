@@ -1,6 +1,6 @@
 /** Warehouses: where goods may lie. */
 
-import { StockLedger, Warehouses } from '@kerp/postgres'
+import { EventLog, type Queryable, StockLedger, Warehouses } from '@kerp/postgres'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 import { adjustment, codeOf, type OwnStock, ownStock } from './own-stock.js'
@@ -43,5 +43,25 @@ describe('a warehouse', () => {
     expect(await codeOf(warehouses.define(companyId, [{ code: 'W3', name: 'a\0b' }]))).toBe(
       'MOVEMENT_INVALID',
     )
+  })
+
+  test('that is added or renamed is told in the same transaction, and one that stays as it is is not', async () => {
+    const companyId = freshCompany()
+    const warehouses = new Warehouses({ pool: database.pool })
+    const log = new EventLog({ pool: database.pool })
+    const told = async (name: string, fails = false): Promise<number> => {
+      const event = { companyId, type: 'events:notification', payload: { level: 'info', message: name } }
+      const whenChanged = async (queryable: Queryable): Promise<void> => {
+        await log.appendWithin(queryable, event)
+        if (fails) throw new RangeError('undone')
+      }
+      await warehouses.define(companyId, [{ code: 'W1', name }], { whenChanged }).catch(() => undefined)
+      while ((await log.advance({ limit: 1_000 })).isMore);
+      return (await log.read({ companyId, after: '0', limit: 10 })).events.length
+    }
+    expect(await told('one', true)).toBe(0)
+    expect(await warehouses.list(companyId)).toEqual([])
+    expect([await told('one'), await told('one'), await told('eins')]).toEqual([1, 1, 2])
+    expect(await warehouses.list(companyId)).toEqual([{ code: 'W1', name: 'eins' }])
   })
 })

@@ -5,6 +5,7 @@ import { formatAmount, InvalidInputError, type ReadToken, readTokenOf, type Regi
 import type { Ledger, LedgerLine } from '@kerp/postgres'
 import type { Chart } from './chart.js'
 import type { Company } from './companies.js'
+import type { MasterData } from './master-data.js'
 import { type Fields, fiscalYearQuery, limitQuery, optionalTextField, textField } from './http/fields.js'
 import { balanceView } from './http/money.js'
 import { companyOf, type HttpServer, pathFields, queryFields } from './http/server.js'
@@ -18,10 +19,12 @@ export interface BalanceRoutesOptions {
   readonly balances: BalanceCache
   readonly ledger: Ledger
   readonly chart: Chart
+  readonly masterData: MasterData
 }
 
 /** Registers the routes below `/companies/:company`. */
-export function balanceRoutes(server: HttpServer, { balances, ledger, chart }: BalanceRoutesOptions): void {
+export function balanceRoutes(server: HttpServer, options: BalanceRoutesOptions): void {
+  const { balances, ledger, chart, masterData } = options
   server.get('/balances', async (request) => {
     const company = companyOf(request)
     const query = queryFields(request)
@@ -47,19 +50,22 @@ export function balanceRoutes(server: HttpServer, { balances, ledger, chart }: B
   server.get('/trial-balance', async (request) => {
     const company = companyOf(request)
     const fiscalYear = fiscalYearQuery(queryFields(request))
-    const trial = await ledger.trialBalance(company.id, fiscalYear)
+    const [trial, accounts] = await Promise.all([
+      ledger.trialBalance(company.id, fiscalYear),
+      masterData.accounts(company.id),
+    ])
     const rows = new Map(trial.rows.map((row) => [row.account, row]))
-    const postable = chart.accounts.filter((account) => !account.isGroup)
+    const postable = accounts.filter(({ kind }) => kind === 'postable')
     return {
       fiscalYear,
-      balances: postable.map(({ code, nameKo, nameEn }) => ({
+      balances: postable.map(({ code, name }) => ({
         ...balanceView(
           company,
           fiscalYear,
           rows.get(code) ?? { account: code, debit: 0n, credit: 0n, version: 0 },
         ),
-        nameKo,
-        nameEn,
+        nameKo: name,
+        nameEn: chart.find(code)?.nameEn ?? name,
       })),
       totals: {
         debit: formatAmount(trial.debit, company.currency),

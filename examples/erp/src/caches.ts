@@ -1,5 +1,6 @@
 /**
- * What is read through the cache: dashboards. How events void it, and how caches are filled before they are needed.
+ * What is read through the cache: dashboards, reports and master data. How events void it, and how caches are filled
+ * before they are needed.
  */
 
 import type { BalanceCache } from '@kerp/balance-cache'
@@ -11,17 +12,28 @@ import {
   Warmer,
   type WarmSource,
 } from '@kerp/cache'
-import type { Closable, EventSource, Observer, RegisterRef, RegisterSource } from '@kerp/core'
+import {
+  type Closable,
+  type Observer,
+  type RegisterRef,
+  type RegisterSource,
+  sleep,
+  systemClock,
+} from '@kerp/core'
 import type { Keys } from '@kerp/keys'
+import type { DatabasePool, EventLog, Outbox } from '@kerp/postgres'
 import { Consumer, erpEvents, type ErpEventSchemas } from '@kerp/pubsub'
 import type { Registers } from '@kerp/registers'
 import type { Chart } from './chart.js'
 import { COMPANIES } from './companies.js'
 import { Dashboard } from './dashboard.js'
+import { MasterData, masterDataRules } from './master-data.js'
 import type { RedisPart } from './parts.js'
 
 /** What caches are made of. */
 export interface CachesOptions {
+  readonly pool: DatabasePool
+  readonly outbox: Outbox
   readonly redis: RedisPart
   readonly keys: Keys
   readonly observer: Observer
@@ -30,16 +42,17 @@ export interface CachesOptions {
   readonly source: RegisterSource
   readonly chart: Chart
   /** Where events are read that Redis has lost. */
-  readonly eventLog: EventSource
+  readonly eventLog: EventLog
 }
 
 /** The read-through cache, what is read through it, and the warmer of everything that is cached. */
 export interface Caches {
   readonly cache: ReadThrough
   readonly dashboard: Dashboard
+  readonly masterData: MasterData
   /** Voids by events what others posted, or this process could not void itself; started with the relays. */
   readonly invalidation: Consumer<ErpEventSchemas>
-  /** A warmer of the balances and dashboards of these fiscal years, and of the stock in these warehouses. */
+  /** A warmer of master data, of the balances and dashboards of these years, and of the stock in these warehouses. */
   readonly warmerOf: (fiscalYears: readonly number[], warehouses: readonly string[]) => Warmer
 }
 
@@ -50,10 +63,11 @@ const INVALIDATION_PATIENCE = { attemptsMax: 1_000_000_000, backoffMsMax: 1_000 
 
 /** Makes them; no I/O. */
 export function openCaches(options: CachesOptions, opened: <T extends Closable>(part: T) => T): Caches {
-  const { keys, observer, balances, source, chart, eventLog } = options
+  const { pool, keys, observer, source, chart, eventLog } = options
   const redis = options.redis.client
   const cache = new ReadThrough({ redis, keys, observer })
-  const invalidator = new Invalidator({ cache, events: erpEvents, rules: erpInvalidationRules })
+  const rules = { ...erpInvalidationRules, ...masterDataRules }
+  const invalidator = new Invalidator({ cache, events: erpEvents, rules })
   const invalidation = opened(
     new Consumer({
       redis: options.redis.coordination,
@@ -69,24 +83,51 @@ export function openCaches(options: CachesOptions, opened: <T extends Closable>(
     }),
   )
   const dashboard = new Dashboard({ source, chart, cache })
+  const masterData = new MasterData({ pool, cache, events: eventLog, outbox: options.outbox })
   const warmerOf = (fiscalYears: readonly number[], warehouses: readonly string[]): Warmer => {
     const perYear = fiscalYears.flatMap((fiscalYear) => [
-      balanceSource(balances, fiscalYear),
+      balanceSource(options, fiscalYear),
       dashboardSource(dashboard, fiscalYear),
     ])
     const perWarehouse = warehouses.map((warehouse) => stockSource(options, warehouse))
-    return new Warmer({ redis, observer, sources: [...perYear, ...perWarehouse] })
+    return new Warmer({ redis, observer, sources: [masterSource(masterData), ...perYear, ...perWarehouse] })
   }
-  return { cache, dashboard, invalidation, warmerOf }
+  return { cache, dashboard, masterData, invalidation, warmerOf }
 }
 
-function balanceSource(balances: BalanceCache, fiscalYear: number): WarmSource {
+function masterSource(masterData: MasterData): WarmSource {
+  return pagedSource({
+    name: 'master data',
+    pages: (companyId) => [{ refs: [companyId], after: companyId }],
+    async fill(companyIds) {
+      const loaded = await Promise.all(companyIds.map((companyId) => masterData.fill(companyId)))
+      return loaded.reduce((sum, count) => sum + count, 0)
+    },
+  })
+}
+
+function balanceSource({ balances, registers, chart }: CachesOptions, fiscalYear: number): WarmSource {
   return {
     name: `balances of ${fiscalYear}`,
     async warm({ companyId, report: onProgress, ...rest }) {
+      // The first read of a company begins to listen to its relay; it is answered from caches once that was heard.
+      const [first] = chart.postableUnder('10000')
+      if (first !== undefined) await balances.get({ companyId, account: first.code, fiscalYear })
+      await untilTrusted(registers, rest.signal)
       const { done } = await balances.warm(companyId, { fiscalYear, ...rest, onProgress })
       return done
     },
+  }
+}
+
+/** A relay that says nothing holds warming up for no longer than this. */
+const TRUST_MS_MAX = 2_000
+const LOOK_MS = 25
+
+async function untilTrusted(registers: Registers, signal: AbortSignal): Promise<void> {
+  const endMs = systemClock.monotonicMs() + TRUST_MS_MAX
+  while (registers.freshness()?.trusted === false && systemClock.monotonicMs() < endMs && !signal.aborted) {
+    await sleep(systemClock, LOOK_MS, signal).catch(() => undefined)
   }
 }
 

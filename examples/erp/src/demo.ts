@@ -15,6 +15,7 @@ import { type DemoOptions, readDemoOptions } from './demo/options.js'
 import { type Invoice, readOrders } from './demo/orders.js'
 import { runPayroll } from './demo/payroll-job.js'
 import { RedisFaults } from './demo/redis-faults.js'
+import { runReports } from './demo/report-job.js'
 import { auditDemo, type DemoReport, demoReport, printReport } from './demo/report.js'
 import { Screen } from './demo/screen.js'
 import { type Erp, openErp } from './main.js'
@@ -85,10 +86,21 @@ async function runJob(erp: Erp, { options, screen, gaps }: Job): Promise<DemoRep
   })
   const faultReports = (await faults?.finish()) ?? []
   const heard = await events.close(gaps)
-  const payroll = await runPayroll(erp, screen)
+  const fiscalYear = yearsOf(invoices)[0] ?? new Date().getUTCFullYear()
+  const reading = { erp, screen, fiscalYear }
+  const { reports, result: payroll } = await runReports(reading, () => runPayroll(erp, screen))
   const audit = await auditDemo(erp, { month, goods, heard })
   const times = { firstAnswerMs, warmMs, totalMs: performance.now() }
-  const report = demoReport(erp, { month, goods, heard, payroll, audit, times, faults: faultReports })
+  const report = demoReport(erp, {
+    month,
+    goods,
+    heard,
+    reports,
+    payroll,
+    audit,
+    times,
+    faults: faultReports,
+  })
   printReport(screen, report)
   return report
 }
@@ -107,10 +119,10 @@ async function readInvoices(options: DemoOptions, screen: Screen): Promise<reado
 /** Brings what the database has into Redis, company by company. Returns how long that took, in ms. */
 async function warm(erp: Erp, invoices: readonly Invoice[], screen: Screen): Promise<number> {
   const begunMs = performance.now()
-  const years = [...new Set(invoices.map(({ date }) => Number(date.slice(0, 4))))]
+  const years = yearsOf(invoices)
   const warehouses = WAREHOUSES.map(({ code }) => code)
   const companies = COMPANIES.map(({ id }) => id)
-  const bar = screen.bar('warming the caches', companies.length * (2 * years.length + warehouses.length))
+  const bar = screen.bar('warming the caches', companies.length * (1 + 2 * years.length + warehouses.length))
   await erp.warmerOf(years, warehouses).warm(companies, {
     onProgress: ({ state }) => {
       if (state !== 'running') bar.advance()
@@ -118,6 +130,10 @@ async function warm(erp: Erp, invoices: readonly Invoice[], screen: Screen): Pro
   })
   bar.finish()
   return performance.now() - begunMs
+}
+
+function yearsOf(invoices: readonly Invoice[]): readonly number[] {
+  return [...new Set(invoices.map(({ date }) => Number(date.slice(0, 4))))]
 }
 
 function interrupted(): Promise<void> {

@@ -46,6 +46,7 @@ import { stockRoutes } from './stock-routes.js'
 import { voucherRoutes } from './voucher-routes.js'
 import { openTracing, type Tracing } from './tracing.js'
 import { Vouchers } from './vouchers.js'
+import { Warming } from './warming.js'
 
 /** The open app. */
 export interface Erp extends Closable {
@@ -57,6 +58,7 @@ export interface Erp extends Closable {
   readonly locks: Locks
   readonly restocking: Restocking
   readonly dashboard: Dashboard
+  readonly reports: FinancialReports
   readonly payroll: Payroll
   readonly warmerOf: Caches['warmerOf']
   readonly relay: OutboxRelay
@@ -138,7 +140,8 @@ async function openParts(
   const { stockAudit } = goods
   const relays = openRelays({ pool, redis, keys, outbox, observer, registers, source }, opened)
   const { relay, eventLog } = relays
-  const caches = openCaches({ ...relays, redis, keys, observer, registers, balances, source, chart }, opened)
+  const cached = { ...relays, pool, outbox, redis, keys, observer, registers, balances, source, chart }
+  const caches = openCaches(cached, opened)
   const { cache } = caches
   const vouchers = tracing.around(new Vouchers({ ledger, balances, ...caches }), 'Vouchers', POSTING)
   const histories = new EventHistories(eventLog)
@@ -149,7 +152,7 @@ async function openParts(
   const start = opened(
     new PatientStart(
       async () => {
-        await prepareDatabase(pool, chart)
+        await prepareDatabase(pool, chart, caches.masterData)
         relays.start()
         payroll.work()
         caches.invalidation.start()
@@ -159,9 +162,9 @@ async function openParts(
     ),
   )
 
-  const figures = { vouchers, balances, payroll, audit, metrics, ...caches }
+  const figures = { vouchers, balances, payroll, reports, audit, metrics, ...caches }
   const shown = { ...figures, ...goods, ...relays }
-  const doors = { ...shown, ledger, chart, reports, histories }
+  const doors = { ...shown, ledger, chart, histories }
   const server = createServer(say)
   sessionRoutes(server, sessions)
   pageRoutes(server, { redis, balances, relay })
@@ -184,19 +187,23 @@ async function openParts(
 
 /** What the routes of a company lead to. */
 interface Doors
-  extends Pick<Erp, 'vouchers' | 'balances' | 'stock' | 'locks' | 'dashboard' | 'payroll' | 'audit'> {
+  extends Pick<
+      Erp,
+      'vouchers' | 'balances' | 'stock' | 'locks' | 'dashboard' | 'reports' | 'payroll' | 'audit'
+    >,
+    Pick<Caches, 'masterData'> {
   readonly ledger: Ledger
   readonly chart: Chart
   readonly histories: EventHistories
-  readonly reports: FinancialReports
 }
 
 function openDoors(routes: HttpServer, doors: Doors, observer: Observer): void {
   const { vouchers, balances, ledger, chart, stock, dashboard, locks, payroll, reports, histories, audit } =
     doors
+  const { masterData } = doors
   voucherRoutes(routes, vouchers, observer)
-  balanceRoutes(routes, { balances, ledger, chart })
-  stockRoutes(routes, stock, observer)
+  balanceRoutes(routes, { balances, ledger, chart, masterData })
+  stockRoutes(routes, { stock, masterData, observer })
   dashboardRoutes(routes, dashboard, locks)
   payrollRoutes(routes, payroll)
   reportRoutes(routes, reports)
@@ -233,9 +240,11 @@ async function run(): Promise<void> {
   const say = (line: string): void => void process.stdout.write(`${line}\n`)
   const erp = await openErp(readConfig(process.env), { say })
   say(`listening on ${erp.url}`)
+  const warming = new Warming({ warmerOf: erp.warmerOf, say })
+  warming.start()
   const drain = (): void => {
     setTimeout(() => process.exit(1), DRAIN_MS_MAX).unref()
-    void erp.close().then(() => process.exit(0))
+    void Promise.all([warming.close(), erp.close()]).then(() => process.exit(0))
   }
   process.once('SIGTERM', drain)
   process.once('SIGINT', drain)

@@ -3,16 +3,24 @@
 import type { Observer, ReservationChange, StockReservationLine } from '@kerp/core'
 import { type Stock, stockLevel, stockLevelJson } from '@kerp/inventory-lock'
 import type { FastifyRequest } from 'fastify'
-import { WAREHOUSES } from './companies.js'
 import { type Fields, goodsField, listField, nameField, objectOf, wholeNumberField } from './http/fields.js'
+import type { MasterData } from './master-data.js'
 import { quantityField, type StockView, stockView } from './http/quantities.js'
 import { bodyFields, companyOf, type HttpServer, queryFields } from './http/server.js'
 
 /** The longest reservation: 400 days. */
 const TTL_SECONDS = { min: 1, max: 400 * 86_400 }
 
+/** What the routes lead to. */
+export interface StockRoutesOptions {
+  readonly stock: Stock
+  readonly masterData: MasterData
+  readonly observer: Observer
+}
+
 /** Registers the routes below `/companies/:company`. */
-export function stockRoutes(server: HttpServer, stock: Stock, observer: Observer): void {
+export function stockRoutes(server: HttpServer, options: StockRoutesOptions): void {
+  const { stock, observer } = options
   const route = (path: string, move: (companyId: string, body: Fields) => Promise<object>): void => {
     server.post(`/stock/${path}`, async (request) => {
       observer.step?.({ name: 'http.received' })
@@ -51,17 +59,23 @@ export function stockRoutes(server: HttpServer, stock: Stock, observer: Observer
     route(`reserve/${ending}`, settle)
   }
 
-  server.get('/stock', async (request) => ({ stock: await readStock(stock, request) }))
+  server.get('/stock', async (request) => ({ stock: await readStock(options, request) }))
 }
 
 /** The rows of an item that were ever moved, in one warehouse or in all. */
-async function readStock(stock: Stock, request: FastifyRequest): Promise<readonly object[]> {
+async function readStock(
+  { stock, masterData }: StockRoutesOptions,
+  request: FastifyRequest,
+): Promise<readonly object[]> {
   const query = queryFields(request)
+  const companyId = companyOf(request).id
   const item = goodsField(query, 'item')
   const warehouses =
-    query['warehouse'] === undefined ? WAREHOUSES.map(({ code }) => code) : [goodsField(query, 'warehouse')]
+    query['warehouse'] === undefined
+      ? (await masterData.warehouses(companyId)).map(({ code }) => code)
+      : [goodsField(query, 'warehouse')]
   const refs = warehouses.map((warehouse) => ({ item, warehouse }))
-  const readings = await stock.getMany(companyOf(request).id, refs)
+  const readings = await stock.getMany(companyId, refs)
   return readings
     .filter(({ version }) => version > 0)
     .map((reading) => ({ ...stockView(reading), asOf: reading.asOf.toISOString() }))

@@ -3,6 +3,7 @@
 import { type Clock, InvalidInputError } from '@kerp/core'
 import type { AccountCatalog, AccountKind } from './account-catalog.js'
 import { textArray } from './array-text.js'
+import { type DefineOptions, tellChange } from './catalog-change.js'
 import { Database } from './database.js'
 import type { DatabasePool } from './database-pool.js'
 import { checkCompanyId, checkName, isWellFormed, resolveSchema } from './identifiers.js'
@@ -53,7 +54,7 @@ export class Accounts implements AccountCatalog {
    *
    * @throws {InvalidInputError} `INVALID_INPUT` for a bad code or name, or a parent that does not exist.
    */
-  async define(companyId: string, accounts: readonly Account[]): Promise<void> {
+  async define(companyId: string, accounts: readonly Account[], options: DefineOptions = {}): Promise<void> {
     const company = checkCompanyId(companyId, InvalidInputError)
     const checked = checkChart(accounts)
     if (checked.length === 0) return
@@ -65,8 +66,10 @@ export class Accounts implements AccountCatalog {
     const orphan = await this.#database.transact('defining accounts', DEFINE_DEADLINE_MS, async (client) => {
       const missing = await client.query({ text: this.#missingParents(), values: [company, ...columns] })
       const found = missing.rows[0]
-      if (found === undefined) await client.query({ text: this.#upsert(), values: [company, ...columns] })
-      return found === undefined ? undefined : textOf(found, 'parent')
+      if (found !== undefined) return textOf(found, 'parent')
+      const { rows } = await client.query({ text: this.#upsert(), values: [company, ...columns] })
+      await tellChange(client, rows, options)
+      return undefined
     })
     if (orphan !== undefined) throw new InvalidInputError('parent', 'an account of the same chart', orphan)
   }
@@ -110,11 +113,13 @@ ORDER BY k.parent COLLATE "C" LIMIT 1`
 
   #upsert(): string {
     return `
-INSERT INTO ${this.#schema}.account (company, code, name, parent)
+INSERT INTO ${this.#schema}.account AS a (company, code, name, parent)
 SELECT $1, k.code, k.name, k.parent
 FROM unnest($2::text::text[], $3::text::text[], $4::text::text[]) AS k(code, name, parent)
 ORDER BY k.code COLLATE "C"
-ON CONFLICT (company, code) DO UPDATE SET name = excluded.name, parent = excluded.parent`
+ON CONFLICT (company, code) DO UPDATE SET name = excluded.name, parent = excluded.parent
+WHERE (a.name, a.parent) IS DISTINCT FROM (excluded.name, excluded.parent)
+RETURNING code`
   }
 }
 

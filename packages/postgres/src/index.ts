@@ -1,5 +1,6 @@
 export { type AccountCatalog, type AccountKind, anyAccount } from './account-catalog.js'
 export { type Account, Accounts, type AccountsOptions, type ListedAccount } from './accounts.js'
+export type { DefineOptions } from './catalog-change.js'
 export { ChunkLedger } from './chunk-ledger.js'
 export type { ChunkLedgerOptions } from './chunk-options.js'
 export type { DatabaseClient, DatabasePool, Statement, StatementResult } from './database-pool.js'

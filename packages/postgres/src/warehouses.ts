@@ -2,6 +2,7 @@
 
 import { type Clock } from '@kerp/core'
 import { textArray } from './array-text.js'
+import { type DefineOptions, tellChange } from './catalog-change.js'
 import { Database } from './database.js'
 import type { DatabasePool } from './database-pool.js'
 import { MovementInvalidError } from './errors.js'
@@ -53,7 +54,11 @@ export class Warehouses implements WarehouseCatalog {
    *
    * @throws {MovementInvalidError} `MOVEMENT_INVALID` for a bad code or name.
    */
-  async define(companyId: string, warehouses: readonly Warehouse[]): Promise<void> {
+  async define(
+    companyId: string,
+    warehouses: readonly Warehouse[],
+    options: DefineOptions = {},
+  ): Promise<void> {
     const company = checkCompanyId(companyId, MovementInvalidError)
     const checked = checkWarehouses(warehouses)
     if (checked.length === 0) return
@@ -62,15 +67,10 @@ export class Warehouses implements WarehouseCatalog {
       textArray(checked.map(({ code }) => code)),
       textArray(checked.map(({ name }) => name)),
     ]
-    await this.#database.transact('defining warehouses', DEADLINE_MS, (client) =>
-      client.query({
-        text: `
-INSERT INTO ${this.#schema}.warehouse (company, code, name)
-SELECT $1, k.code, k.name FROM unnest($2::text::text[], $3::text::text[]) AS k(code, name)
-ORDER BY k.code COLLATE "C" ON CONFLICT (company, code) DO UPDATE SET name = excluded.name`,
-        values,
-      }),
-    )
+    await this.#database.transact('defining warehouses', DEADLINE_MS, async (client) => {
+      const { rows } = await client.query({ text: this.#upsert(), values })
+      await tellChange(client, rows, options)
+    })
   }
 
   /** All warehouses of a company, by code. */
@@ -80,6 +80,15 @@ ORDER BY k.code COLLATE "C" ON CONFLICT (company, code) DO UPDATE SET name = exc
       values: [checkCompanyId(companyId, MovementInvalidError)],
     })
     return rows.map((row) => ({ code: textOf(row, 'code'), name: textOf(row, 'name') }))
+  }
+
+  #upsert(): string {
+    return `
+INSERT INTO ${this.#schema}.warehouse AS w (company, code, name)
+SELECT $1, k.code, k.name FROM unnest($2::text::text[], $3::text::text[]) AS k(code, name)
+ORDER BY k.code COLLATE "C" ON CONFLICT (company, code) DO UPDATE SET name = excluded.name
+WHERE w.name <> excluded.name
+RETURNING code`
   }
 
   async lookup(companyId: string, warehouses: readonly string[]): Promise<ReadonlySet<string>> {
