@@ -2,8 +2,8 @@
  * Events: `Publisher` and `Subscriber` beside ioredis's plain PUBLISH/SUBSCRIBE, which loses what nobody hears, and plain
  * XADD/XREAD, which has no channel; all in one run, on one private server.
  *
- * Latency at 1,000 events/s in one process; what one process publishes at the most; CPU of Redis for each event of a
- * batch of 16; CPU of a process that only reads.
+ * Latency at 1,000 events/s in one process; what one process publishes at the most, each event awaited and in goes of a
+ * thousand; CPU of Redis for each event of a batch of 16; CPU of a process that only reads.
  */
 
 import { fork } from 'node:child_process'
@@ -19,7 +19,11 @@ const LATENCY_MS = Number(process.env['BENCH_ROUND_MS'] ?? '5000')
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '3')
 const EVENTS = 60_000
 const IN_FLIGHT = 8_000
-const PAYLOAD = { level: 'info', message: 'x'.repeat(150) }
+const PAYLOAD = { level: 'info', message: 'x'.repeat(150) } as const
+
+/** Of the batched throughput: events of one go, and how many goes are on their way. */
+const TOGETHER = 1_000
+const GOES = 4
 
 await using server = await openPrivateRedis()
 const redis = await connectRedis({ path: server.socketPath }, 10_000, {})
@@ -37,10 +41,21 @@ function encoded(): string {
   return JSON.stringify({ id, type: 'events:notification', timestamp, companyId: 'bench', payload: PAYLOAD })
 }
 
+function pipelined(
+  count: number,
+  add: (pipeline: ReturnType<Redis['pipeline']>) => unknown,
+): Promise<unknown> {
+  const pipeline = plain.pipeline()
+  for (let index = 0; index < count; index += 1) add(pipeline)
+  return pipeline.exec()
+}
+
 interface Way {
   readonly name: string
   readonly key: 'ours' | 'pubsub' | 'xread'
   readonly publish: (companyId: string) => Promise<unknown>
+  /** As many as are asked for in one go: a pipeline, or `publishMany`. */
+  readonly publishMany: (companyId: string, count: number) => Promise<unknown>
 }
 
 const WAYS: readonly Way[] = [
@@ -48,16 +63,25 @@ const WAYS: readonly Way[] = [
     name: 'ioredis PUBLISH, SUBSCRIBE',
     key: 'pubsub',
     publish: (id) => plain.publish(`bench:${id}`, encoded()),
+    publishMany: (id, count) => pipelined(count, (pipeline) => pipeline.publish(`bench:${id}`, encoded())),
   },
   {
     name: 'ioredis XADD, XREAD',
     key: 'xread',
     publish: (id) => plain.xadd(`bench:${id}`, 'MAXLEN', '~', 10_000, '*', 'e', encoded()),
+    publishMany: (id, count) =>
+      pipelined(count, (pipeline) =>
+        pipeline.xadd(`bench:${id}`, 'MAXLEN', '~', 10_000, '*', 'e', encoded()),
+      ),
   },
   {
     name: 'Publisher, Subscriber',
     key: 'ours',
     publish: (companyId) => publisher.publish({ companyId, type: 'events:notification', payload: PAYLOAD }),
+    publishMany: (companyId, count) => {
+      const event = { companyId, type: 'events:notification', payload: PAYLOAD } as const
+      return publisher.publishMany(Array.from({ length: count }, () => event))
+    },
   },
 ]
 
@@ -147,6 +171,28 @@ async function throughput(way: Way): Promise<number> {
   return (EVENTS / (performance.now() - startMs)) * 1_000
 }
 
+/** The same in goes of a thousand; and the CPU of this process and of the server for each event. */
+async function batched(
+  way: Way,
+): Promise<{ readonly perSecond: number; readonly node: number; readonly redis: number }> {
+  const companyId = nextCompany()
+  const redisBefore = await redisMicroseconds()
+  const before = process.cpuUsage()
+  const startMs = performance.now()
+  let left = EVENTS
+  const caller = async (): Promise<void> => {
+    while (left > 0) {
+      left -= TOGETHER
+      await way.publishMany(companyId, TOGETHER)
+    }
+  }
+  await Promise.all(Array.from({ length: GOES }, caller))
+  const perSecond = (EVENTS / (performance.now() - startMs)) * 1_000
+  const { user, system } = process.cpuUsage(before)
+  const redis = ((await redisMicroseconds()) - redisBefore) / EVENTS
+  return { perSecond, node: (user + system) / EVENTS, redis }
+}
+
 async function redisMicroseconds(): Promise<number> {
   const info = await plain.info('cpu')
   const seconds = (name: string): number => Number(new RegExp(`${name}:([\\d.]+)`).exec(info)?.[1])
@@ -181,6 +227,7 @@ async function readerCost(way: Way): Promise<number> {
 
 interface Round {
   readonly perSecond: number
+  readonly batched: Awaited<ReturnType<typeof batched>>
   readonly redis: number
   readonly reader: number
   readonly p50Ms: number
@@ -194,6 +241,7 @@ for (const way of WAYS) {
   for (let round = 0; round < ROUNDS; round += 1) {
     rounds.push({
       perSecond: await throughput(way),
+      batched: await batched(way),
       redis: await redisCost(way),
       reader: await readerCost(way),
       ...(await latency(way)),
@@ -205,6 +253,9 @@ for (const way of WAYS) {
     p50Ms: Number(best(({ p50Ms }) => p50Ms).toFixed(3)),
     p99Ms: Number(best(({ p99Ms }) => p99Ms).toFixed(2)),
     eventsPerSecond: Math.round(-best(({ perSecond }) => -perSecond)),
+    batchedPerSecond: Math.round(-best((round) => -round.batched.perSecond)),
+    batchedNodeMicroseconds: Number(best((round) => round.batched.node).toFixed(1)),
+    batchedRedisMicroseconds: Number(best((round) => round.batched.redis).toFixed(1)),
     redisMicroseconds: Number(best(({ redis: cost }) => cost).toFixed(1)),
     readerMicroseconds: Number(best(({ reader }) => reader).toFixed(1)),
   })
@@ -214,4 +265,4 @@ await publisher.close()
 plain.disconnect()
 redis.disconnect()
 console.table(figures)
-console.log(JSON.stringify({ bench: 'events', payloadBytes: 250, rounds: ROUNDS, figures }))
+console.log(JSON.stringify({ bench: 'events', eventBytes: 250, rounds: ROUNDS, figures }))

@@ -48,6 +48,7 @@ export type {
   EventSinks,
   EventSource,
 } from './event-source.js'
+export type { EventTracing } from './event-tracing.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'

@@ -9,6 +9,7 @@ import {
   context,
   propagation,
   type Span,
+  type SpanContext,
   SpanKind,
   SpanStatusCode,
   trace,
@@ -16,6 +17,7 @@ import {
 } from '@opentelemetry/api'
 import { systemClock } from './clock.js'
 import { KerpError } from './errors.js'
+import type { EventTracing } from './event-tracing.js'
 import type { Observer } from './observer.js'
 
 const INSTRUMENTATION = '@kerp'
@@ -132,20 +134,43 @@ export function continueTrace<R>(
   handle: () => R,
   tracer?: Tracer,
 ): R {
-  const [, traceId, spanId, flags] =
-    /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '') ?? []
-  const parent =
-    traceId === undefined || spanId === undefined
-      ? context.active()
-      : trace.setSpanContext(context.active(), {
-          traceId,
-          spanId,
-          traceFlags: Number.parseInt(flags ?? '0', 16),
-          isRemote: true,
-        })
+  const remote = remoteContext(traceparent)
+  const parent = remote === undefined ? context.active() : trace.setSpanContext(context.active(), remote)
   return tracerOf(tracer).startActiveSpan(name, { kind: SpanKind.CONSUMER }, parent, (span) =>
     within(span, handle),
   )
+}
+
+/** Spans that one span is linked to; later ones are left out. */
+const LINKS_MAX = 128
+
+/**
+ * What publishers, subscribers and consumers take as `tracing`: events carry the trace of who published them, and their
+ * handlers run in spans below it. A batch of several traces has a span of its own, linked to each.
+ *
+ * @example
+ * import { eventTracing } from '@kerp/core/tracing'
+ * const publisher = new Publisher({ redis, keys, events: erpEvents, tracing: eventTracing() })
+ */
+export function eventTracing(tracer?: Tracer): EventTracing {
+  return {
+    traceparent: activeTraceparent,
+    handle(traceparents, name, call) {
+      const [first] = traceparents
+      if (traceparents.length < 2) return continueTrace(first, name, call, tracer)
+      const remotes = traceparents.slice(0, LINKS_MAX).map(remoteContext)
+      const links = remotes.filter((remote) => remote !== undefined).map((remote) => ({ context: remote }))
+      const options = { kind: SpanKind.CONSUMER, links }
+      return tracerOf(tracer).startActiveSpan(name, options, (span) => within(span, call))
+    },
+  }
+}
+
+function remoteContext(traceparent: string | undefined): SpanContext | undefined {
+  const [, traceId, spanId, flags] =
+    /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(traceparent ?? '') ?? []
+  if (traceId === undefined || spanId === undefined) return undefined
+  return { traceId, spanId, traceFlags: Number.parseInt(flags ?? '0', 16), isRemote: true }
 }
 
 /** Ends the span with what it is around, now or later, with an error's code and never its message. */

@@ -4,6 +4,7 @@ import {
   type Clock,
   combineObservers,
   type EventSource,
+  type EventTracing,
   InvalidOptionError,
   type Observer,
   oneOfOption,
@@ -52,6 +53,8 @@ export interface ConsumerOptions<S extends EventSchemas> extends ShardedOption {
   readonly from?: 'beginning' | 'now'
   readonly observer?: Observer
   readonly clock?: Clock
+  /** Handlers run below the trace of who published. @defaultValue none */
+  readonly tracing?: EventTracing
   readonly random?: RandomSource
   /** Handlers that run at once, each for another company. @defaultValue 16 */
   readonly concurrency?: number
@@ -101,6 +104,7 @@ export function resolveConsumerOptions<S extends EventSchemas>(options: Consumer
     from: oneOfOption('Consumer', 'from', options.from, ['beginning', 'now'], 'beginning'),
     observer: combineObservers(options.observer),
     clock: options.clock ?? systemClock,
+    tracing: options.tracing,
     random: options.random ?? systemRandom,
     concurrency: whole('concurrency', 16),
     batchMax: whole('batchMax', 64),

@@ -6,6 +6,7 @@ import { buryEvent } from './bury-event.lua.js'
 import type { ConsumerParts } from './consumer-options.js'
 import { type AnyEvent, decodeEvent, typeOfEncoded } from './envelope.js'
 import type { EventSchemas } from './event-map.js'
+import { handleTraced } from './event-traces.js'
 import type { Gate } from './gate.js'
 import type { TakenEntry } from './take-events.lua.js'
 
@@ -71,12 +72,13 @@ export class EntryHandler<S extends EventSchemas> {
     event: AnyEvent<S>,
     attempt: number,
   ): Promise<{ readonly error: unknown; readonly isFinal: boolean } | undefined> {
-    const { handler, group, observer, clock } = this.#parts
+    const { handler, group, observer, clock, tracing } = this.#parts
     return this.#gate.run(async () => {
       const lagMs = Math.max(0, clock.nowMs() - Date.parse(event.timestamp))
       observer.eventLag?.({ reader: 'consumer', lagMs })
       try {
-        await handler(event, { group, attempt, signal: this.#giveUp })
+        const context = { group, attempt, signal: this.#giveUp }
+        await handleTraced(tracing, [event], () => handler(event, context))
         observer.eventDeliver?.({ reader: 'consumer', result: 'handled', count: 1 })
         return undefined
       } catch (error) {

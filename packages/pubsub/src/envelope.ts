@@ -54,6 +54,11 @@ function isPoisoned(text: string): boolean {
   return (text.includes('"__proto__"') || text.includes('"constructor"')) && POISON.test(text)
 }
 
+/** Whether a text is a W3C trace context. */
+export function isTraceparent(value: unknown): value is string {
+  return typeof value === 'string' && TRACEPARENT.test(value)
+}
+
 /** Whether a text can be the id of an event. */
 export function isEventId(value: unknown): value is string {
   return typeof value === 'string' && EVENT_ID.test(value)
@@ -73,7 +78,7 @@ export function encodeEvent<S extends EventSchemas, T extends EventType<S>>(
   validateCompanyId(companyId)
   if (!isEventId(id)) throw new EventInvalidError('id', 'up to 128 of A-Z a-z 0-9 . _ : -', id)
   if (!TIMESTAMP.test(timestamp)) throw new EventInvalidError('timestamp', 'ISO-8601 in UTC', timestamp)
-  if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) {
+  if (traceparent !== undefined && !isTraceparent(traceparent)) {
     throw new EventInvalidError('traceparent', 'a W3C traceparent', traceparent)
   }
   const payload = events.check(type, envelope.payload)

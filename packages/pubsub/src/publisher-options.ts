@@ -3,6 +3,7 @@
 import {
   type Clock,
   combineObservers,
+  type EventTracing,
   type IdSource,
   type Observer,
   systemClock,
@@ -23,6 +24,8 @@ export interface PublisherOptions<S extends EventSchemas> extends StreamLengths,
   readonly events: EventMap<S>
   readonly observer?: Observer
   readonly clock?: Clock
+  /** Events carry the trace of who publishes them. @defaultValue none */
+  readonly tracing?: EventTracing
   /** Ids of events that are published without one. @defaultValue timeOrderedIds() */
   readonly ids?: IdSource
   /** Of one call to Redis, and of the wait before it, in ms. @defaultValue 1_000 */
@@ -44,6 +47,7 @@ export interface PublisherParts<S extends EventSchemas> {
   readonly events: EventMap<S>
   readonly observer: Observer
   readonly clock: Clock
+  readonly tracing: EventTracing | undefined
   readonly ids: IdSource
   readonly deadlineMs: number
   readonly queueMax: number
@@ -69,6 +73,7 @@ export function resolvePublisherOptions<S extends EventSchemas>(
     events: options.events,
     observer: combineObservers(options.observer),
     clock,
+    tracing: options.tracing,
     ids: options.ids ?? timeOrderedIds(clock),
     deadlineMs: whole('deadlineMs', 1_000),
     queueMax: whole('queueMax', 10_000),

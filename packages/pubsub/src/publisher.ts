@@ -3,6 +3,7 @@
 import { type Closable, ClosedError, closeOnce, combineObservers, OverloadedError } from '@kerp/core'
 import { type AnyEvent, encodeEvent, type EventEnvelope, type OutgoingEvent } from './envelope.js'
 import type { EventPayload, EventSchemas, EventType } from './event-map.js'
+import { currentTraceparent } from './event-traces.js'
 import { EventsOwner } from './event-owner.js'
 import { CompanyRegistry } from './company-registry.js'
 import { PublishQueue, type PublishShared } from './publish-queue.js'
@@ -15,6 +16,7 @@ export interface NewEvent<T extends string, P> {
   readonly payload: P
   /** Given again, it is published once: up to 128 of `A-Z a-z 0-9 . _ : -`. @defaultValue a new time-ordered id */
   readonly id?: string
+  /** @defaultValue that of `tracing` */
   readonly traceparent?: string
 }
 
@@ -71,7 +73,7 @@ export class Publisher<S extends EventSchemas> implements Closable {
   ): Promise<EventEnvelope<T, EventPayload<S, T>>> {
     return new Promise((resolve, reject) => {
       try {
-        const { envelope, outgoing } = this.#encode(event)
+        const { envelope, outgoing } = this.#encode(event, currentTraceparent(this.#parts.tracing))
         this.#admit(1, outgoing.text.length)
         const of = { envelopes: envelope, count: 1, onLeave: this.#leave }
         const owner = new EventsOwner(of, resolve, reject)
@@ -105,7 +107,8 @@ export class Publisher<S extends EventSchemas> implements Closable {
   publishMany(events: readonly AnyNewEvent<S>[]): Promise<readonly AnyEvent<S>[]> {
     return new Promise((resolve, reject) => {
       try {
-        const encoded = events.map((event) => this.#encode(event))
+        const here = currentTraceparent(this.#parts.tracing)
+        const encoded = events.map((event) => this.#encode(event, here))
         this.#admit(
           encoded.length,
           encoded.reduce((sum, { outgoing }) => sum + outgoing.text.length, 0),
@@ -129,13 +132,9 @@ export class Publisher<S extends EventSchemas> implements Closable {
     return this.close()
   }
 
-  #encode<T extends EventType<S>>({
-    companyId,
-    type,
-    payload,
-    id,
-    traceparent,
-  }: NewEvent<T, EventPayload<S, T>>) {
+  /** `here` is the trace of an event that brings none. */
+  #encode<T extends EventType<S>>(event: NewEvent<T, EventPayload<S, T>>, here: string | undefined) {
+    const { companyId, type, payload, id, traceparent = here } = event
     const { ids, events } = this.#parts
     const envelope = { id: id ?? ids.next(), type, timestamp: this.#timestamp(), companyId, payload }
     return encodeEvent(events, traceparent === undefined ? envelope : { ...envelope, traceparent })

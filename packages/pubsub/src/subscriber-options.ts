@@ -1,6 +1,13 @@
 /** What `Subscriber` is made of, with its bounds and their defaults. */
 
-import { type Clock, combineObservers, type Observer, systemClock, wholeNumberOption } from '@kerp/core'
+import {
+  type Clock,
+  combineObservers,
+  type EventTracing,
+  type Observer,
+  systemClock,
+  wholeNumberOption,
+} from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import type { RedisClient } from '@kerp/redis'
 import type { EventMap, EventSchemas } from './event-map.js'
@@ -17,6 +24,8 @@ export interface SubscriberOptions<S extends EventSchemas> extends ShardedOption
   readonly events: EventMap<S>
   readonly observer?: Observer
   readonly clock?: Clock
+  /** Handlers run below the trace of who published. @defaultValue none */
+  readonly tracing?: EventTracing
   /** How often the end of each company's stream is compared with what was heard, in ms. @defaultValue 1_000 */
   readonly tailMs?: number
   /** Of one call to Redis, in ms. @defaultValue 1_000 */
@@ -43,6 +52,7 @@ export interface SubscriberParts {
   readonly keys: Keys
   readonly observer: Observer
   readonly clock: Clock
+  readonly tracing: EventTracing | undefined
   readonly tailMs: number
   readonly deadlineMs: number
   readonly ring: RingBounds
@@ -69,6 +79,7 @@ export function resolveSubscriberOptions<S extends EventSchemas>(
     keys,
     observer,
     clock: options.clock ?? systemClock,
+    tracing: options.tracing,
     tailMs: whole('tailMs', 1_000, 10),
     deadlineMs,
     ring: { entriesMax: whole('ringEventsMax', 5_000), lengthMax: whole('ringLengthMax', 8_388_608) },

@@ -13,6 +13,7 @@ import type { EventDecoder } from './event-decoder.js'
 import type { EventSchemas, EventType } from './event-map.js'
 import { compareStreamIds, type EventPosition, isSamePosition, ORIGIN } from './event-position.js'
 import type { RingCursor } from './event-ring.js'
+import { handleTraced } from './event-traces.js'
 import type { SubscriberParts } from './subscriber-options.js'
 
 /** Events that follow each other without a gap: `from` of a batch is `to` of the one before it. */
@@ -187,7 +188,11 @@ export class Subscription<S extends EventSchemas> implements Closable {
     const from = this.#toldUpTo
     this.#toldUpTo = to
     this.#observeLag(events.at(-1))
-    const ok = await this.#call(() => handlers.onEvents({ companyId: feed.companyId, from, to, events }))
+    const ok = await this.#call(() =>
+      handleTraced(parts.tracing, events, () =>
+        handlers.onEvents({ companyId: feed.companyId, from, to, events }),
+      ),
+    )
     const result = ok ? 'handled' : 'failed'
     parts.observer.eventDeliver?.({ reader: 'subscriber', result, count: events.length })
   }
