@@ -126,6 +126,46 @@ export function readConformance(redis: () => RedisClient): void {
       expect(world.database.loads).toHaveLength(1)
     })
 
+    test('a load that outlasts its lease is still the one load of four processes', async () => {
+      const world = new World(redis())
+      world.commit({ a: [5n, 0n] })
+      await world.relay.tick()
+      // Longer than a busy machine pauses a test, and short enough for several of them.
+      const processes = [1, 2, 3, 4].map(() => world.newRegisters({ leaseMs: 600 }))
+      const asked = (name: string): number =>
+        world.observer.of('redisOperation').filter(({ operation }) => operation === name).length
+      world.database.holding = true
+      const reads = processes.flatMap((process) => [1, 2, 3].map(() => world.get('a', process)))
+      await until(() => asked('keep-leases') >= 4)
+      expect(await world.raw('a')).toMatch(/^L\|/)
+      world.database.held[0]?.release()
+      const states = (await Promise.all(reads)).map(({ image }) => image.fields[0])
+      expect(new Set(states)).toEqual(new Set(['5']))
+      expect(world.database.loads).toHaveLength(1)
+      expect(stateOf(await world.get('a'))).toEqual(['redis', 1, '5', '0'])
+    })
+
+    test('of a load whose process died, one of those who wait makes another, and the rest wait for that', async () => {
+      const world = new World(redis())
+      world.commit({ a: [5n, 0n] })
+      await world.relay.tick()
+      // As if a process had leased the row and were never heard of again.
+      const watermark = world.keys.watermark(world.companyId)
+      const moreKeys = [world.keys.register(world.ref('a'))]
+      await readRegisters.run(redis(), { watermark }, { token: 'dead:1', leaseMs: '60000' }, { moreKeys })
+      const processes = [1, 2, 3, 4].map(() => world.newRegisters())
+      const reads = processes.map((process) => world.get('a', process))
+      await until(
+        () =>
+          world.observer.of('redisOperation').filter((o) => o['operation'] === 'read-registers').length === 4,
+      )
+      expect(world.database.loads).toEqual([])
+      await redis().del(world.keys.register(world.ref('a')))
+      const sources = (await Promise.all(reads)).map(({ source }) => source).sort()
+      expect(sources).toEqual(['database', 'redis', 'redis', 'redis'])
+      expect(world.database.loads).toHaveLength(1)
+    })
+
     test('a row whose loader hangs is answered by the database, without storing it', async () => {
       const world = new World(redis())
       world.commit({ a: [5n, 0n] })
@@ -134,7 +174,8 @@ export function readConformance(redis: () => RedisClient): void {
       const hanging = world.get('a')
       await until(() => world.database.held.length === 1)
       world.database.holding = false
-      expect(stateOf(await world.get('a', world.newRegisters()))).toEqual(['database', 1, '5', '0'])
+      const impatient = world.newRegisters({ waitMs: 50 })
+      expect(stateOf(await world.get('a', impatient))).toEqual(['database', 1, '5', '0'])
       expect(await world.raw('a')).toMatch(/^L\|/)
       world.database.held[0]?.release()
       await hanging

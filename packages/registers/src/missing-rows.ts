@@ -10,6 +10,7 @@ import { askRedis } from '@kerp/redis'
 import { LoadBackoffError } from './errors.js'
 import { failLeases } from './fail-leases.lua.js'
 import { fillLoaded, readingOf } from './fill-loaded.js'
+import { keepAlive } from './lease-keeper.js'
 import { codeOfFailure, failureToken, isDatabaseFailure } from './load-failure.js'
 import { type ReadReply, readRegisters } from './read-registers.lua.js'
 import { parseWatermark, registerPrefix, versionInBytes, type Watermark } from './register.js'
@@ -22,11 +23,9 @@ import { admitBytes, newRows, readStored, type Rows } from './stored-rows.js'
 /** Keys of one script call. */
 const KEYS_PER_SCRIPT = 1_000
 
-/** When a read looks again for rows that another process loads, as shares of `waitMs`. */
-const LOOKS = [0.1, 0.3, 0.6]
-
-/** One look, at once. */
-const NO_PAUSE = [0]
+/** The pauses between two looks for rows that another process loads, in ms: doubled each time, within these. */
+const LOOK_MS = 2
+const LOOK_MS_MAX = 50
 
 type Readings = ReadonlyMap<string, RegisterReading>
 
@@ -40,6 +39,15 @@ interface SliceAnswer {
   readonly readings: Readings
   /** How many of them this call loaded itself. */
   readonly loaded: number
+}
+
+const NO_ANSWER: SliceAnswer = { readings: new Map(), loaded: 0 }
+
+/** What one look found: `leased` are still being loaded elsewhere, of `absent` nothing is left to wait for. */
+interface Looked {
+  readonly readings: Readings
+  readonly leased: readonly KeyedRef[]
+  readonly absent: readonly KeyedRef[]
 }
 
 /** Takes leases, loads, fills, and waits; shared by all reads of one `Registers`. */
@@ -64,8 +72,9 @@ export class MissingRows {
     }
     const all = [...unique.values()]
     const slices: Promise<SliceAnswer>[] = []
+    const endMs = this.#parts.clock.monotonicMs() + this.#parts.waitMs
     for (let from = 0; from < all.length; from += KEYS_PER_SCRIPT) {
-      slices.push(this.#answerSlice(rows, all.slice(from, from + KEYS_PER_SCRIPT)))
+      slices.push(this.#answerSlice(rows, all.slice(from, from + KEYS_PER_SCRIPT), endMs))
     }
     const answers = await Promise.all(slices)
     const found = new Map(answers.flatMap(({ readings }) => [...readings]))
@@ -74,20 +83,24 @@ export class MissingRows {
     return { miss: loaded, wait: found.size - loaded }
   }
 
-  async #answerSlice(rows: Rows, wanted: readonly KeyedRef[]): Promise<SliceAnswer> {
+  /** Waits for others until `endMs`. */
+  async #answerSlice(rows: Rows, wanted: readonly KeyedRef[], endMs: number): Promise<SliceAnswer> {
     const { companyId, ticket } = rows
     // Names these leases alone, for ever: a counter that Redis kept would repeat after a failover.
     this.#leases += 1
     const token = `${this.#processId}:${this.#leases}`
     const reply = await askRedis(this.#parts, () => this.#lease(companyId, wanted, token))
     const watermark = parseWatermark(reply?.watermark)
-    if (reply === undefined || watermark === undefined) return { readings: new Map(), loaded: 0 }
+    if (reply === undefined || watermark === undefined) return NO_ANSWER
     const { present, granted, leased } = this.#sort(wanted, reply, watermark, ticket)
     const [loaded, waited] = await Promise.all([
       this.#loadAndFill(companyId, granted, token, ticket),
-      this.#waitFor(companyId, leased, ticket),
+      this.#waitFor(rows, leased, endMs),
     ])
-    return { readings: new Map([...present, ...loaded, ...waited]), loaded: loaded.size }
+    return {
+      readings: new Map([...present, ...loaded, ...waited.readings]),
+      loaded: loaded.size + waited.loaded,
+    }
   }
 
   #lease(companyId: string, wanted: readonly KeyedRef[], token: string): Promise<ReadReply> {
@@ -114,8 +127,10 @@ export class MissingRows {
     })
     for (const { key } of granted) this.#filling.set(key, flight)
     let stored: Readings = new Map()
+    const moreKeys = granted.map(({ key }) => key)
+    const stop = keepAlive(this.#parts, companyId, moreKeys, token)
     try {
-      const loaded = await this.#parts.loader.load(companyId, granted)
+      const loaded = await this.#parts.loader.load(companyId, granted).finally(stop)
       const rows = loaded.map((row, index) => ({
         key: '',
         ref: row.image.ref,
@@ -133,29 +148,26 @@ export class MissingRows {
     }
   }
 
-  /** Tells all processes that loading these rows failed, in place of their leases. Never throws. */
+  /** Tells all processes that loading these rows failed, in place of their leases, or gives these back. Never throws. */
   async #fail(companyId: string, granted: readonly KeyedRef[], token: string, error: unknown): Promise<void> {
     const { redis, keys, redisDeadlineMs: deadlineMs, observer, loader } = this.#parts
-    // A load that was not even tried adds nothing to the back-off of the one that failed: its lease is given back.
-    const backoffMs = error instanceof LoadBackoffError ? 1 : Math.floor(loader.backoffMs())
-    if (backoffMs < 1 || !isDatabaseFailure(error)) return
+    // A load that was not even tried, or was refused for its rows' sake, tells others nothing: its lease is given back.
+    const isFailure = !(error instanceof LoadBackoffError) && isDatabaseFailure(error)
+    const backoffMs = isFailure ? Math.floor(loader.backoffMs()) : 0
+    const failure = backoffMs < 1 ? '' : failureToken(codeOfFailure(error))
     const moreKeys = granted.map(({ key }) => key)
     await askRedis(this.#parts, () =>
       failLeases.run(
         redis,
         { watermark: keys.watermark(companyId) },
-        { token, failure: failureToken(codeOfFailure(error)), backoffMs: String(backoffMs) },
+        { token, failure, backoffMs: String(backoffMs) },
         { moreKeys, deadlineMs, observer, effect: 'idempotent' },
       ),
     )
   }
 
-  /** What others store within `waitMs`; this process's own fills are awaited without looking. */
-  async #waitFor(
-    companyId: string,
-    leased: readonly KeyedRef[],
-    ticket: AdmissionTicket | undefined,
-  ): Promise<Readings> {
+  /** This process's own fills are awaited without looking, those of others until they end or the time is over. */
+  async #waitFor(rows: Rows, leased: readonly KeyedRef[], endMs: number): Promise<SliceAnswer> {
     const readings = new Map<string, RegisterReading>()
     const [here, elsewhere]: [KeyedRef[], KeyedRef[]] = [[], []]
     await Promise.all(
@@ -169,34 +181,60 @@ export class MissingRows {
         else here.push(row)
       }),
     )
-    await Promise.all([
-      this.#look(companyId, here, ticket, NO_PAUSE).then((found) => addAll(readings, found)),
-      this.#look(companyId, elsewhere, ticket, LOOKS).then((found) => addAll(readings, found)),
+    const [now, later] = await Promise.all([
+      this.#look(rows, here),
+      this.#waitElsewhere(rows, elsewhere, endMs, 0),
     ])
-    return readings
+    return { readings: new Map([...readings, ...now.readings, ...later.readings]), loaded: later.loaded }
   }
 
-  /** What Redis has of these rows, looked at after each pause until it has them all, or says that they cannot be had. */
-  async #look(
-    companyId: string,
-    rows: readonly KeyedRef[],
-    ticket: AdmissionTicket | undefined,
-    pauses: readonly number[],
-  ): Promise<Readings> {
-    const refs = rows.map(({ ref }) => ref)
-    const looked = newRows(companyId, refs, ticket)
-    for (const share of rows.length === 0 ? [] : pauses) {
-      if (share > 0) await sleep(this.#parts.clock, share * this.#parts.waitMs)
-      const usable = await readStored(this.#parts, looked)
-      const [failure] = looked.failed.values()
-      if (failure !== undefined) throw new LoadBackoffError(failure)
-      if (!usable || !looked.readings.includes(undefined) || looked.untrusted.size > 0) break
+  /**
+   * What others store, looked for after pauses that grow. Whose lease ended with nothing stored, since its process died
+   * or the row was voided, is leased anew: so that it is loaded by one of those who waited, and the others wait for that.
+   */
+  async #waitElsewhere(
+    rows: Rows,
+    leased: readonly KeyedRef[],
+    endMs: number,
+    look: number,
+  ): Promise<SliceAnswer> {
+    const { clock, random } = this.#parts
+    const leftMs = endMs - clock.monotonicMs()
+    if (leased.length === 0 || leftMs <= 0) return NO_ANSWER
+    const pauseMs = Math.min(LOOK_MS_MAX, LOOK_MS * 2 ** Math.min(look, 10)) * (0.5 + random.fraction() / 2)
+    await sleep(clock, Math.min(leftMs, pauseMs))
+    const looked = await this.#look(rows, leased)
+    const [waited, anew] = await Promise.all([
+      this.#waitElsewhere(rows, looked.leased, endMs, look + 1),
+      looked.absent.length === 0 ? NO_ANSWER : this.#answerSlice(rows, looked.absent, endMs),
+    ])
+    return {
+      readings: new Map([...looked.readings, ...waited.readings, ...anew.readings]),
+      loaded: waited.loaded + anew.loaded,
     }
-    const readings = new Map<string, RegisterReading>()
-    for (const [index, reading] of looked.readings.entries()) {
-      if (reading !== undefined) readings.set(looked.keys[index] ?? '', reading)
+  }
+
+  /** What Redis has of these rows now; none of them is waited for when it cannot say, or may not be believed. */
+  async #look(rows: Rows, wanted: readonly KeyedRef[]): Promise<Looked> {
+    const [readings, leased, absent] = [
+      new Map<string, RegisterReading>(),
+      [] as KeyedRef[],
+      [] as KeyedRef[],
+    ]
+    if (wanted.length === 0) return { readings, leased, absent }
+    const refs = wanted.map(({ ref }) => ref)
+    const looked: Rows = { ...newRows(rows.companyId, refs, rows.ticket), absent: new Set() }
+    const usable = await readStored(this.#parts, looked)
+    const [failure] = looked.failed.values()
+    if (failure !== undefined) throw new LoadBackoffError(failure)
+    for (const [index, row] of wanted.entries()) {
+      const reading = looked.readings[index]
+      if (reading !== undefined) readings.set(row.key, reading)
+      else if (!usable || looked.untrusted.size > 0) continue
+      else if (looked.absent?.has(index) === true) absent.push(row)
+      else leased.push(row)
     }
-    return readings
+    return { readings, leased, absent }
   }
 
   #sort(
@@ -230,8 +268,4 @@ interface Sorted {
   readonly present: Map<string, RegisterReading>
   readonly granted: readonly KeyedRef[]
   readonly leased: readonly KeyedRef[]
-}
-
-function addAll(readings: Map<string, RegisterReading>, found: Readings): void {
-  for (const [key, reading] of found) readings.set(key, reading)
 }

@@ -28,9 +28,15 @@ export interface RegistersOptions {
   readonly random?: RandomSource
   /** How long registers stay without being written. Frees memory; nothing depends on it. @defaultValue ttlPolicy() */
   readonly ttl?: TtlPolicy
-  /** How long a missing register is reserved for who loads it, in ms. @defaultValue 3_000 */
+  /**
+   * How long a missing register is reserved for a process that loads it and is then never heard of again, in ms. It is
+   * renewed as long as the load runs. @defaultValue 1_000
+   */
   readonly leaseMs?: number
-  /** How long a read waits for a load of another process before it asks the database itself, in ms. @defaultValue 50 */
+  /**
+   * How long a read waits for a load of another process before it asks the database itself, in ms. What it waits for is
+   * alive, or loses its lease. @defaultValue three fifths of `readDeadlineMs`, so that there is time to load
+   */
   readonly waitMs?: number
   /** From the call of a read to its end, in ms. @defaultValue 5_000 */
   readonly readDeadlineMs?: number
@@ -82,6 +88,9 @@ export interface RegistersParts {
   readonly applyDeadlineMs: number
 }
 
+/** The share of a read's time in which it waits for others. */
+const WAIT_SHARE = 0.6
+
 /** Rows of one statement of the loader. */
 const ROWS_PER_LOAD_MAX = 1_000
 
@@ -131,9 +140,9 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
       random,
       observer,
     }),
-    leaseMs: String(whole('leaseMs', 3_000)),
+    leaseMs: String(whole('leaseMs', 1_000)),
     loadBackoffMs,
-    waitMs: whole('waitMs', 50, 0),
+    waitMs: whole('waitMs', Math.floor(readDeadlineMs * WAIT_SHARE), 0),
     readDeadlineMs,
     redisDeadlineMs,
     applyDeadlineMs: whole('applyDeadlineMs', 250),

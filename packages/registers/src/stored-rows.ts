@@ -36,6 +36,8 @@ export interface Rows {
   readonly untrusted: Set<number>
   /** Rows whose load failed a moment ago, in whatever process, with the code of what was thrown. */
   readonly failed: Map<number, string>
+  /** Rows of which Redis holds nothing at all, where that is asked for. */
+  readonly absent?: Set<number>
 }
 
 /** Rows without answers and keys yet; `readStored` fills both in. */
@@ -129,6 +131,7 @@ function takeValues(
     const index = from + at - 1
     const bytes = values[at]
     const ref = rows.refs[index]
+    if (bytes === null) rows.absent?.add(index)
     if (bytes === undefined || bytes === null || ref === undefined) continue
     const version = versionInBytes(bytes, prefix)
     if (version < 0) {
