@@ -29,6 +29,19 @@ describe('a timer wheel', () => {
     )
   })
 
+  it('counts from the moment that the caller names', async () => {
+    const clock = manualClock()
+    const wheel = new TimerWheel(clock, 10)
+    const task = vi.fn()
+    const begunMs = clock.monotonicMs()
+    await clock.advance(40)
+    wheel.schedule(100, task, begunMs)
+    await clock.advance(59)
+    expect(task).not.toHaveBeenCalled()
+    await clock.advance(11)
+    expect(task).toHaveBeenCalledTimes(1)
+  })
+
   it('calls no task that was cancelled, not even one of the same tick that an earlier task cancels', async () => {
     const clock = manualClock()
     const wheel = new TimerWheel(clock, 10)

@@ -46,6 +46,30 @@ describe('defineScript', () => {
     )
   })
 
+  it('tells a receiver once how a call ended: the answer, what the parser threw, or what is wrong with the call', async () => {
+    const script = defineScript({
+      name: 'count-up',
+      keys: ['counter'],
+      args: [],
+      lua: `return redis.call('INCR', counter)`,
+      parse: (reply) => {
+        if (reply === 2) throw new RangeError('two')
+        return Number(reply)
+      },
+    })
+    const redis = mockRedis()
+    const heard: unknown[] = []
+    const hear = (what: unknown): void => void heard.push(what)
+    const tell = (counter: string): Promise<void> =>
+      new Promise<unknown>((end) => {
+        script.tell(redis, { counter }, {}, {}, { answered: end, failed: end })
+      }).then(hear)
+    await tell('told-counter')
+    await tell('told-counter')
+    script.tell(redis, { counter: 'k' }, {}, { deadlineMs: 0 }, { answered: hear, failed: hear })
+    expect(heard).toEqual([1, new RangeError('two'), expect.any(InvalidInputError)])
+  })
+
   it('refuses a key or argument that is no string, by its name and without its value', async () => {
     const script = defineScript({
       name: 'take',

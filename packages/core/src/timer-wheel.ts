@@ -33,9 +33,13 @@ export class TimerWheel {
     return size
   }
 
-  /** Calls `task` once when `delayMs` have passed. A task that throws stops no other one. */
-  schedule(delayMs: number, task: () => void): Timer {
-    const slotNumber = Math.ceil((this.#clock.monotonicMs() + delayMs) / this.#tickMs)
+  /**
+   * Calls `task` once when `delayMs` have passed since `fromMs` of the clock. A task that throws stops no other one.
+   *
+   * `fromMs` is for callers that have just read the clock.
+   */
+  schedule(delayMs: number, task: () => void, fromMs = this.#clock.monotonicMs()): Timer {
+    const slotNumber = Math.ceil((fromMs + delayMs) / this.#tickMs)
     let slot = this.#slots.get(slotNumber)
     if (slot === undefined) {
       slot = new Slot()

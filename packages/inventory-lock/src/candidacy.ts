@@ -7,11 +7,10 @@
 
 import { isRetryableError, jitteredBackoffMs, type Timer } from '@kerp/core'
 import type { AskReply } from './acquire.lua.js'
-import type { Receiver } from './call-batch.js'
 import type { ContestHost } from './contest-host.js'
 import { Grant } from './grant.js'
 import { type ClockReading, readClocks } from './lease.js'
-import type { Question } from './lock-commands.js'
+import type { Asking, Question } from './lock-commands.js'
 import type { LockNames } from './lock-names.js'
 import type { TakeReply } from './take.lua.js'
 
@@ -53,18 +52,21 @@ const AFTER_LEASE_MS = 2
 const PER_PLACE_MS = 5
 const PLACES_MAX = 6
 
+const NO_QUESTION: Question = { owner: '', ttlMs: 0, block: 1, wait: '' }
+
 /** One owner's asking. */
-export class Candidacy implements Receiver<AskReply | TakeReply> {
+export class Candidacy implements Asking<AskReply | TakeReply> {
   readonly owner: string
+  readonly names: LockNames
   readonly #host: ContestHost
-  readonly #names: LockNames
   readonly #candidate: Candidate
   readonly #grantMs: number
   /** The longest lease that was asked for. */
   #ttlMs: number
   /** When the question on its way, or the last one, was sent. */
   #asked: ClockReading
-  #question: Question | undefined
+  #question: Question = NO_QUESTION
+  #isAsking = false
   /** The last answer that said *wait*: when it was asked for, and above which fence later grants are. */
   #waiting: { readonly asked: ClockReading; readonly mark: string } | undefined
   #grant: Grant | undefined
@@ -79,7 +81,7 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
   /** `begun` is a reading of now: nothing of this owner was sent before. */
   constructor(host: ContestHost, names: LockNames, candidate: Candidate, ttlMs: number, begun: ClockReading) {
     this.#host = host
-    this.#names = names
+    this.names = names
     this.#candidate = candidate
     this.#asked = begun
     this.#ttlMs = ttlMs
@@ -87,31 +89,36 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
     this.owner = host.nextOwner(this.#grantMs)
   }
 
+  /** What is on its way, or was last. */
+  get question(): Question {
+    return this.#question
+  }
+
   /** Asks now; does nothing while a question is on its way. */
-  ask(): void {
-    const wish = this.#candidate.wish()
-    if (this.#isOver || this.#question !== undefined || wish === undefined) return
-    this.#host.commands.ask(this.#names, this.question(wish), this)
+  ask(wish = this.#candidate.wish()): void {
+    if (this.#isOver || this.#isAsking || wish === undefined) return
+    this.prepare(wish)
+    this.#host.commands.ask(this)
   }
 
   /** Takes the lock if it is free; lines up only when it is not. */
   take(wish: Wish): void {
-    const question = this.#sending({ owner: this.owner, ttlMs: wish.ttlMs, block: 1, wait: '' })
     this.#isTry = wish.isTry
-    this.#host.commands.take(this.#names, question, this)
+    this.#sending({ owner: this.owner, ttlMs: wish.ttlMs, block: 1, wait: '' })
+    this.#host.commands.take(this)
   }
 
   /** The question as it must be sent now; its answer is told to this object. */
-  question({ ttlMs, block, isTry }: Wish): Question {
+  prepare({ ttlMs, block, isTry }: Wish): Question {
     // Messages count only while the channel listens.
     const wait = isTry ? '' : this.#host.waitMode()
     return this.#sending({ owner: this.owner, ttlMs, block, wait })
   }
 
   answered(reply: AskReply | TakeReply): void {
+    if (!this.#isAsking) return
+    this.#isAsking = false
     const question = this.#question
-    this.#question = undefined
-    if (question === undefined) return
     if (typeof reply === 'string') this.#grantedBy(question, reply, question.block)
     else if (reply === 0) this.#notFree()
     else if (reply.length === 1) this.#grantedBy(question, reply[0], 1)
@@ -119,7 +126,7 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
   }
 
   failed(error: unknown): void {
-    this.#question = undefined
+    this.#isAsking = false
     // What was sent may still be done.
     this.#mayStand = true
     if (this.#isOver) return
@@ -150,13 +157,14 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
     if (this.#isOver) return
     this.#isOver = true
     this.#timer?.cancel()
-    if (this.#mayStand || this.#question !== undefined) this.#leave()
+    if (this.#mayStand || this.#isAsking) this.#leave()
   }
 
   #sending(question: Question): Question {
     if (this.#hasAsked) this.#asked = readClocks(this.#host.clock)
     this.#ttlMs = Math.max(this.#ttlMs, question.ttlMs)
     this.#question = question
+    this.#isAsking = true
     this.#hasAsked = true
     if (question.wait !== '') this.#mayStand = true
     this.#timer?.cancel()
@@ -167,7 +175,7 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
     if (this.#isOver) return
     if (this.#isTry) this.#candidate.mustWait()
     else {
-      this.#host.noteContended(this.#names)
+      this.#host.noteContended(this.names)
       this.ask()
     }
   }
@@ -192,7 +200,7 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
   }
 
   #grantOf(fence: string, block: number, begun: ClockReading, ttlMs: number): Grant {
-    return new Grant({ names: this.#names, owner: this.owner, fence, block, begun, ttlMs })
+    return new Grant({ names: this.names, owner: this.owner, fence, block, begun, ttlMs })
   }
 
   #end(grant: Grant, way: GrantWay): void {
@@ -218,6 +226,6 @@ export class Candidacy implements Receiver<AskReply | TakeReply> {
   }
 
   #leave(): void {
-    this.#host.background(this.#host.commands.leave(this.#names, this.owner, this.#ttlMs))
+    this.#host.background(this.#host.commands.leave(this.names, this.owner, this.#ttlMs))
   }
 }

@@ -197,15 +197,14 @@ export class Contest implements HoldingOwner<Grant>, Candidate {
   #askFirst(wish: Wish, now: ClockReading): void {
     const candidacy = new Candidacy(this.#host, this.names, this, wish.ttlMs, now)
     this.#candidacy = candidacy
-    if (this.#host.isContended(this.names))
-      this.#host.commands.ask(this.names, candidacy.question(wish), candidacy)
+    if (this.#host.isContended(this.names)) candidacy.ask(wish)
     else candidacy.take(wish)
   }
 
   #ask(wish: Wish, now: ClockReading): void {
     const candidacy = new Candidacy(this.#host, this.names, this, wish.ttlMs, now)
     this.#candidacy = candidacy
-    this.#host.commands.ask(this.names, candidacy.question(wish), candidacy)
+    candidacy.ask(wish)
   }
 
   #hold(grant: Grant, waiter: Waiter, way: GrantWay | 'local', now: ClockReading): void {
@@ -259,7 +258,7 @@ export class Contest implements HoldingOwner<Grant>, Candidate {
     const candidacy = new Candidacy(this.#host, this.names, this, wish.ttlMs, now)
     this.#candidacy = candidacy
     const returning = new Returning(this.#host, grant, candidacy, holding)
-    returning.send(candidacy.question(wish))
+    returning.send(candidacy.prepare(wish))
     this.#line.startTimers(now.monotonicMs)
     return returning.result
   }

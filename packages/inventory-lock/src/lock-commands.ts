@@ -32,19 +32,27 @@ export interface Question {
   readonly wait: '' | '@' | '~'
 }
 
-/** A lock that is probably free. */
-export type Taking = Pick<Question, 'owner' | 'ttlMs'>
-
-/** A lock to give back, and the question that goes with it. */
-export interface Return {
-  readonly grant: string
-  readonly isListed: boolean
-  readonly next: Question | undefined
+/** Takes a lock that is probably free, or asks for one: says what it wants and hears the answer. */
+export interface Asking<Reply> extends Receiver<Reply> {
+  readonly names: LockNames
+  /** What is on its way; read when the call is written. */
+  readonly question: Question
 }
 
-interface NamedCall<T> {
+/** Gives a lock back that nobody is known to wait for. */
+export interface Dropping extends Receiver<DropReply> {
   readonly names: LockNames
-  readonly call: T
+  /** The value of the lock's key: `OWNER|FENCE`. */
+  readonly grantText: string
+}
+
+/** Gives a lock back, with the question that goes with it. */
+export interface Returning extends Receiver<ReleaseReply> {
+  readonly names: LockNames
+  readonly grantText: string
+  /** Whether the company's list names it. */
+  readonly isListed: boolean
+  readonly next: Question | undefined
 }
 
 /** What the calls need. */
@@ -61,38 +69,42 @@ export interface LockCommandsOptions {
 export class LockCommands {
   readonly #options: LockCommandsOptions
   readonly #call: RedisCallOptions
-  readonly #takes: CallBatch<NamedCall<Taking>, TakeReply>
-  readonly #drops: CallBatch<NamedCall<string>, DropReply>
-  readonly #asks: CallBatch<NamedCall<Question>, AskReply>
-  readonly #returns: CallBatch<NamedCall<Return>, ReleaseReply>
+  readonly #takes = new CallBatch<Asking<TakeReply>, TakeReply>((callers, receiver) =>
+    this.#sendTakes(callers, receiver),
+  )
+  readonly #drops = new CallBatch<Dropping, DropReply>((callers, receiver) =>
+    this.#sendDrops(callers, receiver),
+  )
+  readonly #asks = new CallBatch<Asking<AskReply>, AskReply>((callers, receiver) =>
+    this.#sendAsks(callers, receiver),
+  )
+  readonly #returns = new CallBatch<Returning, ReleaseReply>((callers, receiver) =>
+    this.#sendReturns(callers, receiver),
+  )
 
   constructor(options: LockCommandsOptions) {
     this.#options = options
     this.#call = { deadlineMs: options.commandMs, observer: options.observer }
-    this.#takes = new CallBatch((calls) => this.#sendTakes(calls))
-    this.#drops = new CallBatch((calls) => this.#sendDrops(calls))
-    this.#asks = new CallBatch((calls) => this.#sendAsks(calls))
-    this.#returns = new CallBatch((calls) => this.#sendReturns(calls))
   }
 
   /** Takes the lock if it is free, at once or at the end of this turn. */
-  take(names: LockNames, taking: Taking, receiver: Receiver<TakeReply>): void {
-    this.#takes.add(names.fence, { names, call: taking }, receiver)
+  take(asking: Asking<TakeReply>): void {
+    this.#takes.add(asking.names.fence, asking)
   }
 
   /** Gives a lock back if nobody waits for it, at once or at the end of this turn. */
-  drop(names: LockNames, grant: string, receiver: Receiver<DropReply>): void {
-    this.#drops.add(names.fence, { names, call: grant }, receiver)
+  drop(dropping: Dropping): void {
+    this.#drops.add(dropping.names.fence, dropping)
   }
 
   /** Sends a question, at once or at the end of this turn. */
-  ask(names: LockNames, question: Question, receiver: Receiver<AskReply>): void {
-    this.#asks.add(names.fence, { names, call: question }, receiver)
+  ask(asking: Asking<AskReply>): void {
+    this.#asks.add(asking.names.fence, asking)
   }
 
   /** Gives a lock back, at once or at the end of this turn. */
-  release(names: LockNames, given: Return, receiver: Receiver<ReleaseReply>): void {
-    this.#returns.add(names.fence, { names, call: given }, receiver)
+  release(returning: Returning): void {
+    this.#returns.add(returning.names.fence, returning)
   }
 
   /** `grants` are leases of one company. */
@@ -146,55 +158,64 @@ export class LockCommands {
     }
   }
 
-  #sendTakes(calls: readonly NamedCall<Taking>[]): Promise<readonly TakeReply[]> {
+  #sendTakes(askings: readonly Asking<TakeReply>[], receiver: Receiver<readonly TakeReply[]>): void {
     const moreKeys: string[] = []
     const moreArgs: string[] = []
-    for (const { names, call } of calls) {
+    for (const { names, question } of askings) {
       moreKeys.push(names.lock)
-      moreArgs.push(call.owner, String(call.ttlMs))
+      moreArgs.push(question.owner, String(question.ttlMs))
     }
-    const fence = calls[0]?.names.fence ?? ''
-    return takeLocks.run(this.#options.redis, { fence }, NO_ARGS, this.#callOf(moreKeys, moreArgs))
+    takeLocks.tell(
+      this.#options.redis,
+      companyOf(askings),
+      NO_ARGS,
+      this.#callOf(moreKeys, moreArgs),
+      receiver,
+    )
   }
 
-  #sendDrops(calls: readonly NamedCall<string>[]): Promise<readonly DropReply[]> {
+  #sendDrops(droppings: readonly Dropping[], receiver: Receiver<readonly DropReply[]>): void {
     const moreKeys: string[] = []
     const moreArgs: string[] = []
-    for (const { names, call } of calls) {
+    for (const { names, grantText } of droppings) {
       moreKeys.push(names.lock, names.queue)
-      moreArgs.push(call)
+      moreArgs.push(grantText)
     }
-    return dropLocks.run(this.#options.redis, NO_KEYS, NO_ARGS, this.#callOf(moreKeys, moreArgs))
+    dropLocks.tell(this.#options.redis, NO_KEYS, NO_ARGS, this.#callOf(moreKeys, moreArgs), receiver)
   }
 
-  #sendAsks(calls: readonly NamedCall<Question>[]): Promise<readonly AskReply[]> {
+  #sendAsks(askings: readonly Asking<AskReply>[], receiver: Receiver<readonly AskReply[]>): void {
     const moreKeys: string[] = []
     const moreArgs: string[] = []
-    for (const { names, call } of calls) {
+    for (const { names, question } of askings) {
       moreKeys.push(names.lock, names.queue)
-      moreArgs.push(call.owner, String(call.ttlMs), String(call.block), call.wait)
+      moreArgs.push(question.owner, String(question.ttlMs), String(question.block), question.wait)
     }
-    return acquireLocks.run(this.#options.redis, fixedKeys(calls), NO_ARGS, this.#callOf(moreKeys, moreArgs))
+    acquireLocks.tell(
+      this.#options.redis,
+      companyOf(askings),
+      NO_ARGS,
+      this.#callOf(moreKeys, moreArgs),
+      receiver,
+    )
   }
 
-  #sendReturns(calls: readonly NamedCall<Return>[]): Promise<readonly ReleaseReply[]> {
+  #sendReturns(returnings: readonly Returning[], receiver: Receiver<readonly ReleaseReply[]>): void {
     const moreKeys: string[] = []
     const moreArgs: string[] = []
-    for (const { names, call } of calls) {
-      const { grant, isListed, next } = call
+    for (const { names, grantText, isListed, next } of returnings) {
       moreKeys.push(names.lock, names.queue)
-      if (next === undefined) moreArgs.push(grant, isListed ? '1' : '', '', '', '', '')
-      else
-        moreArgs.push(
-          grant,
-          isListed ? '1' : '',
-          next.owner,
-          String(next.ttlMs),
-          String(next.block),
-          next.wait,
-        )
+      moreArgs.push(grantText, isListed ? '1' : '')
+      if (next === undefined) moreArgs.push('', '', '', '')
+      else moreArgs.push(next.owner, String(next.ttlMs), String(next.block), next.wait)
     }
-    return releaseLocks.run(this.#options.redis, fixedKeys(calls), NO_ARGS, this.#callOf(moreKeys, moreArgs))
+    releaseLocks.tell(
+      this.#options.redis,
+      companyOf(returnings),
+      NO_ARGS,
+      this.#callOf(moreKeys, moreArgs),
+      receiver,
+    )
   }
 
   // Written out: a spread of options costs half a microsecond per call.
@@ -205,8 +226,9 @@ export class LockCommands {
 
 const NO_KEYS = {}
 const NO_ARGS = {}
+const NO_COMPANY = { fence: '', held: '' }
 
-function fixedKeys(calls: readonly NamedCall<unknown>[]): { readonly fence: string; readonly held: string } {
-  const names = calls[0]?.names
-  return { fence: names?.fence ?? '', held: names?.held ?? '' }
+/** The keys of the company that calls of one batch share. */
+function companyOf(calls: readonly { readonly names: LockNames }[]): Pick<LockNames, 'fence' | 'held'> {
+  return calls[0]?.names ?? NO_COMPANY
 }

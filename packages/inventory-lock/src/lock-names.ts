@@ -25,23 +25,42 @@ export interface LockNames {
  * @throws {InvalidKeyError} `INVALID_KEY` for an id that the key builder refuses.
  */
 export function lockNames(keys: Keys, resource: LockResource): LockNames {
-  return namesBeside(keys.lock(resource), resource)
+  return new NamesBesideLock(keys.lock(resource), resource)
 }
 
 /** The keys that belong to a lock's key; undefined for a text that is none. */
 export function namesOfLock(lock: string): LockNames | undefined {
   try {
     const parsed = parseKey(lock)
-    return parsed.family === 'lock' ? namesBeside(lock, parsed) : undefined
+    return parsed.family === 'lock' ? new NamesBesideLock(lock, parsed) : undefined
   } catch {
     return undefined
   }
 }
 
-function namesBeside(lock: string, { companyId, type, id }: LockResource): LockNames {
-  const company = lock.slice(0, lock.indexOf('}') + 1)
-  const resource = { companyId, type, id }
-  return { resource, lock, queue: `${lock}:queue`, fence: `${company}:fence`, held: `${company}:held` }
+/** Makes each name when it is asked for: a lock that nobody waits for needs few of them. */
+class NamesBesideLock implements LockNames {
+  readonly lock: string
+  readonly resource: LockResource
+  readonly fence: string
+
+  constructor(lock: string, { companyId, type, id }: LockResource) {
+    this.lock = lock
+    this.resource = { companyId, type, id }
+    this.fence = `${this.#company}:fence`
+  }
+
+  get queue(): string {
+    return `${this.lock}:queue`
+  }
+
+  get held(): string {
+    return `${this.#company}:held`
+  }
+
+  get #company(): string {
+    return this.lock.slice(0, this.lock.indexOf('}') + 1)
+  }
 }
 
 /** The key of the company's list of held locks. */

@@ -1,6 +1,5 @@
 /** A lock on its way back to Redis, together with the question of those who wait for it in this process. */
 
-import type { Receiver } from './call-batch.js'
 import type { Candidacy } from './candidacy.js'
 import type { ContestHost } from './contest-host.js'
 import type { DropReply } from './drop.lua.js'
@@ -8,35 +7,50 @@ import { UnexpectedReplyError } from './errors.js'
 import type { Grant } from './grant.js'
 import type { Holding } from './holding.js'
 import type { LockRelease } from './lock.js'
-import type { Question } from './lock-commands.js'
+import type { Dropping, Question, Returning as ReturningCall } from './lock-commands.js'
+import type { LockNames } from './lock-names.js'
 import type { ReleaseReply } from './release.lua.js'
 
 /** Hears what became of a lock that is given back. `result` never rejects. */
-export class Returning implements Receiver<ReleaseReply | DropReply> {
+export class Returning implements ReturningCall, Dropping {
   readonly result: Promise<LockRelease>
+  readonly names: LockNames
+  readonly grantText: string
+  next: Question | undefined
   readonly #host: ContestHost
   readonly #grant: Grant
-  readonly #next: Candidacy | undefined
+  readonly #candidacy: Candidacy | undefined
   readonly #holding: Holding | undefined
-  #resolve: (result: LockRelease) => void = () => undefined
+  #resolve: (result: LockRelease) => void = nothing
 
-  /** `next` asked in the same call; `holding` is who had the lock, if anybody. */
-  constructor(host: ContestHost, grant: Grant, next: Candidacy | undefined, holding: Holding | undefined) {
+  /** `candidacy` asks in the same call; `holding` is who had the lock, if anybody. */
+  constructor(
+    host: ContestHost,
+    grant: Grant,
+    candidacy: Candidacy | undefined,
+    holding: Holding | undefined,
+  ) {
     this.#host = host
     this.#grant = grant
-    this.#next = next
+    this.names = grant.names
+    this.grantText = grant.text
+    this.#candidacy = candidacy
     this.#holding = holding
     this.result = new Promise((resolve) => {
       this.#resolve = resolve
     })
   }
 
+  get isListed(): boolean {
+    return this.#grant.isListed
+  }
+
   /** Sends it; the short way when nobody is known to wait. */
   send(next?: Question): void {
-    const { names, text, isListed, isContended } = this.#grant
+    this.next = next
     const { commands } = this.#host
-    if (next === undefined && !isListed && !isContended) commands.drop(names, text, this)
-    else commands.release(names, { grant: text, isListed, next }, this)
+    if (next === undefined && !this.isListed && !this.#grant.isContended) commands.drop(this)
+    else commands.release(this)
   }
 
   answered(reply: ReleaseReply | DropReply): void {
@@ -45,11 +59,12 @@ export class Returning implements Receiver<ReleaseReply | DropReply> {
       this.send()
       return
     }
-    const [code, answer] = typeof reply === 'number' ? [reply, undefined] : reply
+    const code = typeof reply === 'number' ? reply : reply[0]
     this.#end(code === 1 ? 'released' : 'lost')
-    if (this.#next === undefined) return
-    if (answer === undefined) this.#next.failed(new UnexpectedReplyError('release-locks'))
-    else this.#next.answered(answer)
+    if (this.#candidacy === undefined) return
+    const answer = typeof reply === 'number' ? undefined : reply[1]
+    if (answer === undefined) this.#candidacy.failed(new UnexpectedReplyError('release-locks'))
+    else this.#candidacy.answered(answer)
   }
 
   failed(error: unknown): void {
@@ -57,11 +72,15 @@ export class Returning implements Receiver<ReleaseReply | DropReply> {
     const { names, owner, ttlMs } = this.#grant
     this.#host.background(this.#host.commands.leave(names, owner, ttlMs))
     this.#end('unknown')
-    this.#next?.failed(error)
+    this.#candidacy?.failed(error)
   }
 
   #end(result: LockRelease): void {
     if (this.#holding !== undefined) this.#host.observations.released(result, this.#holding)
     this.#resolve(result)
   }
+}
+
+function nothing(): void {
+  // Replaced before anybody can call it.
 }

@@ -19,7 +19,9 @@ export const takeLocks = defineScript({
   args: [],
   lua: `
 local time = redis.call('TIME')
-local now = string.format('%s%06d', time[1], time[2])
+local now = time[2]
+if #now < 6 then now = string.format('%06d', now) end
+now = time[1] .. now
 if #KEYS == 2 then
   if not redis.call('SET', KEYS[2], ARGV[1] .. '|' .. now, 'NX', 'PX', ARGV[2]) then return 0 end
   local last = redis.call('GETSET', fence, now)

@@ -168,9 +168,12 @@ export interface KeysOptions {
 export function createKeys(options: KeysOptions = {}): Keys {
   const prefix = resolvePrefix(options)
   const register = registerKeys(prefix)
+  let frame: { readonly companyId: string; readonly type: string; readonly head: string } | undefined
 
   function company(family: string, companyId: unknown, ...encoded: readonly string[]): Key {
-    return asKey(bounded([`${prefix}${family}:{${validateCompanyId(companyId)}}`, ...encoded].join(':')))
+    let key = `${prefix}${family}:{${validateCompanyId(companyId)}}`
+    for (const part of encoded) key += `:${part}`
+    return asKey(bounded(key))
   }
 
   return {
@@ -178,8 +181,14 @@ export function createKeys(options: KeysOptions = {}): Keys {
       company('balance', companyId, encodePart(account, 'account'), encodeFiscalYear(fiscalYear)),
     inventory: ({ companyId, item, warehouse }) =>
       company('inventory', companyId, encodePart(item, 'item'), encodePart(warehouse, 'warehouse')),
-    lock: ({ companyId, type, id }) =>
-      company('lock', companyId, encodePart(type, 'type'), encodePart(id, 'id')),
+    lock({ companyId, type, id }) {
+      // Locks in a row are mostly of one company and type.
+      if (frame === undefined || companyId !== frame.companyId || type !== frame.type) {
+        const head = `${company('lock', companyId, encodePart(type, 'type'))}:`
+        frame = { companyId, type, head }
+      }
+      return asKey(bounded(frame.head + encodePart(id, 'id')))
+    },
     rateLimit: ({ companyId, user, endpoint }) =>
       company('rate', companyId, encodePart(user, 'user'), encodePart(endpoint, 'endpoint')),
     report: ({ companyId, type, parameters }) =>

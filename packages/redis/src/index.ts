@@ -15,6 +15,7 @@ export {
 export { assertCoordinationRedis, type RedisHealth, redisHealth, type RedisPersistence } from './health.js'
 export {
   type CallEffect,
+  type CallReceiver,
   DEADLINE_MS_DEFAULT,
   type RedisCallOptions,
   type RedisClient,

@@ -44,15 +44,22 @@ const DEADLINE_TICK_MS = 5
 
 const deadlines = new TimerWheel(systemClock, DEADLINE_TICK_MS)
 
-/** What is done with an answer before the caller gets it. */
-export interface AnswerHandling<R> {
-  /** Narrows the reply; what it throws the call rejects with. */
-  readonly parse: (reply: unknown) => R
+/** One call: what goes out, and how its answer is read. */
+export interface Request<R> {
+  /** The script's or command's name, for errors and observations. */
+  readonly operation: string
+  send(redis: RedisClient): Promise<unknown>
+  /** Narrows the reply; what it throws the call fails with. */
+  parse(reply: unknown): R
   /** Sends once more after an error that says how; undefined when the error stands. */
-  readonly resend: (error: unknown) => Promise<unknown> | undefined
+  resend(redis: RedisClient, error: unknown): Promise<unknown> | undefined
 }
 
-const AS_IT_IS: AnswerHandling<unknown> = { parse: (reply) => reply, resend: () => undefined }
+/** Hears how a call ended, once. It must not throw. */
+export interface CallReceiver<R> {
+  answered(reply: R): void
+  failed(error: Error): void
+}
 
 /**
  * Sends, and settles with the reply, a typed error, or the deadline.
@@ -68,43 +75,39 @@ export function settle(
   send: () => Promise<unknown>,
   options: RedisCallOptions,
 ): Promise<unknown> {
-  return settleAs(redis, operation, send, options, AS_IT_IS)
+  return settleAs(redis, { operation, send, parse: asItIs, resend: never }, options)
 }
 
-/** `settle` with an answer that is narrowed, or asked for once more, before it counts; no promise of its own for that. */
-export function settleAs<R>(
+/** `settle` with an answer that is narrowed, or asked for once more, before it counts. */
+export function settleAs<R>(redis: RedisClient, request: Request<R>, options: RedisCallOptions): Promise<R> {
+  return new Promise((answered, failed) => settleTo(redis, request, options, { answered, failed }))
+}
+
+/** `settleAs` that tells a receiver, without a promise of its own: for calls whose cost counts. */
+export function settleTo<R>(
   redis: RedisClient,
-  operation: string,
-  send: () => Promise<unknown>,
+  request: Request<R>,
   options: RedisCallOptions,
-  { parse, resend }: AnswerHandling<R>,
-): Promise<R> {
+  receiver: CallReceiver<R>,
+): void {
   checkDeadline(options.deadlineMs)
   const neverSent = redis.status === 'end'
   const begunMs = systemClock.monotonicMs()
-  const sent = sendSafely(send)
+  const sent = sendSafely(request, redis)
   // The request is on its way: what is set up from here on costs no time that the server does not take anyway.
-  return new Promise((resolve, reject) => {
-    const call = new PendingCall(operation, options, begunMs, reject)
-    const answered = (reply: unknown): void => {
-      if (!call.end('ok')) return
-      try {
-        resolve(parse(reply))
-      } catch (error) {
-        reject(
-          error instanceof Error
-            ? error
-            : new RedisRefusedError({ operation, reason: 'its reply is malformed' }),
-        )
-      }
-    }
-    const failed = (error: unknown): void => call.fail('error', readFailure(error, neverSent))
-    sent.then(answered, (error: unknown) => {
-      const again = resend(error)
-      if (again === undefined) failed(error)
-      else again.then(answered, failed)
-    })
-  })
+  const call = new PendingCall(redis, request, options, receiver, begunMs, neverSent)
+  sent.then(
+    (reply) => call.answered(reply),
+    (error: unknown) => call.failed(error),
+  )
+}
+
+function asItIs(reply: unknown): unknown {
+  return reply
+}
+
+function never(): undefined {
+  return undefined
 }
 
 function checkDeadline(deadlineMs: number | undefined): void {
@@ -113,34 +116,76 @@ function checkDeadline(deadlineMs: number | undefined): void {
 }
 
 /** A call that was sent: it ends once, by its reply or by its deadline. */
-class PendingCall {
-  readonly #operation: string
+class PendingCall<R> {
+  readonly #redis: RedisClient
+  readonly #request: Request<R>
   readonly #options: RedisCallOptions
-  readonly #deadlineMs: number
+  readonly #receiver: CallReceiver<R>
   readonly #begunMs: number
-  readonly #reject: (error: Error) => void
+  readonly #neverSent: boolean
+  readonly #deadlineMs: number
+  #isAgain = false
   #timer: Timer | undefined
 
-  constructor(operation: string, options: RedisCallOptions, begunMs: number, reject: (error: Error) => void) {
-    this.#operation = operation
+  // In a row: an object for these facts would be a tenth of what the call itself costs here.
+  constructor(
+    redis: RedisClient,
+    request: Request<R>,
+    options: RedisCallOptions,
+    receiver: CallReceiver<R>,
+    begunMs: number,
+    neverSent: boolean,
+  ) {
+    this.#redis = redis
+    this.#request = request
     this.#options = options
-    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT
+    this.#receiver = receiver
     this.#begunMs = begunMs
-    this.#reject = reject
-    this.#timer = deadlines.schedule(this.#deadlineMs, () => this.#onDeadline())
+    this.#neverSent = neverSent
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT
+    this.#timer = deadlines.schedule(this.#deadlineMs, () => this.#onDeadline(), begunMs)
+  }
+
+  answered(reply: unknown): void {
+    if (!this.#end('ok')) return
+    const { operation } = this.#request
+    let answer: R
+    try {
+      answer = this.#request.parse(reply)
+    } catch (error) {
+      const malformed = { operation, reason: 'its reply is malformed' }
+      this.#receiver.failed(error instanceof Error ? error : new RedisRefusedError(malformed))
+      return
+    }
+    this.#receiver.answered(answer)
+  }
+
+  failed(error: unknown): void {
+    const isOver = this.#isAgain || this.#timer === undefined
+    const again = isOver ? undefined : this.#request.resend(this.#redis, error)
+    if (again === undefined) {
+      this.#fail('error', readFailure(error, this.#neverSent))
+      return
+    }
+    this.#isAgain = true
+    again.then(
+      (reply) => this.answered(reply),
+      (refusal: unknown) => this.failed(refusal),
+    )
   }
 
   /** True when it had not ended before. */
-  end(status: RedisOperation['status']): boolean {
+  #end(status: RedisOperation['status']): boolean {
     if (this.#timer === undefined) return false
     this.#timer.cancel()
     this.#timer = undefined
-    observe(this.#options.observer, this.#operation, status, this.#begunMs)
+    observe(this.#options.observer, this.#request.operation, status, this.#begunMs)
     return true
   }
 
-  fail(status: 'error' | 'timeout', failure: Failure): void {
-    if (this.end(status)) this.#reject(outcomeError(failure, this.#operation, this.#options.effect))
+  #fail(status: 'error' | 'timeout', failure: Failure): void {
+    if (!this.#end(status)) return
+    this.#receiver.failed(outcomeError(failure, this.#request.operation, this.#options.effect))
   }
 
   /** After a pause of this process the answer may already lie in the socket: it is read first. */
@@ -151,7 +196,7 @@ class PendingCall {
   }
 
   #giveUp(): void {
-    this.fail('timeout', { verdict: 'unknown', reason: `no answer came within ${this.#deadlineMs} ms` })
+    this.#fail('timeout', { verdict: 'unknown', reason: `no answer came within ${this.#deadlineMs} ms` })
   }
 }
 
@@ -163,15 +208,18 @@ export function isMissingScript(error: unknown): boolean {
 /** Thrown by the client before anything was sent, for example for an argument that it cannot write. */
 const unsent = Symbol('unsent')
 
-/** Turns what a client throws at once into a rejection. */
-export function sendSafely(send: () => Promise<unknown>): Promise<unknown> {
+function sendSafely(request: Request<unknown>, redis: RedisClient): Promise<unknown> {
   try {
-    return send()
+    return request.send(redis)
   } catch (error) {
-    // A mock throws error replies at once; a real client throws only what it could not send.
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
-    return Promise.reject(replyText(error) === undefined ? unsent : error)
+    return rejected(error)
   }
+}
+
+/** What a client threw at once, as a rejection. A mock throws error replies, a real client what it could not send. */
+export function rejected(error: unknown): Promise<never> {
+  // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+  return Promise.reject(replyText(error) === undefined ? unsent : error)
 }
 
 interface Failure {

@@ -8,7 +8,15 @@
 import { createHash } from 'node:crypto'
 import { InvalidInputError, InvalidOptionError, type Observer } from '@kerp/core'
 import { refuseKeyPrefix, send } from './command.js'
-import { isMissingScript, type RedisCallOptions, type RedisClient, sendSafely, settleAs } from './outcome.js'
+import {
+  type CallReceiver,
+  isMissingScript,
+  type RedisCallOptions,
+  type RedisClient,
+  rejected,
+  type Request,
+  settleTo,
+} from './outcome.js'
 
 /** What a script is made of. */
 export interface ScriptDefinition<K extends string, A extends string, R> {
@@ -57,6 +65,17 @@ export interface Script<K extends string, A extends string, R> {
     args: Readonly<Record<A, string>>,
     call?: ScriptCallOptions,
   ): Promise<R>
+  /**
+   * `run` that tells a receiver, without a promise of its own: for calls whose cost counts. The receiver hears how
+   * the call ended, once, and must not throw.
+   */
+  tell(
+    redis: RedisClient,
+    keys: Readonly<Record<K, string>>,
+    args: Readonly<Record<A, string>>,
+    call: ScriptCallOptions,
+    receiver: CallReceiver<R>,
+  ): void
 }
 
 /**
@@ -82,40 +101,107 @@ export interface Script<K extends string, A extends string, R> {
 export function defineScript<const K extends string, const A extends string, R>(
   definition: ScriptDefinition<K, A, R>,
 ): Script<K, A, R> {
-  const { name, keys, args, parse } = definition
-  checkNames(name, [...keys, ...args])
-  const lua = `${header(name, keys, args)}${definition.lua}`
-  const sha1 = createHash('sha1').update(lua).digest('hex')
-  return {
-    name,
-    lua,
-    sha1,
-    run(redis, keyValues, argValues, call = NO_OPTIONS) {
-      try {
-        refuseKeyPrefix(redis)
-        const moreKeys = call.moreKeys ?? NONE
-        const slots: (string | number)[] = [sha1, keys.length + moreKeys.length]
-        for (const key of keys) slots.push(textOf(key, keyValues[key]))
-        for (const key of moreKeys) slots.push(key)
-        for (const arg of args) slots.push(textOf(arg, argValues[arg]))
-        for (const arg of call.moreArgs ?? NONE) slots.push(arg)
-        const resend = (error: unknown): Promise<unknown> | undefined => {
-          if (!isMissingScript(error)) return undefined
-          observeFallback(call.observer, name)
-          return sendSafely(() => send(redis, 'eval', [lua, ...slots.slice(1)]))
-        }
-        return settleAs(redis, name, () => send(redis, 'evalsha', slots), call, { parse, resend })
-      } catch (error) {
-        return Promise.reject(
-          error instanceof Error ? error : new InvalidInputError('script', 'a script', name),
-        )
-      }
-    },
-  }
+  checkNames(definition.name, [...definition.keys, ...definition.args])
+  return new DefinedScript(definition)
 }
 
 const NO_OPTIONS: ScriptCallOptions = {}
 const NONE: readonly string[] = []
+
+class DefinedScript<K extends string, A extends string, R> implements Script<K, A, R> {
+  readonly name: string
+  readonly lua: string
+  readonly sha1: string
+  readonly parse: (reply: unknown) => R
+  readonly #keys: readonly K[]
+  readonly #args: readonly A[]
+
+  constructor({ name, keys, args, lua, parse }: ScriptDefinition<K, A, R>) {
+    this.name = name
+    this.parse = parse
+    this.#keys = keys
+    this.#args = args
+    this.lua = `${header(name, keys, args)}${lua}`
+    this.sha1 = createHash('sha1').update(this.lua).digest('hex')
+  }
+
+  run(
+    redis: RedisClient,
+    keys: Readonly<Record<K, string>>,
+    args: Readonly<Record<A, string>>,
+    call: ScriptCallOptions = NO_OPTIONS,
+  ): Promise<R> {
+    return new Promise((answered, failed) => this.tell(redis, keys, args, call, { answered, failed }))
+  }
+
+  tell(
+    redis: RedisClient,
+    keys: Readonly<Record<K, string>>,
+    args: Readonly<Record<A, string>>,
+    call: ScriptCallOptions,
+    receiver: CallReceiver<R>,
+  ): void {
+    try {
+      refuseKeyPrefix(redis)
+      const request = new ScriptRequest(this, this.#slots(keys, args, call), call.observer)
+      settleTo(redis, request, call, receiver)
+    } catch (error) {
+      receiver.failed(error instanceof Error ? error : new InvalidInputError('script', 'a script', this.name))
+    }
+  }
+
+  #slots(
+    keys: Readonly<Record<K, string>>,
+    args: Readonly<Record<A, string>>,
+    { moreKeys = NONE, moreArgs = NONE }: ScriptCallOptions,
+  ): readonly string[] {
+    const slots = [this.sha1, String(this.#keys.length + moreKeys.length)]
+    for (const key of this.#keys) slots.push(textOf(key, keys[key]))
+    for (const key of moreKeys) slots.push(key)
+    for (const arg of this.#args) slots.push(textOf(arg, args[arg]))
+    for (const arg of moreArgs) slots.push(arg)
+    return slots
+  }
+}
+
+/** One run of a script. */
+class ScriptRequest<R> implements Request<R> {
+  readonly #script: DefinedScript<string, string, R>
+  readonly #slots: readonly string[]
+  readonly #observer: Observer | undefined
+
+  constructor(
+    script: DefinedScript<string, string, R>,
+    slots: readonly string[],
+    observer: Observer | undefined,
+  ) {
+    this.#script = script
+    this.#slots = slots
+    this.#observer = observer
+  }
+
+  get operation(): string {
+    return this.#script.name
+  }
+
+  send(redis: RedisClient): Promise<unknown> {
+    return send(redis, 'evalsha', this.#slots)
+  }
+
+  parse(reply: unknown): R {
+    return this.#script.parse(reply)
+  }
+
+  resend(redis: RedisClient, error: unknown): Promise<unknown> | undefined {
+    if (!isMissingScript(error)) return undefined
+    observeFallback(this.#observer, this.operation)
+    try {
+      return send(redis, 'eval', [this.#script.lua, ...this.#slots.slice(1)])
+    } catch (refusal) {
+      return rejected(refusal)
+    }
+  }
+}
 
 function observeFallback(observer: Observer | undefined, script: string): void {
   try {
