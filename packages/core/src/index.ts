@@ -114,6 +114,7 @@ export {
   registerName,
 } from './read-token.js'
 export { RecentFailures } from './recent-failures.js'
+export { Repeater, type RepeaterOptions } from './repeater.js'
 export {
   type DeadlineOptions,
   isRetryableError,

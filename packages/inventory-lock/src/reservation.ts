@@ -1,16 +1,6 @@
 /** Frees the goods of reservations whose time is up, in the background. */
 
-import {
-  type Clock,
-  type Closable,
-  closeOnce,
-  combineObservers,
-  KerpError,
-  type Observer,
-  systemClock,
-  type Timer,
-  wholeNumberOption,
-} from '@kerp/core'
+import { type Clock, type Closable, type Observer, Repeater, wholeNumberOption } from '@kerp/core'
 import type { Stock } from './stock.js'
 
 /** What a sweeper is made of, with its bounds. */
@@ -33,17 +23,10 @@ export interface ReservationSweeperOptions {
  * later. A confirmation that comes too late is refused whether or not a sweep has passed.
  */
 export class ReservationSweeper implements Closable {
-  readonly close: () => Promise<void>
   readonly #stock: ReservationSweeperOptions['stock']
-  readonly #observer: Observer
-  readonly #clock: Clock
-  readonly #everyMs: number
   readonly #limit: number
   readonly #callsMax: number
-  #timer: Timer | undefined
-  #sweeping: Promise<void> = Promise.resolve()
-  #isStarted = false
-  #isClosed = false
+  readonly #repeater: Repeater
 
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor(options: ReservationSweeperOptions) {
@@ -52,23 +35,20 @@ export class ReservationSweeper implements Closable {
       bounds: { readonly min: number; readonly max: number; readonly fallback: number },
     ): number => wholeNumberOption('ReservationSweeper', option, options[option], bounds)
     this.#stock = options.stock
-    this.#observer = combineObservers(options.observer)
-    this.#clock = options.clock ?? systemClock
-    this.#everyMs = whole('everyMs', { min: 10, max: 3_600_000, fallback: 1_000 })
     this.#limit = whole('limit', { min: 1, max: 1_000, fallback: 200 })
     this.#callsMax = whole('callsMax', { min: 1, max: 1_000, fallback: 20 })
-    this.close = closeOnce(async () => {
-      this.#isClosed = true
-      this.#timer?.cancel()
-      await this.#sweeping
+    this.#repeater = new Repeater({
+      source: 'ReservationSweeper',
+      pass: () => this.sweep(),
+      everyMs: whole('everyMs', { min: 10, max: 3_600_000, fallback: 1_000 }),
+      observer: options.observer,
+      clock: options.clock,
     })
   }
 
   /** Begins to sweep, once; returns at once. */
   start(): void {
-    if (this.#isStarted || this.#isClosed) return
-    this.#isStarted = true
-    this.#goOn()
+    this.#repeater.start()
   }
 
   /**
@@ -79,7 +59,7 @@ export class ReservationSweeper implements Closable {
    */
   async sweep(): Promise<number> {
     let ended = 0
-    for (let call = 0; call < this.#callsMax && !this.#isClosed; call += 1) {
+    for (let call = 0; call < this.#callsMax && !this.#repeater.isClosed; call += 1) {
       const { expired, isMore } = await this.#stock.expire({ limit: this.#limit })
       ended += expired
       if (!isMore) break
@@ -87,24 +67,12 @@ export class ReservationSweeper implements Closable {
     return ended
   }
 
+  /** Ends the sweep that runs after its present call. */
+  close(): Promise<void> {
+    return this.#repeater.close()
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  #goOn(): void {
-    if (this.#isClosed) return
-    this.#sweeping = this.#sweepQuietly()
-    void this.#sweeping.then(() => {
-      if (!this.#isClosed) this.#timer = this.#clock.setTimer(this.#everyMs, () => this.#goOn())
-    })
-  }
-
-  async #sweepQuietly(): Promise<void> {
-    try {
-      await this.sweep()
-    } catch (error) {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      this.#observer.backgroundError?.({ source: 'ReservationSweeper', code })
-    }
   }
 }

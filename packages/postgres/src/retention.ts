@@ -1,16 +1,6 @@
 /** Deletes what is older than its horizon, in the background, for as long as it runs. */
 
-import {
-  type Clock,
-  type Closable,
-  closeOnce,
-  combineObservers,
-  KerpError,
-  type Observer,
-  systemClock,
-  type Timer,
-  wholeNumberOption,
-} from '@kerp/core'
+import { type Clock, type Closable, closeOnce, type Observer, Repeater, wholeNumberOption } from '@kerp/core'
 import type { EventLog } from './event-log.js'
 import type { Outbox } from './outbox.js'
 
@@ -39,63 +29,32 @@ const HOUR_MS = 3_600_000
  */
 export class Retention implements Closable {
   readonly close: () => Promise<void>
-  readonly #options: RetentionOptions
-  readonly #observer: Observer
-  readonly #clock: Clock
-  readonly #olderThanMs: number
-  readonly #everyMs: number
-  #timer: Timer | undefined
-  #pass: Promise<void> = Promise.resolve()
-  #isStarted = false
-  #isClosed = false
+  readonly #repeaters: readonly Repeater[]
 
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
-  constructor(options: RetentionOptions) {
-    const whole = (option: 'olderThanMs' | 'everyMs', fallback: number): number =>
-      wholeNumberOption('Retention', option, options[option], {
+  constructor({ outbox, eventLog, observer, clock, ...bounds }: RetentionOptions) {
+    const whole = (option: keyof typeof bounds, fallback: number): number =>
+      wholeNumberOption('Retention', option, bounds[option], {
         min: 1_000,
         max: 10 * 365 * 86_400_000,
         fallback,
       })
-    this.#options = options
-    this.#observer = combineObservers(options.observer)
-    this.#clock = options.clock ?? systemClock
-    this.#olderThanMs = whole('olderThanMs', WEEK_MS)
-    this.#everyMs = whole('everyMs', HOUR_MS)
+    const retention = { olderThanMs: whole('olderThanMs', WEEK_MS) }
+    const common = { source: 'Retention', everyMs: whole('everyMs', HOUR_MS), observer, clock }
+    this.#repeaters = [outbox, ...(eventLog === undefined ? [] : [eventLog])].map(
+      (log) => new Repeater({ ...common, pass: () => log.trim(retention) }),
+    )
     this.close = closeOnce(async () => {
-      this.#isClosed = true
-      this.#timer?.cancel()
-      await this.#pass
+      await Promise.all(this.#repeaters.map((repeater) => repeater.close()))
     })
   }
 
   /** Begins, once; returns at once. */
   start(): void {
-    if (this.#isStarted || this.#isClosed) return
-    this.#isStarted = true
-    this.#goOn()
+    for (const repeater of this.#repeaters) repeater.start()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  #goOn(): void {
-    if (this.#isClosed) return
-    this.#pass = this.#trim()
-    void this.#pass.then(() => {
-      if (!this.#isClosed) this.#timer = this.#clock.setTimer(this.#everyMs, () => this.#goOn())
-    })
-  }
-
-  async #trim(): Promise<void> {
-    const { outbox, eventLog } = this.#options
-    const retention = { olderThanMs: this.#olderThanMs }
-    const ends = await Promise.allSettled([outbox.trim(retention), eventLog?.trim(retention)])
-    for (const end of ends) {
-      if (end.status === 'fulfilled') continue
-      const code = end.reason instanceof KerpError ? end.reason.code : 'UNEXPECTED'
-      this.#observer.backgroundError?.({ source: 'Retention', code })
-    }
   }
 }

@@ -7,15 +7,13 @@
 import {
   type Clock,
   type Closable,
-  closeOnce,
   combineObservers,
   type InvalidationLog,
-  KerpError,
   type Observer,
   type RegisterRef,
   type RegisterSource,
+  Repeater,
   systemClock,
-  type Timer,
   wholeNumberOption,
   withDeadline,
 } from '@kerp/core'
@@ -45,16 +43,8 @@ export class RegisterSampler implements Closable {
   readonly #options: RegisterSamplerOptions
   readonly #observer: Observer
   readonly #clock: Clock
-  readonly #everyMs: number
   readonly #rowsMax: number
-  #timer: Timer | undefined
-  #running: Promise<unknown> = Promise.resolve()
-  #isClosed = false
-  readonly #close = closeOnce(async () => {
-    this.#isClosed = true
-    this.#timer?.cancel()
-    await this.#running
-  })
+  readonly #repeater: Repeater
 
   /** No I/O happens here. @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor(options: RegisterSamplerOptions) {
@@ -63,22 +53,21 @@ export class RegisterSampler implements Closable {
     this.#options = options
     this.#observer = combineObservers(options.observer)
     this.#clock = options.clock ?? systemClock
-    this.#everyMs = whole('everyMs', 5_000, 86_400_000)
     this.#rowsMax = whole('rowsMax', 20, 1_000)
+    const everyMs = whole('everyMs', 5_000, 86_400_000)
+    this.#repeater = new Repeater({
+      source: 'RegisterSampler',
+      pass: () => this.sample(),
+      everyMs,
+      firstMs: everyMs,
+      observer: options.observer,
+      clock: options.clock,
+    })
   }
 
-  /** Samples until `close`. */
+  /** Samples until `close`, for the first time after `everyMs`. */
   start(): void {
-    if (this.#isClosed || this.#timer !== undefined) return
-    this.#timer = this.#clock.setTimer(this.#everyMs, () => {
-      this.#timer = undefined
-      this.#running = this.sample()
-        .catch((error: unknown) => {
-          const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-          this.#observer.backgroundError?.({ source: 'RegisterSampler', code })
-        })
-        .then(() => this.start())
-    })
+    this.#repeater.start()
   }
 
   /**
@@ -102,7 +91,7 @@ export class RegisterSampler implements Closable {
 
   /** Ends after the sample that runs now. */
   close(): Promise<void> {
-    return this.#close()
+    return this.#repeater.close()
   }
 
   async #compare(companyId: string, refs: readonly RegisterRef[]): Promise<number> {
