@@ -75,15 +75,11 @@ export function settle(
   send: () => Promise<unknown>,
   options: RedisCallOptions,
 ): Promise<unknown> {
-  return settleAs(redis, { operation, send, parse: asItIs, resend: never }, options)
-}
-
-/** `settle` with an answer that is narrowed, or asked for once more, before it counts. */
-export function settleAs<R>(redis: RedisClient, request: Request<R>, options: RedisCallOptions): Promise<R> {
+  const request = { operation, send, parse: asItIs, resend: never }
   return new Promise((answered, failed) => settleTo(redis, request, options, { answered, failed }))
 }
 
-/** `settleAs` that tells a receiver, without a promise of its own: for calls whose cost counts. */
+/** `settle` that tells a receiver, without a promise of its own: for calls whose cost counts. */
 export function settleTo<R>(
   redis: RedisClient,
   request: Request<R>,
