@@ -6,7 +6,10 @@ import { UnexpectedReplyError } from './errors.js'
 /** 1: given back. 0: it was gone. -1: another owner has it. 2: others wait, nothing was done: hand it over. */
 export type DropReply = 1 | 0 | -1 | 2
 
-/** More keys per lock: lock, queue. More arguments: a grant (`OWNER|FENCE`) per lock. Replies: a list of `DropReply`. */
+/**
+ * More keys: one per lock. More arguments: a grant (`OWNER|FENCE`) per lock. Replies: a list of `DropReply`, a single
+ * one alone. Whoever lines up marks the lock with a `+` behind the fence, so that the queue need not be looked at.
+ */
 export const dropLocks = defineScript({
   name: 'drop-locks',
   keys: [],
@@ -14,15 +17,14 @@ export const dropLocks = defineScript({
   lua: `
 local replies = {}
 for entry = 1, #ARGV do
-  local lock = KEYS[2 * entry - 1]
+  local lock, grant = KEYS[entry], ARGV[entry]
   local value = redis.call('GET', lock)
-  if value ~= ARGV[entry] then
-    replies[entry] = value and -1 or 0
-  elseif redis.call('EXISTS', KEYS[2 * entry]) == 1 then
+  if value == grant then
+    replies[entry] = redis.call('DEL', lock)
+  elseif value == grant .. '+' then
     replies[entry] = 2
   else
-    redis.call('DEL', lock)
-    replies[entry] = 1
+    replies[entry] = value and -1 or 0
   end
 end
 return #ARGV == 1 and replies[1] or replies

@@ -20,7 +20,8 @@ local replies = {}
 for entry = 1, #KEYS - firstKey + 1 do
   local lock = KEYS[firstKey + entry - 1]
   local grant, ttlMs = ARGV[firstArg + 2 * entry - 2], ARGV[firstArg + 2 * entry - 1]
-  if redis.call('GET', lock) == grant then
+  local value = redis.call('GET', lock)
+  if value == grant or value == grant .. '+' then
     redis.call('PEXPIRE', lock, ttlMs)
     redis.call('ZADD', held, nowMs + ttlMs, lock .. '|' .. grant)
     replies[entry] = 1

@@ -4,7 +4,8 @@
  * Data of a company, all in one cluster slot: `fence`, the last fence that was given out, which never expires;
  * `held`, a sorted set whose scores are moments in ms: `LOCK|OWNER|FENCE` a lock that is held until then,
  * `@PROCESS` or `~PROCESS` a process that waits and is alive until then. Data of a lock: `lock`, the text
- * `OWNER|FENCE` with a TTL; `queue`, its waiters by arrival. An owner is `PROCESS:NUMBER:GRANTMS`, unique for ever.
+ * `OWNER|FENCE` with a TTL, and a `+` behind it when somebody lined up meanwhile; `queue`, its waiters by arrival. An
+ * owner is `PROCESS:NUMBER:GRANTMS`, unique for ever.
  */
 
 /**
@@ -107,11 +108,12 @@ local function ask(lock, queue, owner, ttlMs, block, wait)
   local value = redis.call('GET', lock)
   if value and string.sub(value, 1, #owner + 1) == owner .. '|' then
     redis.call('PEXPIRE', lock, ttlMs)
-    return { string.sub(value, #owner + 2) }
+    return { string.match(value, '%d+', #owner + 2) }
   end
   if wait ~= '' then
     stamp(owner, wait)
     redis.call('ZADD', queue, 'NX', arrival, owner)
+    if value and string.sub(value, -1) ~= '+' then redis.call('APPEND', lock, '+') end
     redis.call('PEXPIRE', queue, 60000)
   end
   if not value then

@@ -52,7 +52,7 @@ export class LeaseKeeper<G extends Lease> {
     const restMs = holding.remainingMsAt(now)
     // Handed-over leases are short and have begun before: half of what is left is the latest sensible moment.
     const renewMs = Math.min(this.#firstRenewalMs, holding.ttlMs / 3, restMs / 2)
-    this.#lookIn(holding, holding.renew ? renewMs : restMs)
+    this.#lookIn(holding, holding.renew ? renewMs : restMs, now.monotonicMs)
   }
 
   /** Renews now, whatever `renew` says. */
@@ -64,9 +64,9 @@ export class LeaseKeeper<G extends Lease> {
     return renewal
   }
 
-  #lookIn(holding: Holding<G>, delayMs: number): void {
+  #lookIn(holding: Holding<G>, delayMs: number, fromMs = this.#clock.monotonicMs()): void {
     holding.timer?.cancel()
-    holding.timer = this.#wheel.schedule(delayMs, () => this.#look(holding))
+    holding.timer = this.#wheel.schedule(delayMs, () => this.#look(holding), fromMs)
   }
 
   #look(holding: Holding<G>): void {

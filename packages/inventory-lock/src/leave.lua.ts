@@ -16,7 +16,7 @@ redis.call('ZREM', queue, owner)
 local value = redis.call('GET', lock)
 if not value or string.sub(value, 1, #owner + 1) ~= owner .. '|' then return 0 end
 redis.call('DEL', lock)
-redis.call('ZREM', held, lock .. '|' .. value)
+redis.call('ZREM', held, lock .. '|' .. string.match(value, '^[^+]+'))
 if redis.call('EXISTS', queue) == 0 then return 1 end
 ${MINT_LUA}
 ${WAITERS_LUA}

@@ -178,7 +178,7 @@ export class LockCommands {
     const moreKeys: string[] = []
     const moreArgs: string[] = []
     for (const { names, grantText } of droppings) {
-      moreKeys.push(names.lock, names.queue)
+      moreKeys.push(names.lock)
       moreArgs.push(grantText)
     }
     dropLocks.tell(this.#options.redis, NO_KEYS, NO_ARGS, this.#callOf(moreKeys, moreArgs), receiver)

@@ -18,12 +18,13 @@ export const raiseFence = defineScript({
 local last = tonumber(redis.call('GET', fence) or '')
 if not last or last < tonumber(floor) then redis.call('SET', fence, floor) end
 if grant == '' then return '' end
-if redis.call('GET', lock) ~= grant then return 0 end
+local value = redis.call('GET', lock)
+if value ~= grant and value ~= grant .. '+' then return 0 end
 local leftMs = redis.call('PTTL', lock)
 if leftMs < 1 then return 0 end
 local first = mint('1')
 local owner = string.match(grant, '^[^|]+')
-redis.call('SET', lock, owner .. '|' .. first, 'PX', leftMs)
+redis.call('SET', lock, owner .. '|' .. first .. string.sub(value, #grant + 1), 'PX', leftMs)
 local untilMs = redis.call('ZSCORE', held, lock .. '|' .. grant)
 if untilMs then
   redis.call('ZREM', held, lock .. '|' .. grant)

@@ -30,11 +30,11 @@ for entry = 1, (#KEYS - firstKey + 1) / 2 do
   local lock = KEYS[firstKey + 2 * entry - 2]
   local at = firstArg + 6 * entry - 6
   local value = redis.call('GET', lock)
-  if value ~= ARGV[at] then
+  if value ~= ARGV[at] and value ~= ARGV[at] .. '+' then
     replies[entry] = value and -1 or 0
   else
     redis.call('DEL', lock)
-    if ARGV[at + 1] == '1' then redis.call('ZREM', held, lock .. '|' .. value) end
+    if ARGV[at + 1] == '1' then redis.call('ZREM', held, lock .. '|' .. ARGV[at]) end
     replies[entry] = 1
   end
   if ARGV[at + 2] ~= '' or redis.call('EXISTS', KEYS[firstKey + 2 * entry - 1]) == 1 then slow = true end
