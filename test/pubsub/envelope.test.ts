@@ -1,4 +1,14 @@
-import { decodeEvent, defineEvents, encodeEvent, erpEvents, EventInvalidError } from '@kerp/pubsub'
+import { createKeys } from '@kerp/keys'
+import {
+  decodeEvent,
+  defineEvents,
+  encodeEvent,
+  erpEvents,
+  EventInvalidError,
+  type OutgoingEvent,
+  Publisher,
+} from '@kerp/pubsub'
+import { mockRedis } from '@kerp/redis/testing'
 import { describe, expect, it } from 'vitest'
 
 const approved = {
@@ -32,6 +42,18 @@ describe('an event', () => {
   ])('with %s is refused, and the error names the field', (_, part, field) => {
     const envelope = { ...approved, ...part } as typeof approved
     expect(() => encodeEvent(erpEvents, envelope)).toThrow(expect.objectContaining({ field }))
+  })
+
+  it('cannot be encoded twice: nothing but what was encoded once can be sent, and that is no payload', async () => {
+    const { outgoing } = encodeEvent(erpEvents, approved)
+    // @ts-expect-error a text that nobody encoded
+    const forged: OutgoingEvent = { ...outgoing, text: JSON.stringify(approved) }
+    expect(() => decodeEvent(erpEvents, 'c1', forged.text)).toThrow(EventInvalidError)
+    await using publisher = new Publisher({ redis: mockRedis(), keys: createKeys(), events: erpEvents })
+    const { companyId, type } = approved
+    // @ts-expect-error an event that was encoded, as payload of another
+    const twice = publisher.publish({ companyId, type, payload: outgoing.text })
+    await expect(twice).rejects.toThrow(EventInvalidError)
   })
 
   it('is checked again when it is received', () => {
