@@ -5,11 +5,14 @@ import {
   encodeEvent,
   erpEvents,
   EventInvalidError,
-  type OutgoingEvent,
+  type EncodedEvent,
+  type ErpEventSchemas,
+  type EventPayload,
+  type EventType,
   Publisher,
 } from '@kerp/pubsub'
 import { mockRedis } from '@kerp/redis/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, expectTypeOf, it } from 'vitest'
 
 const approved = {
   id: '7',
@@ -46,14 +49,15 @@ describe('an event', () => {
 
   it('cannot be encoded twice: nothing but what was encoded once can be sent, and that is no payload', async () => {
     const { outgoing } = encodeEvent(erpEvents, approved)
-    // @ts-expect-error a text that nobody encoded
-    const forged: OutgoingEvent = { ...outgoing, text: JSON.stringify(approved) }
-    expect(() => decodeEvent(erpEvents, 'c1', forged.text)).toThrow(EventInvalidError)
+    // The compiler refuses what follows: a text that nobody encoded, and an encoded event as a payload.
+    expectTypeOf<string>().not.toExtend<EncodedEvent>()
+    expectTypeOf<EncodedEvent>().not.toExtend<EventPayload<ErpEventSchemas, EventType<ErpEventSchemas>>>()
+    expectTypeOf(outgoing.text).toEqualTypeOf<EncodedEvent>()
     await using publisher = new Publisher({ redis: mockRedis(), keys: createKeys(), events: erpEvents })
-    const { companyId, type } = approved
-    // @ts-expect-error an event that was encoded, as payload of another
-    const twice = publisher.publish({ companyId, type, payload: outgoing.text })
-    await expect(twice).rejects.toThrow(EventInvalidError)
+    for (const type of erpEvents.types) {
+      const event = { companyId: 'c1', type, payload: outgoing.text as never }
+      await expect(publisher.publish(event)).rejects.toThrow(EventInvalidError)
+    }
   })
 
   it('is checked again when it is received', () => {

@@ -8,9 +8,9 @@
 
 /** Functions that scripts put in front of their body; they use the keys `watermark` and `stream`, and the arguments `tell` and `channel`. */
 export const EVENT_LUA = `
-local spread = table.unpack or unpack
+local spread, call = table.unpack or unpack, redis.call
 
-local held = redis.call('MGET', watermark)[1]
+local held = call('MGET', watermark)[1]
 local epochHere, positionHere, lastMs, lastSequence, lastEvent
 if type(held) == 'string' then
   epochHere, positionHere, lastMs, lastSequence, lastEvent =
@@ -26,7 +26,7 @@ end
 
 -- Where the stream itself ends, whoever wrote there.
 local function lookAtStream()
-  local last = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', '1')[1]
+  local last = call('XREVRANGE', stream, '+', '-', 'COUNT', '1')[1]
   if last == nil then return false end
   lastMs, lastSequence = string.match(last[1], '^(%d+)%-(%d+)$')
   lastEvent = #last[2] == 2 and last[2][1] == 'e' and string.match(last[2][2], '^([^|]*)|') or ''
@@ -42,34 +42,32 @@ if lastMs == nil then
   end
 end
 
-local head = 'b2|' .. lastMs .. '-' .. lastSequence .. '|' .. lastEvent .. '|'
+local previous = 'b2|' .. lastMs .. '-' .. lastSequence .. '|' .. lastEvent .. '|'
 local lastId = lastMs .. '-' .. lastSequence
-local lines = {}
-local sameMs
+local firstId, sameMs
 
 -- Ids grow also when the stream was lost and the clock is behind the last one.
-local function firstId(text)
-  local id = redis.call('XADD', stream, '*', 'e', text)
+local function storeFirst(text)
+  local id = call('XADD', stream, '*', 'e', text)
   local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
   if not isLater(ms, lastMs) and not (ms == lastMs and isLater(sequence, lastSequence)) then
-    redis.call('XDEL', stream, id)
+    call('XDEL', stream, id)
     local above = lastMs .. '-' .. string.format('%d', tonumber(lastSequence) + 1)
-    id, ms = redis.call('XADD', stream, above, 'e', text), lastMs
+    id, ms = call('XADD', stream, above, 'e', text), lastMs
   end
-  sameMs = ms .. '-*'
-  lines[1] = head .. id
-  return id
+  firstId, lastId, sameMs = id, id, ms .. '-*'
 end
 
 -- The ids of one call follow each other, so that a block need only name the first.
-local function append(text)
-  if sameMs then lastId = redis.call('XADD', stream, sameMs, 'e', text) else lastId = firstId(text) end
-  lines[#lines + 1] = text
+local function store(text)
+  if sameMs then lastId = call('XADD', stream, sameMs, 'e', text) else storeFirst(text) end
 end
 
--- The watermark first: a subscriber that hears the block may look at it.
-local function finish(epoch, position, eventId)
-  redis.call('SET', watermark, 'e1|' .. epoch .. '|' .. position .. '|' .. lastId .. '|' .. eventId)
-  if sameMs then redis.call(tell, channel, table.concat(lines, '\\n')) end
+-- The watermark first: a subscriber that hears the block may look at it. The first line is put in front here.
+local function finish(epoch, position, eventId, lines)
+  call('SET', watermark, 'e1|' .. epoch .. '|' .. position .. '|' .. lastId .. '|' .. eventId)
+  if not firstId then return end
+  lines[1] = previous .. firstId .. lines[1]
+  call(tell, channel, table.concat(lines, '\\n'))
 end
 `

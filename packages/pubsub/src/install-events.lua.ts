@@ -24,8 +24,9 @@ export const installEvents = defineScript({
   lua: `${EVENT_LUA}
 if held ~= expected then return {'moved', held} end
 local mark = isFirst and '@start' or '@reset'
-append(mark .. '|' .. reason .. '|' .. epoch .. '|' .. position)
-finish(epoch, position, mark)
+local text = mark .. '|' .. reason .. '|' .. epoch .. '|' .. position
+store(text)
+finish(epoch, position, mark, {'', text})
 return {'installed'}
 `,
   parse(reply): InstallReply {

@@ -21,7 +21,8 @@ export type PublishReply =
 /**
  * KEYS: watermark, stream, seen, seenBefore. ARGV: `epoch`, `from` and `to` of relayed events, all empty for others;
  * `seenMax` how many ids of events are remembered at least, empty for relayed ones, `seenMs` for how long;
- * `tell` PUBLISH or SPUBLISH; `channel`; `count` of the events; then the ids of all events, then all events.
+ * `tell` PUBLISH or SPUBLISH; `channel`; `count` of the events; then the ids of all events, which differ, then all
+ * events.
  *
  * Replies:
  * - `['published', length, n, …]` stored, the watermark moved to `to`, and published; `n` for each event that was there
@@ -39,42 +40,53 @@ export const publishEvents = defineScript({
 local isRelayed = epoch ~= ''
 if isRelayed and (epochHere ~= epoch or positionHere ~= from) then return {'moved', held} end
 
-local events = tonumber(count)
-local textAt = firstArg + events - 1
-local reply, known, fresh = {isFirst and 'started' or 'published', 0}, {}, {}
+local idsEnd = firstArg + tonumber(count) - 1
+local ids = {spread(ARGV, firstArg, idsEnd)}
+-- The place in front of the events is for the first line.
+local lines = {spread(ARGV, idsEnd, #ARGV)}
+lines[1] = ''
+local reply = {isFirst and 'started' or 'published', 0}
+
+local function leaveOut(recent, older)
+  local freshIds, freshLines = {}, {''}
+  for index, id in ipairs(ids) do
+    if recent[index] == 1 or older[index] == 1 then
+      reply[#reply + 1] = index
+    else
+      freshIds[#freshIds + 1] = id
+      freshLines[#freshLines + 1] = lines[index + 1]
+    end
+  end
+  ids, lines = freshIds, freshLines
+end
+
 if seenMax ~= '' then
-  local recent = redis.call('SMISMEMBER', seen, spread(ARGV, firstArg, textAt))
-  local older = redis.call('SMISMEMBER', seenBefore, spread(ARGV, firstArg, textAt))
-  for index = 1, events do
-    if recent[index] == 1 or older[index] == 1 then known[ARGV[firstArg + index - 1]] = true end
+  local recent = call('SMISMEMBER', seen, spread(ids))
+  local older = call('SMISMEMBER', seenBefore, spread(ids))
+  for index = 1, #ids do
+    if recent[index] == 1 or older[index] == 1 then
+      leaveOut(recent, older)
+      break
+    end
   end
 end
 
-for index = 1, events do
-  local id = ARGV[firstArg + index - 1]
-  if known[id] then
-    reply[#reply + 1] = index
-  else
-    if isFirst then
-      append('@start|')
-      isFirst = false
-    end
-    append(ARGV[textAt + index])
-    lastEvent = id
-    if seenMax ~= '' then
-      known[id] = true
-      fresh[#fresh + 1] = id
-    end
+if #ids > 0 then
+  if isFirst then
+    store('@start|')
+    lines[1] = '\\n@start|'
+  end
+  for index = 2, #lines do store(lines[index]) end
+  lastEvent = ids[#ids]
+  if seenMax ~= '' then
+    call('SADD', seen, spread(ids))
+    if call('SCARD', seen) >= tonumber(seenMax) then call('RENAME', seen, seenBefore)
+    else call('PEXPIRE', seen, seenMs) end
   end
 end
-if #fresh > 0 then
-  redis.call('SADD', seen, spread(fresh))
-  if redis.call('SCARD', seen) >= tonumber(seenMax) then redis.call('RENAME', seen, seenBefore)
-  else redis.call('PEXPIRE', seen, seenMs) end
-end
-if isRelayed then finish(epoch, to, lastEvent)
-elseif sameMs then finish(epochHere, positionHere, lastEvent) end
-reply[2] = redis.call('XLEN', stream)
+if isRelayed then finish(epoch, to, lastEvent, lines)
+elseif firstId then finish(epochHere, positionHere, lastEvent, lines) end
+reply[2] = call('XLEN', stream)
 return reply
 `,
   parse(reply): PublishReply {

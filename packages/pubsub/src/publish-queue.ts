@@ -89,15 +89,18 @@ export class PublishQueue<S extends EventSchemas> {
     return batch
   }
 
+  /** Ends before an id that it has: the script judges by ids that were there before its call. */
   #batchAt(begin: number): readonly WaitingEvent[] {
-    let end = begin
+    const ids = new Set<string>()
     let length = 0
-    while (end < this.#waiting.length && end - begin < EVENTS_PER_CALL_MAX) {
-      length += this.#waiting[end]?.event.text.length ?? 0
-      if (end > begin && length > CALL_LENGTH_MAX) break
-      end += 1
+    for (let at = begin; at < this.#waiting.length && ids.size < EVENTS_PER_CALL_MAX; at += 1) {
+      const event = this.#waiting[at]?.event
+      if (event === undefined || ids.has(event.id)) break
+      length += event.text.length
+      if (ids.size > 0 && length > CALL_LENGTH_MAX) break
+      ids.add(event.id)
     }
-    return this.#waiting.slice(begin, end)
+    return this.#waiting.slice(begin, begin + ids.size)
   }
 
   /** Those that waited too long end here, certainly not done; the others go on. */
