@@ -26,6 +26,7 @@ export class JobTimeoutError extends KerpError {
  */
 export class JobCancelledError extends KerpError {
   static override readonly errorName = 'JobCancelledError'
+  readonly #cause: unknown
 
   constructor(
     readonly jobId: string,
@@ -33,18 +34,29 @@ export class JobCancelledError extends KerpError {
     readonly begun: boolean,
     cause?: unknown,
   ) {
-    super(undefined, { code: 'JOB_CANCELLED', retryable: !begun, cause })
+    super(undefined, { code: 'JOB_CANCELLED', retryable: !begun })
+    this.#cause = cause
+  }
+
+  // One abort may make a hundred thousand of these errors, of which hardly any is printed: the message is made when it
+  // is read, and the cause does not take the slow way through the constructor of Error.
+  static {
+    Object.defineProperties(this.prototype, {
+      message: {
+        get(this: JobCancelledError) {
+          return this.begun
+            ? `Job ${this.jobId} was cancelled while it ran.`
+            : `Job ${this.jobId} was cancelled before it began; it never ran.`
+        },
+      },
+      cause: {
+        get(this: JobCancelledError) {
+          return this.#cause
+        },
+      },
+    })
   }
 }
-
-// Made when it is read: one abort may make a hundred thousand of these errors, and hardly any is printed.
-Object.defineProperty(JobCancelledError.prototype, 'message', {
-  get(this: JobCancelledError) {
-    return this.begun
-      ? `Job ${this.jobId} was cancelled while it ran.`
-      : `Job ${this.jobId} was cancelled before it began; it never ran.`
-  },
-})
 
 /** A full queue with `onFull: 'dropOldest'` gave up this job for a newer one; it never ran. Code `JOB_DROPPED`, retryable. */
 export class JobDroppedError extends KerpError {
