@@ -143,7 +143,7 @@ describe('A pool of threads that stops', () => {
       expect((await Promise.all(answers)).length).toBe(60)
       expect([...counters]).toEqual([60, 60])
     }
-  })
+  }, 300_000)
 
   it('gives back what has not begun, and finishes the rest', async () => {
     const pool = makePool()
