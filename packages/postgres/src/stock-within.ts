@@ -1,11 +1,7 @@
-/**
- * Moving stock inside the host's own transaction, on anything that runs parameterised SQL. The host's rules are
- * those of `post-within.ts`: nothing is handed on before its COMMIT was answered with `COMMIT`, and after any error
- * it rolls back.
- */
+/** Moving stock inside the host's own transaction; the host's rules stand in `host-transaction.ts`. */
 
-import { FencedError, type Observer, type RandomSource, type StockRef } from '@kerp/core'
-import { KnownRows } from './known-rows.js'
+import { FencedError, type StockRef } from '@kerp/core'
+import { type HostContext, inHostTransaction } from './host-transaction.js'
 import type { Queryable } from './queryable.js'
 import { textOf, versionOf } from './row-text.js'
 import { answerOf, type StockAnswer } from './stock-kind.js'
@@ -14,13 +10,8 @@ import { moveStock } from './stock-transaction.js'
 import { checkFence, type StockWork } from './stock-work.js'
 
 /** What moving within shares with the stock ledger. */
-export interface StockWithin {
+export interface StockWithin extends HostContext<keyof StockStatements> {
   readonly schema: string
-  readonly statements: StockStatements
-  readonly observer: Observer
-  readonly random: RandomSource
-  /** For the wait for a row, where the host's transaction has no limit of its own. In ms. */
-  readonly lockTimeoutMs: number
 }
 
 /** A row of stock under its lock. Quantities are thousandths. */
@@ -30,24 +21,13 @@ export interface LockedStock {
   readonly version: number
 }
 
-/** The driver's own errors pass through as they are: the transaction is the host's, and so is what to do then. */
+/** @throws what the work is refused with, and the driver's own errors as they are. */
 export async function moveWithin(
   context: StockWithin,
   queryable: Queryable,
   work: StockWork,
 ): Promise<StockAnswer> {
-  const { statements, observer } = context
-  const run = async (
-    statement: keyof StockStatements,
-    values: (string | null)[],
-  ): Promise<readonly Record<string, unknown>[]> =>
-    (await queryable.query(statements[statement], values)).rows
-  const within = context.random.hex(8)
-  const [settings] = await run('beginWithin', [within, String(context.lockTimeoutMs)])
-  const lockTimeout = textOf(settings ?? {}, 'lock_timeout')
-  // Rows that this transaction makes may be rolled back: nothing is remembered of them.
-  const result = await moveStock({ run, knownRows: new KnownRows(), observer, within }, [work])
-  if (lockTimeout === '0') await run('endWithin', [lockTimeout])
+  const result = await inHostTransaction(context, queryable, (transaction) => moveStock(transaction, [work]))
   const answer = answerOf(result, work, 0)
   if (answer instanceof Error) throw answer
   return answer
