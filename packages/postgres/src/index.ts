@@ -50,6 +50,7 @@ export { Retention, type RetentionOptions } from './retention.js'
 export type { StockAudit, StockDifference } from './stock-audit.js'
 export { StockLedger } from './stock-ledger.js'
 export type { StockLedgerOptions } from './stock-options.js'
+export type { WriterOptions } from './writer-options.js'
 export type { LockedStock } from './stock-within.js'
 export {
   type DrizzleSql,

@@ -1,87 +1,42 @@
 /** What a ledger is made of, with its bounds. */
 
-import { type Clock, type Observer, oneOfOption, type RandomSource, wholeNumberOption } from '@kerp/core'
+import { wholeNumberOption } from '@kerp/core'
 import type { AccountCatalog } from './account-catalog.js'
-import type { DatabasePool } from './database-pool.js'
-import { resolveSchema } from './identifiers.js'
+import { type ResolvedWriterOptions, resolveWriterOptions, type WriterOptions } from './writer-options.js'
 
 /** What a ledger is made of. */
-export interface LedgerOptions {
-  /** A `pg.Pool`, with room for `batchesInFlightMax` + 1 connections beside the host's own use. Never closed here. */
-  readonly pool: DatabasePool
-  /** @defaultValue 'kerp' */
-  readonly schema?: string
+export interface LedgerOptions extends WriterOptions {
   /** @defaultValue the table of accounts of the same schema (`Accounts`) */
   readonly accounts?: AccountCatalog
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
-  /** How long a posting may take in all, in ms. @defaultValue 10_000 */
-  readonly deadlineMs?: number
-  /** How long a read may take, in ms; an audit may take twelve times as long. @defaultValue 5_000 */
-  readonly readDeadlineMs?: number
-  /** How long a posting is tried on a database that refuses connections, in ms. @defaultValue 1_000 */
-  readonly outageMs?: number
-  /** How long a transaction waits for one row, in ms; then its voucher waits apart from the others. @defaultValue 1_000 */
-  readonly lockTimeoutMs?: number
-  /** Calls of `post` that wait for their answer; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
-  readonly queueMax?: number
-  /** Vouchers of one transaction. @defaultValue 500 */
-  readonly batchMax?: number
   /** Lines of one transaction, save a single larger voucher. @defaultValue 10_000 */
   readonly batchLinesMax?: number
-  /** Transactions at once. @defaultValue 2 */
-  readonly batchesInFlightMax?: number
   /** How long an account is remembered as existing, in ms. @defaultValue 10_000 */
   readonly accountsTtlMs?: number
   /** Accounts remembered, over all companies. @defaultValue 100_000 */
   readonly accountsMax?: number
-  /** The least time between two hints to relays, in ms. @defaultValue 5 */
-  readonly wakeEveryMs?: number
-  /** `off` for a pooler that gives each transaction another connection and knows no prepared statements. @defaultValue 'on' */
-  readonly prepare?: 'on' | 'off'
 }
 
 /** The options with their defaults. */
-export interface ResolvedLedgerOptions {
-  readonly schema: string
-  readonly readDeadlineMs: number
+export interface ResolvedLedgerOptions extends ResolvedWriterOptions {
   readonly accountsTtlMs: number
   readonly accountsMax: number
-  readonly wakeEveryMs: number
-  readonly isPrepared: boolean
-  readonly bounds: {
-    readonly queueMax: number
-    readonly batchMax: number
-    readonly batchLinesMax: number
-    readonly batchesInFlightMax: number
-    readonly deadlineMs: number
-    readonly lockTimeoutMs: number
-    readonly outageMs: number
-  }
+  readonly bounds: ResolvedWriterOptions['bounds'] & { readonly batchLinesMax: number }
 }
 
 /** @throws {InvalidOptionError} `INVALID_OPTION`. */
 export function resolveLedgerOptions(options: LedgerOptions): ResolvedLedgerOptions {
+  const common = resolveWriterOptions('Ledger', options)
   const whole = (
     option: keyof LedgerOptions,
     bounds: { readonly min: number; readonly max?: number; readonly fallback: number },
   ): number => wholeNumberOption('Ledger', option, options[option], bounds)
   return Object.freeze({
-    schema: resolveSchema('Ledger', options.schema),
-    readDeadlineMs: whole('readDeadlineMs', { min: 10, max: 600_000, fallback: 5_000 }),
+    ...common,
     accountsTtlMs: whole('accountsTtlMs', { min: 0, fallback: 10_000 }),
     accountsMax: whole('accountsMax', { min: 1, max: 10_000_000, fallback: 100_000 }),
-    wakeEveryMs: whole('wakeEveryMs', { min: 1, max: 60_000, fallback: 5 }),
-    isPrepared: oneOfOption('Ledger', 'prepare', options.prepare, ['on', 'off'], 'on') === 'on',
     bounds: Object.freeze({
-      queueMax: whole('queueMax', { min: 1, max: 1_000_000, fallback: 10_000 }),
-      batchMax: whole('batchMax', { min: 1, max: 5_000, fallback: 500 }),
+      ...common.bounds,
       batchLinesMax: whole('batchLinesMax', { min: 2, max: 100_000, fallback: 10_000 }),
-      batchesInFlightMax: whole('batchesInFlightMax', { min: 1, max: 64, fallback: 2 }),
-      deadlineMs: whole('deadlineMs', { min: 50, max: 600_000, fallback: 10_000 }),
-      lockTimeoutMs: whole('lockTimeoutMs', { min: 50, max: 600_000, fallback: 1_000 }),
-      outageMs: whole('outageMs', { min: 0, max: 600_000, fallback: 1_000 }),
     }),
   })
 }
