@@ -42,6 +42,28 @@ describe('a timer wheel', () => {
     expect(task).toHaveBeenCalledTimes(1)
   })
 
+  it('calls at the next tick what was due before: after a pause, for a moment that has passed, from a task', async () => {
+    const clock = manualClock()
+    const wheel = new TimerWheel(clock, 10)
+    const calls: string[] = []
+    wheel.schedule(10, () => {
+      calls.push('first')
+      wheel.schedule(0, () => void calls.push('from a task'))
+      wheel.schedule(-500, () => void calls.push('passed'))
+    })
+    await clock.advance(10)
+    await clock.advance(10)
+    expect(calls).toEqual(['first', 'from a task', 'passed'])
+    await clock.advance(60_000)
+    wheel.schedule(5_000, () => void calls.push('late'))
+    wheel.schedule(0, () => void calls.push('after a pause'))
+    await clock.advance(10)
+    expect(calls.slice(3)).toEqual(['after a pause'])
+    await clock.advance(5_000)
+    expect(calls.slice(4)).toEqual(['late'])
+    expect(wheel.size).toBe(0)
+  })
+
   it('calls no task that was cancelled, not even one of the same tick that an earlier task cancels', async () => {
     const clock = manualClock()
     const wheel = new TimerWheel(clock, 10)

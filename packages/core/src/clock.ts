@@ -26,18 +26,34 @@ const TIMEOUT_MS_MAX = 2 ** 31 - 1
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  setTimer(delayMs, task) {
-    const dueMs = performance.now() + delayMs
-    // Timers of Node count whole milliseconds from a rounded start and so may fire a little early.
-    const fire = (): void => {
-      if (performance.now() < dueMs) handle = arm()
-      else task()
-    }
-    const arm = (): NodeJS.Timeout =>
-      setTimeout(fire, Math.min(TIMEOUT_MS_MAX, Math.ceil(dueMs - performance.now()))).unref()
-    let handle = arm()
-    return { cancel: () => clearTimeout(handle) }
-  },
+  setTimer: (delayMs, task) => new MachineTimer(delayMs, task),
+}
+
+/** Timers of Node count whole milliseconds from a rounded start and so may fire a little early: then it waits on. */
+class MachineTimer implements Timer {
+  readonly #dueMs: number
+  readonly #task: () => void
+  #handle: NodeJS.Timeout
+
+  constructor(delayMs: number, task: () => void) {
+    this.#dueMs = performance.now() + delayMs
+    this.#task = task
+    this.#handle = this.#arm(delayMs)
+  }
+
+  cancel(): void {
+    clearTimeout(this.#handle)
+  }
+
+  #arm(leftMs: number): NodeJS.Timeout {
+    return setTimeout(() => this.#fire(), Math.min(TIMEOUT_MS_MAX, Math.ceil(leftMs))).unref()
+  }
+
+  #fire(): void {
+    const leftMs = this.#dueMs - performance.now()
+    if (leftMs > 0) this.#handle = this.#arm(leftMs)
+    else this.#task()
+  }
 }
 
 /**

@@ -7,12 +7,18 @@
 
 import { type Clock, systemClock, type Timer } from './clock.js'
 
+/** So many slots are stepped through one by one, also the empty ones; after a longer pause those in use are looked up. */
+const STEPS_MAX = 100
+
 /** One timer for many deadlines. It holds no machine timer while nothing is scheduled. */
 export class TimerWheel {
   readonly #slots = new Map<number, Slot>()
   readonly #clock: Clock
   readonly #tickMs: number
   readonly #onTaskError: (error: unknown) => void
+  readonly #count = { waiting: 0 }
+  /** The last slot that was visited: what comes for it now must go to the next one. */
+  #turned = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
 
   /** `tickMs` is the resolution; `onTaskError` hears what a task threw, and must not throw itself. */
@@ -28,9 +34,7 @@ export class TimerWheel {
 
   /** How many tasks wait. */
   get size(): number {
-    let size = 0
-    for (const slot of this.#slots.values()) size += slot.size
-    return size
+    return this.#count.waiting
   }
 
   /**
@@ -39,10 +43,10 @@ export class TimerWheel {
    * `fromMs` is for callers that have just read the clock.
    */
   schedule(delayMs: number, task: () => void, fromMs = this.#clock.monotonicMs()): Timer {
-    const slotNumber = Math.ceil((fromMs + delayMs) / this.#tickMs)
+    const slotNumber = Math.max(this.#turned + 1, Math.ceil((fromMs + delayMs) / this.#tickMs))
     let slot = this.#slots.get(slotNumber)
     if (slot === undefined) {
-      slot = new Slot()
+      slot = new Slot(this.#count)
       this.#slots.set(slotNumber, slot)
     }
     const entry = new Entry(task, slot)
@@ -64,15 +68,17 @@ export class TimerWheel {
 
   #turn(): void {
     const reached = Math.floor(this.#clock.monotonicMs() / this.#tickMs)
-    // After a long pause it is cheaper to look at the slots in use than to step through empty ones.
-    const due: number[] = []
-    let isWaiting = false
-    for (const [slotNumber, slot] of this.#slots) {
-      if (slotNumber <= reached) due.push(slotNumber)
-      else if (slot.size > 0) isWaiting = true
-    }
+    const before = this.#turned
+    this.#turned = reached
+    if (reached - before > STEPS_MAX) this.#leap(reached)
+    else for (let slotNumber = before + 1; slotNumber <= reached; slotNumber += 1) this.#fire(slotNumber)
+    // Cancelling leaves the slot, which is likely to be used again at once; when nothing waits, all go.
+    if (this.#count.waiting === 0) this.#slots.clear()
+  }
+
+  #leap(reached: number): void {
+    const due = [...this.#slots.keys()].filter((slotNumber) => slotNumber <= reached)
     for (const slotNumber of due.sort((a, b) => a - b)) this.#fire(slotNumber)
-    if (!isWaiting) this.#dropEmptySlots()
   }
 
   #fire(slotNumber: number): void {
@@ -87,20 +93,15 @@ export class TimerWheel {
       }
     }
   }
-
-  /** Cancelling leaves the slot, which is likely to be used again at once; when nothing waits, all go. */
-  #dropEmptySlots(): void {
-    for (const [slotNumber, slot] of this.#slots) {
-      if (slot.size === 0) this.#slots.delete(slotNumber)
-    }
-  }
 }
 
 /** The tasks of one tick, in the order in which they were scheduled. */
 class Slot {
   first: Entry | undefined
   last: Entry | undefined
-  size = 0
+
+  /** How many tasks wait in all slots. */
+  constructor(readonly count: { waiting: number }) {}
 }
 
 class Entry implements Timer {
@@ -116,7 +117,7 @@ class Entry implements Timer {
     if (slot.last === undefined) slot.first = this
     else slot.last.#after = this
     slot.last = this
-    slot.size += 1
+    slot.count.waiting += 1
   }
 
   cancel(): void {
@@ -126,7 +127,7 @@ class Entry implements Timer {
     else this.#before.#after = this.#after
     if (this.#after === undefined) slot.last = this.#before
     else this.#after.#before = this.#before
-    slot.size -= 1
+    slot.count.waiting -= 1
     this.#slot = undefined
     this.#before = undefined
     this.#after = undefined
