@@ -7,7 +7,9 @@
 import { connect } from 'node:net'
 import { FrameCounter } from './frame-counter.js'
 
-const [, , portText = '0', countText = '0', dialect = 'kerp'] = process.argv
+const [, , portText = '0', countText = '0', dialect = 'kerp', stalledText = '0'] = process.argv
+const host = dialect === 'erp' ? `127.0.0.1:${portText}` : 'bench'
+const stalled = Number(stalledText)
 const MARK = Buffer.from('"madeMs":"')
 const MARKED = 40
 const SAMPLED = 20
@@ -30,32 +32,49 @@ function lookAt(bytes: Buffer): void {
   }
 }
 
-function open(index: number): Promise<void> {
+/** The reference app gives a ticket to whoever opens a session; the hub of the bench takes any. */
+async function ticketOf(index: number): Promise<string> {
+  if (dialect !== 'erp') return 't'
+  const answer = await fetch(`http://${host}/session`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ company: 'c1', user: `user-${index}` }),
+  })
+  const opened = (await answer.json()) as { readonly ticket: string }
+  return opened.ticket
+}
+
+/** The first `stalled` connections read nothing after their handshake. */
+async function open(index: number): Promise<void> {
+  const ticket = await ticketOf(index)
+  const isOurs = dialect === 'kerp' || dialect === 'erp'
   const path = dialect === 'socket.io' ? '/socket.io/?EIO=4&transport=websocket' : '/live'
-  const isSampled = index % Math.ceil(Number(countText) / SAMPLED) === 0
+  const isSampled = index >= stalled && index % Math.ceil((Number(countText) - stalled) / SAMPLED) === 0
   return new Promise((resolve, reject) => {
     const socket = connect(Number(portText), '127.0.0.1')
-    let counter: FrameCounter | undefined
+    const counter = new FrameCounter()
+    counters[index] = counter
+    let isOpen = false
     socket.on('error', reject)
     socket.on('connect', () => {
-      const protocol = dialect === 'kerp' ? 'Sec-WebSocket-Protocol: kerp.live.v1, ticket.t\r\n' : ''
+      const protocol = isOurs ? `Sec-WebSocket-Protocol: kerp.live.v1, ticket.${ticket}\r\n` : ''
       socket.write(
-        `GET ${path} HTTP/1.1\r\nHost: bench\r\nOrigin: http://bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nOrigin: http://${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
           `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${protocol}\r\n`,
       )
     })
     socket.on('data', (bytes: Buffer) => {
-      if (counter !== undefined) {
+      if (isOpen) {
         counter.read(bytes)
         if (isSampled) lookAt(bytes)
         return
       }
-      counter = new FrameCounter()
-      counters.push(counter)
+      isOpen = true
       // Frames may follow the answer to the handshake at once.
       counter.read(bytes.subarray(bytes.indexOf('\r\n\r\n') + 4))
-      if (dialect === 'kerp') socket.write(frame('{"op":"subscribe","topics":["events"]}'))
+      if (isOurs) socket.write(frame('{"op":"subscribe","topics":["events"]}'))
       if (dialect === 'socket.io') socket.write(frame('40'))
+      if (index < stalled) socket.pause()
       resolve()
     })
   })
@@ -68,11 +87,13 @@ for (let index = 0; index < Number(countText); index += 50) {
 let before = process.cpuUsage()
 process.on('message', (message: { readonly begin?: boolean }) => {
   if (message.begin === true) {
+    for (const counter of counters) counter.take()
+    agesMs.length = 0
     before = process.cpuUsage()
     return
   }
   const { user, system } = process.cpuUsage(before)
-  const counted = counters.reduce((sum, counter) => sum + counter.take(), 0)
+  const counted = counters.slice(stalled).reduce((sum, counter) => sum + counter.take(), 0)
   process.send?.({ counted, agesMs: agesMs.splice(0), cpuMicros: user + system })
 })
 process.send?.({ open: Number(countText) })

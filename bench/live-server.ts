@@ -32,6 +32,7 @@ function kerp(tickMs: number): Contestant {
     snapshot: () => Promise.resolve({}),
     admit: () => Promise.resolve({ companyId: 'c1', user: 'u' }),
     tickMs,
+    stalledMsMax: 60_000,
     connectionsPerAddressMax: 100_000,
     connectionsPerUserMax: 100_000,
     connectionsPerCompanyMax: 100_000,
@@ -74,21 +75,29 @@ const CONTESTANTS: Readonly<Record<string, () => Contestant>> = {
   'socket.io': socketIo,
 }
 
+/** What to broadcast: so many events per second, for so long, each so many bytes longer than it must be. */
+interface Order {
+  readonly perSecond: number
+  readonly ms: number
+  readonly padding: number
+}
+
 const contestant = CONTESTANTS[process.argv[2] ?? '']?.()
 if (contestant === undefined) throw new Error(`no contestant ${process.argv[2] ?? ''}`)
 let position = 0
 
-/** Sends so many events per second for so long, each with the time at which it was made. */
-async function run(perSecond: number, ms: number): Promise<void> {
+/** Sends the events, each with the time at which it was made. */
+async function run({ perSecond, ms, padding }: Order): Promise<void> {
   const before = process.cpuUsage()
   const begunMs = performance.now()
+  const text = 'x'.repeat(padding)
   let sent = 0
   while (performance.now() - begunMs < ms) {
     const due = Math.floor(((performance.now() - begunMs) * perSecond) / 1_000)
     for (; sent < due; sent += 1) {
       position += 1
       const madeMs = (performance.timeOrigin + performance.now()).toFixed(3)
-      const payload = { account: '11210', fiscalYear: 2026, balance: '123456789', version: position }
+      const payload = { account: '11210', fiscalYear: 2026, balance: '123456789', version: position, text }
       contestant?.broadcast(
         { id: String(position), type: 'events:balance:updated', payload, madeMs },
         position,
@@ -101,15 +110,11 @@ async function run(perSecond: number, ms: number): Promise<void> {
   process.send?.({ sent, cpuMicros: user + system })
 }
 
-process.on('message', (message: { readonly perSecond?: number; readonly ms?: number }) => {
-  if (message.perSecond !== undefined) void run(message.perSecond, message.ms ?? 1_000)
+process.on('message', (order: Order | 'size') => {
+  if (order !== 'size') void run(order)
   else {
     ;(globalThis as { gc?: () => void }).gc?.()
-    process.send?.({
-      connections: contestant.connections(),
-      rssBytes: process.memoryUsage.rss(),
-      ...process.memoryUsage(),
-    })
+    process.send?.({ connections: contestant.connections(), rssBytes: process.memoryUsage.rss() })
   }
 })
 server.listen(0, '127.0.0.1', () => {

@@ -47,6 +47,33 @@ describe('A slow client', () => {
     expect(brokenLinks(client.frames)).toEqual([])
   })
 
+  it('costs no frames while it is behind, wherever it and others like it stand', async () => {
+    world = await openLiveWorld({ ...BULK, ringBytesMax: 64 * MIB, stalledMsMax: 60_000 })
+    const healthy = await world.join('c1', { topics: ['events'] })
+    await eventually(() => expect(healthy.frames).toHaveLength(1))
+    const committed = async (count: number): Promise<void> => {
+      for (let left = count; left > 0; left -= 1) {
+        world.feed.commit('c1', [left])
+        await eventually(() => expect(healthy.frames.at(-1)?.to).toBe(String(world.feed.head('c1'))))
+      }
+    }
+    // They begin to lag one after the other, so that no two of them stand at the same place.
+    for (let joined = 0; joined < 8; joined += 1) {
+      const client = await world.join('c1', { topics: ['events'] })
+      await once(client.socket, 'message')
+      stop(client)
+      await committed(5)
+    }
+    for (let value = 0; value < 4_000; value += 1) {
+      world.feed.commit('c1', [value])
+      if (value % 20 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await eventually(() => expect(healthy.frames.at(-1)?.to).toBe(String(world.feed.head('c1'))))
+    const before = world.hub.framesBuilt
+    await committed(20)
+    expect(world.hub.framesBuilt - before).toBeLessThanOrEqual(20)
+  })
+
   it('that takes nothing at all is closed, and costs no memory before that', async () => {
     world = await openLiveWorld({ ...BULK, stalledMsMax: 2_000, ringBytesMax: 8 * MIB, heartbeatMs: 60_000 })
     const healthy = await world.join('c1', { topics: ['events'] })

@@ -140,9 +140,12 @@ export class Room<E> {
         this.#overtaken(client, set)
         return
       }
+      const unsent = client.unsentBytes
+      // One that is behind waits until all has left. Each stands at a place of its own: to build what each lacks, only
+      // to see that it does not fit, would cost the healthy ones their time.
+      if (client.laggingSinceMs !== undefined && unsent > 0) return
       const group = this.#groups.after(this.#ring, set, client.place)
       if (group.frames > 0) {
-        const unsent = client.unsentBytes
         if (unsent > 0 && unsent + group.bytes.length > this.#hub.unsentBytesMax) {
           client.laggingSinceMs ??= this.#hub.clock.monotonicMs()
           return
