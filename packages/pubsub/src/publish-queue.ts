@@ -30,6 +30,8 @@ export interface WaitingEvent {
 export interface PublishShared {
   /** Whether the server is known to hold the script. */
   isScriptHeld: boolean
+  /** Queues that wait while one finds that out, so that not each company's call sends the script; undefined while none does. */
+  waiting: Set<() => void> | undefined
   readonly registry: CompanyRegistry
 }
 
@@ -62,17 +64,34 @@ export class PublishQueue<S extends EventSchemas> {
   }
 
   #pump(): void {
+    const { isScriptHeld, waiting } = this.#shared
+    if (!isScriptHeld && waiting !== undefined && this.#calls === 0) waiting.add(this.#send)
+    else this.#send()
+  }
+
+  readonly #send = (): void => {
     const callsMax = this.#shared.isScriptHeld ? CALLS_MAX : 1
     while (this.#at < this.#waiting.length && this.#calls < callsMax) {
       if (this.#calls > 0 && !this.#isFull()) return
       this.#calls += 1
-      void this.#send(this.#inTime(this.#take())).then((isDone) => {
+      void this.#call(this.#inTime(this.#take())).then(() => {
         this.#calls -= 1
-        this.#shared.isScriptHeld = isDone
         this.#pump()
       })
     }
     if (this.#calls === 0 && this.#at >= this.#waiting.length) this.#onIdle()
+  }
+
+  async #call(batch: readonly WaitingEvent[]): Promise<void> {
+    if (batch.length === 0) return
+    const shared = this.#shared
+    const isFirst = !shared.isScriptHeld && shared.waiting === undefined
+    if (isFirst) shared.waiting = new Set()
+    shared.isScriptHeld = await this.#publish(batch)
+    if (!isFirst) return
+    const { waiting } = shared
+    shared.waiting = undefined
+    for (const send of waiting ?? []) send()
   }
 
   #isFull(): boolean {
@@ -113,8 +132,7 @@ export class PublishQueue<S extends EventSchemas> {
     return batch.filter(({ sinceMs }) => sinceMs >= latestMs)
   }
 
-  async #send(batch: readonly WaitingEvent[]): Promise<boolean> {
-    if (batch.length === 0) return true
+  async #publish(batch: readonly WaitingEvent[]): Promise<boolean> {
     const { redis, observer, deadlineMs, seenMax, seenMs, tell } = this.#parts
     this.#shared.registry.note(this.#companyId)
     const count = String(batch.length)
