@@ -74,10 +74,10 @@ async function missedPush({ server, world, processes }: Race): Promise<Figure> {
   return verdict([await one.read('row'), await other.read('row')], right)
 }
 
-async function coldLoads({ world, processes }: Race): Promise<Figure> {
+async function coldLoads({ world, processes }: Race, loadMs: number): Promise<Figure> {
   await world.commit('cold')
   world.loads = 0
-  world.hesitate = () => sleep(10)
+  world.hesitate = () => sleep(loadMs)
   await Promise.all(processes.flatMap((one) => Array.from({ length: 250 }, () => one.read('cold'))))
   return world.loads
 }
@@ -139,7 +139,8 @@ async function withoutRedis(race: Race, harm: (server: PrivateRedis) => unknown)
 const SCHEDULES: readonly (readonly [string, (race: Race) => Promise<Figure>])[] = [
   ['load overtaken by a commit', staleSet],
   ['push missed, subscribers cut', missedPush],
-  ['loads of a cold row, 4 × 250 reads', coldLoads],
+  ['loads of a cold row, 4 × 250 reads', (race) => coldLoads(race, 10)],
+  ['the same, each load 200 ms', (race) => coldLoads(race, 200)],
   ['loads by a failing loader, 100 reads', failingLoads],
   ['hits while written without a pause', hitRate],
   ['frozen Redis, ms', (race) => withoutRedis(race, (server) => server.pause())],

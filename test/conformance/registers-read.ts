@@ -89,11 +89,12 @@ export function readConformance(redis: () => RedisClient): void {
           .filter(({ operation }) => operation === name)
       world.database.holding = true
       const reads = Array.from({ length: 5 }, () => world.get('hot', impatient))
-      await until(() => asked('read-registers').length === 5)
+      await until(() => asked('mget').length === 5 && world.database.held.length === 1)
       world.database.held[0]?.release()
       await Promise.all(reads)
       expect(world.database.loads).toHaveLength(1)
-      // They did not even look in Redis again.
+      // One of them asked for the lease, and they did not even look in Redis again.
+      expect(asked('read-registers')).toHaveLength(1)
       expect(asked('mget')).toHaveLength(5)
     })
 

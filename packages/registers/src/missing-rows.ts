@@ -10,6 +10,7 @@ import { askRedis } from '@kerp/redis'
 import { LoadBackoffError } from './errors.js'
 import { failLeases } from './fail-leases.lua.js'
 import { fillLoaded, readingOf } from './fill-loaded.js'
+import { Leads } from './leads.js'
 import { keepAlive } from './lease-keeper.js'
 import { codeOfFailure, failureToken, isDatabaseFailure } from './load-failure.js'
 import { type ReadReply, readRegisters } from './read-registers.lua.js'
@@ -57,6 +58,8 @@ export class MissingRows {
   #leases = 0
   /** Fills of this process in flight, by key: what they stored. At most as many as rows are being loaded. */
   readonly #filling = new Map<string, Promise<Readings>>()
+  /** A thousand readers of one missing row are one who asks for its lease. */
+  readonly #leads = new Leads()
 
   constructor(parts: RegistersParts) {
     this.#parts = parts
@@ -85,22 +88,68 @@ export class MissingRows {
 
   /** Waits for others until `endMs`. */
   async #answerSlice(rows: Rows, wanted: readonly KeyedRef[], endMs: number): Promise<SliceAnswer> {
+    const isLed = ({ key }: KeyedRef): boolean => this.#leads.has(key)
+    const led = wanted.filter(isLed)
+    const own = wanted.length === led.length ? [] : wanted.filter((row) => !isLed(row))
+    return joined(await Promise.all([this.#lead(rows, own, endMs), this.#follow(rows, led, endMs)]))
+  }
+
+  /** Takes leases, and loads or waits, also on behalf of who asks for the same rows meanwhile. */
+  async #lead(rows: Rows, wanted: readonly KeyedRef[], endMs: number): Promise<SliceAnswer> {
+    if (wanted.length === 0) return NO_ANSWER
     const { companyId, ticket } = rows
-    // Names these leases alone, for ever: a counter that Redis kept would repeat after a failover.
-    this.#leases += 1
-    const token = `${this.#processId}:${this.#leases}`
-    const reply = await askRedis(this.#parts, () => this.#lease(companyId, wanted, token))
-    const watermark = parseWatermark(reply?.watermark)
-    if (reply === undefined || watermark === undefined) return NO_ANSWER
-    const { present, granted, leased } = this.#sort(wanted, reply, watermark, ticket)
-    const [loaded, waited] = await Promise.all([
-      this.#loadAndFill(companyId, granted, token, ticket),
-      this.#waitFor(rows, leased, endMs),
-    ])
-    return {
-      readings: new Map([...present, ...loaded, ...waited.readings]),
-      loaded: loaded.size + waited.loaded,
+    const asking = this.#leads.begin(wanted.map(({ key }) => key))
+    try {
+      // Names these leases alone, for ever: a counter that Redis kept would repeat after a failover.
+      this.#leases += 1
+      const token = `${this.#processId}:${this.#leases}`
+      const reply = await askRedis(this.#parts, () => this.#lease(companyId, wanted, token))
+      const watermark = parseWatermark(reply?.watermark)
+      if (reply === undefined || watermark === undefined) return NO_ANSWER
+      const { present, granted, leased } = this.#sort(wanted, reply, watermark, ticket)
+      const waiting = this.#leads.begin(leased.map(({ key }) => key))
+      const work = Promise.all([
+        this.#loadAndFill(companyId, granted, token, ticket),
+        this.#waitFor(rows, leased, endMs).finally(() => waiting.end()),
+      ])
+      asking.end()
+      const [loaded, waited] = await work
+      return joined([{ readings: present, loaded: 0 }, { readings: loaded, loaded: loaded.size }, waited])
+    } finally {
+      asking.end()
     }
+  }
+
+  /** Waits for who leads for these rows, and takes what Redis has then; what it has not is asked for after all. */
+  async #follow(rows: Rows, led: readonly KeyedRef[], endMs: number): Promise<SliceAnswer> {
+    if (led.length === 0) return NO_ANSWER
+    await Promise.all(led.map(({ key }) => this.#leads.ended(key)))
+    const filled = await this.#filledHere(led)
+    const looked = await this.#look(rows, filled.rest)
+    const found = joined([
+      { readings: filled.readings, loaded: 0 },
+      { readings: looked.readings, loaded: 0 },
+    ])
+    const left = [...looked.leased, ...looked.absent]
+    return left.length === 0 ? found : joined([found, await this.#lead(rows, left, endMs)])
+  }
+
+  /** What fills of this process have stored; `rest` are rows that Redis has to be asked for. */
+  async #filledHere(wanted: readonly KeyedRef[]): Promise<{
+    readonly readings: Readings
+    readonly rest: readonly KeyedRef[]
+  }> {
+    const readings = new Map<string, RegisterReading>()
+    const rest: KeyedRef[] = []
+    await Promise.all(
+      wanted.map(async (row) => {
+        const reading = (await this.#filling.get(row.key))?.get(row.key)
+        // That load may have begun long before this read: where age is bounded, Redis is asked how new it is now.
+        if (reading !== undefined && this.#parts.tier === undefined) readings.set(row.key, reading)
+        else rest.push(row)
+      }),
+    )
+    return { readings, rest }
   }
 
   #lease(companyId: string, wanted: readonly KeyedRef[], token: string): Promise<ReadReply> {
@@ -166,26 +215,16 @@ export class MissingRows {
     )
   }
 
-  /** This process's own fills are awaited without looking, those of others until they end or the time is over. */
+  /** This process's own fills are awaited however long they take, those of others until they end or the time is over. */
   async #waitFor(rows: Rows, leased: readonly KeyedRef[], endMs: number): Promise<SliceAnswer> {
-    const readings = new Map<string, RegisterReading>()
-    const [here, elsewhere]: [KeyedRef[], KeyedRef[]] = [[], []]
-    await Promise.all(
-      leased.map(async (row) => {
-        const flight = this.#filling.get(row.key)
-        if (flight === undefined) elsewhere.push(row)
-        const reading = (await flight)?.get(row.key)
-        if (reading === undefined) return
-        // That load may have begun long before this read: where age is bounded, Redis is asked how new it is now.
-        if (this.#parts.tier === undefined) readings.set(row.key, reading)
-        else here.push(row)
-      }),
-    )
-    const [now, later] = await Promise.all([
-      this.#look(rows, here),
+    const here = leased.filter(({ key }) => this.#filling.has(key))
+    const elsewhere = leased.filter(({ key }) => !this.#filling.has(key))
+    const [filled, waited] = await Promise.all([
+      this.#filledHere(here),
       this.#waitElsewhere(rows, elsewhere, endMs, 0),
     ])
-    return { readings: new Map([...readings, ...now.readings, ...later.readings]), loaded: later.loaded }
+    const { readings } = await this.#look(rows, filled.rest)
+    return joined([{ readings: filled.readings, loaded: 0 }, { readings, loaded: 0 }, waited])
   }
 
   /**
@@ -206,12 +245,9 @@ export class MissingRows {
     const looked = await this.#look(rows, leased)
     const [waited, anew] = await Promise.all([
       this.#waitElsewhere(rows, looked.leased, endMs, look + 1),
-      looked.absent.length === 0 ? NO_ANSWER : this.#answerSlice(rows, looked.absent, endMs),
+      this.#lead(rows, looked.absent, endMs),
     ])
-    return {
-      readings: new Map([...looked.readings, ...waited.readings, ...anew.readings]),
-      loaded: waited.loaded + anew.loaded,
-    }
+    return joined([{ readings: looked.readings, loaded: 0 }, waited, anew])
   }
 
   /** What Redis has of these rows now; none of them is waited for when it cannot say, or may not be believed. */
@@ -268,4 +304,11 @@ interface Sorted {
   readonly present: Map<string, RegisterReading>
   readonly granted: readonly KeyedRef[]
   readonly leased: readonly KeyedRef[]
+}
+
+function joined(answers: readonly SliceAnswer[]): SliceAnswer {
+  return {
+    readings: new Map(answers.flatMap(({ readings }) => [...readings])),
+    loaded: answers.reduce((sum, { loaded }) => sum + loaded, 0),
+  }
 }
