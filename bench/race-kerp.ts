@@ -13,12 +13,12 @@ const DATE = '2026-01-05'
 
 /** A fresh company for each world, on one database. */
 export function kerpContestant(databaseUrl: string, name: string): Contestant {
-  return { name, open: (redisUrl) => openWorld(databaseUrl, redisUrl) }
+  return { name, open: (redisUrl, { patient }) => openWorld(databaseUrl, redisUrl, patient) }
 }
 
 let companies = 0
 
-async function openWorld(databaseUrl: string, redisUrl: string): Promise<RaceWorld> {
+async function openWorld(databaseUrl: string, redisUrl: string, patient: boolean): Promise<RaceWorld> {
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 12 })
   pool.on('error', () => undefined)
   await migrate(pool)
@@ -35,7 +35,7 @@ async function openWorld(databaseUrl: string, redisUrl: string): Promise<RaceWor
     loads: 0,
     hesitate: () => Promise.resolve(),
     failing: false,
-    start: () => startProcess(world, { pool, companyId, posted }),
+    start: () => startProcess(world, { pool, companyId, posted, patient }),
     async commit(key) {
       vouchers += 1
       const lines = [
@@ -71,9 +71,15 @@ interface Common {
   readonly companyId: string
   /** The last images of each row, as whoever committed them got them. */
   readonly posted: ReadonlyMap<string, RegisterImages>
+  readonly patient: boolean
 }
 
-async function startProcess(world: RaceWorld, { pool, companyId, posted }: Common): Promise<RaceProcess> {
+const PATIENT_REDIS_MS = 1_000
+
+async function startProcess(
+  world: RaceWorld,
+  { pool, companyId, posted, patient }: Common,
+): Promise<RaceProcess> {
   const redis = await connectRedis({ url: world.redisUrl })
   const rows = new RegisterRows({ pool })
   const source: RegisterSource = {
@@ -87,7 +93,8 @@ async function startProcess(world: RaceWorld, { pool, companyId, posted }: Commo
     },
   }
   const localTier = { positions: new Outbox({ pool }) }
-  const registers = new Registers({ redis, keys: createKeys(), source, localTier })
+  const deadlines = patient ? { redisDeadlineMs: PATIENT_REDIS_MS } : {}
+  const registers = new Registers({ redis, keys: createKeys(), source, localTier, ...deadlines })
   const cache = new BalanceCache({ registers, source })
   const ref = (account: string) => ({ companyId, account, fiscalYear: 2026 })
   return {

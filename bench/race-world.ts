@@ -26,7 +26,11 @@ export interface RaceWorld {
 /** A library with the settings that its documentation gives for several processes. */
 export interface Contestant {
   readonly name: string
-  open(redisUrl: string): Promise<RaceWorld>
+  /**
+   * `patient`: a Redis that answers late because this one process is four is waited for, where that can be said. Without
+   * it deadlines are the usual ones.
+   */
+  open(redisUrl: string, options: { readonly patient: boolean }): Promise<RaceWorld>
 }
 
 /** Starts one process of a peer; `load` is the loader that it is given. */
