@@ -215,7 +215,7 @@ async function readerCost(way: Way): Promise<number> {
   const count = EVENTS / 2
   const script = fileURLToPath(new URL('events-reader.ts', import.meta.url))
   const args = [server.socketPath, way.key, companyId, String(count)]
-  const reader = fork(script, args, { execArgv: ['--conditions=@kerp/source', '--import', 'tsx'] })
+  const reader = fork(script, args, { execArgv: [...process.execArgv] })
   await once(reader, 'message')
   const done = once(reader, 'message')
   for (let sent = 0; sent < count; sent += 64) {

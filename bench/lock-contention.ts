@@ -54,7 +54,7 @@ export async function contend(
 }
 
 async function startChild(socketPath: string): Promise<ChildProcess> {
-  const args = ['--conditions=@kerp/source', '--import', 'tsx', SCRIPT, socketPath]
+  const args = [...process.execArgv, SCRIPT, socketPath]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   await once(child, 'message')
   return child

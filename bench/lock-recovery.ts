@@ -66,7 +66,7 @@ async function openScene(): Promise<Scene> {
 
 /** A process that takes a lock and keeps it; resolves when it waits or, without others, holds. */
 async function startHolder(socketPath: string, id: string, ttlMs: number): Promise<ChildProcess> {
-  const args = ['--conditions=@kerp/source', '--import', 'tsx', SCRIPT, socketPath, id, String(ttlMs)]
+  const args = [...process.execArgv, SCRIPT, socketPath, id, String(ttlMs)]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   await once(child, 'message')
   return child

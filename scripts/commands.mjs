@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { CHECKS, runChecks } from './checks.mjs'
 import { ensureInstalled } from './install.mjs'
-import { binOf, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
+import { binOf, nodeArgsForBench, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
 import { runTests, serverIsMissing } from './tests.mjs'
 
 const COMMANDS = {
@@ -32,9 +32,9 @@ export async function runCommand(name, args) {
 }
 
 // The caller's directory is kept, so that a relative path among the arguments means what the caller meant.
-function runSource(file, args) {
+function runSource(file, args, nodeArgs = nodeArgsForSource()) {
   const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json') }
-  return runForeground(process.execPath, [...nodeArgsForSource(), join(ROOT, file), ...args], { env })
+  return runForeground(process.execPath, [...nodeArgs, join(ROOT, file), ...args], { env })
 }
 
 function formatFiles(paths) {
@@ -42,6 +42,7 @@ function formatFiles(paths) {
   return runForeground(process.execPath, args, { cwd: ROOT })
 }
 
+// Of the built packages, as users run them and as the peers are: running sources adds work to every function in them.
 async function runBenches(names) {
   const folder = join(ROOT, 'bench')
   const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.bench.ts')) : []
@@ -51,8 +52,10 @@ async function runBenches(names) {
     console.error(`There is no bench called ${unknown.join(', ')}; there are ${known.join(', ')}.`)
     return 2
   }
+  const built = await runChecks(['build'])
+  if (built !== 0) return built
   for (const name of names.length > 0 ? names : known) {
-    const code = await runSource(`bench/${name}.bench.ts`, [])
+    const code = await runSource(`bench/${name}.bench.ts`, [], nodeArgsForBench())
     if (code !== 0) return code
   }
   return 0

@@ -25,8 +25,13 @@ export function binOf(packageName, command = packageName.split('/').at(-1)) {
 
 /** Node's arguments for running TypeScript sources without a build. */
 export function nodeArgsForSource() {
+  return ['--conditions=@kerp/source', ...nodeArgsForBench()]
+}
+
+/** The same for a bench: its own source, on the built packages. */
+export function nodeArgsForBench() {
   const tsx = createRequire(join(ROOT, 'package.json')).resolve('tsx')
-  return ['--conditions=@kerp/source', '--import', pathToFileURL(tsx).href]
+  return ['--import', pathToFileURL(tsx).href]
 }
 
 /** Runs a child on this terminal, passes signals on, and resolves with its exit code. */

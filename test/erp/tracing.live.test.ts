@@ -42,7 +42,7 @@ it('Spans stand around what is posted, read, moved and relayed, and hold nothing
   expect(below.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['Ledger.post', 'BalanceCache.apply']) as string[],
   )
-  const failed = named('Vouchers.post').filter(({ status }) => status.code === SpanStatusCode.ERROR)
+  const failed = named('Vouchers.post').filter(({ status }) => SpanStatusCode[status.code] === 'ERROR')
   expect(failed.map(({ attributes }) => attributes)).toEqual([{ 'error.type': 'VOUCHER_CONFLICT' }])
 
   const told = spans.map(({ name, attributes, events, status }) => ({ name, attributes, events, status }))

@@ -44,8 +44,9 @@ export function runOf(row: Row): BatchRun {
 }
 
 function readTotals(text: string): BatchTotals {
-  const stored = Object.entries(Object(JSON.parse(text)))
-  return Object.fromEntries(stored.map(([name, amount]) => [name, BigInt(String(amount))]))
+  const stored: unknown = JSON.parse(text)
+  const amounts = Object.entries(typeof stored === 'object' && stored !== null ? stored : {})
+  return Object.fromEntries(amounts.map(([name, amount]) => [name, BigInt(String(amount))]))
 }
 
 /** What items add to the totals of their run, as two array parameters: names and amounts. */

@@ -148,8 +148,8 @@ function write({ id, type, timestamp, payload, traceparent = '' }: Written): Enc
 /** Empty for a payload that JSON leaves out. */
 function stringify(payload: unknown): string {
   try {
-    const text: string | undefined = JSON.stringify(payload)
-    return text ?? ''
+    const text: unknown = JSON.stringify(payload)
+    return typeof text === 'string' ? text : ''
   } catch {
     throw new EventInvalidError('payload', 'something that JSON can carry (write a bigint as text)', payload)
   }

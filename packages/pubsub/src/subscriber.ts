@@ -253,7 +253,8 @@ function checkFrom(from: SubscribeFrom): void {
 
 function checkFromAll(from: SubscribeAllFrom): void {
   if (from === 'now' || from === 'beginning') return
-  if (!(from instanceof Map)) {
+  const isMap: boolean = from instanceof Map
+  if (!isMap) {
     throw new InvalidInputError('from', 'now, beginning, or a map from company to position', from)
   }
   for (const [companyId, position] of from) {
