@@ -48,6 +48,7 @@ export type {
   EventSinks,
   EventSource,
 } from './event-source.js'
+export type { BalanceUpdated, InventoryChanged } from './event-payloads.js'
 export type { EventTracing } from './event-tracing.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'

@@ -1,7 +1,7 @@
 /** Translates each observation of core into additions to plain numbers: the hot path of metrics. */
 
 import type { Clock, Observer } from '@kerp/core'
-import type { Slots } from './slots.js'
+import type { LagCell, Slots } from './slots.js'
 
 /** An observer with a method for every observation; it never throws. */
 export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> {
@@ -125,6 +125,11 @@ function stockObserver(slots: Slots) {
   } satisfies Observer
 }
 
+function tellLag(cell: LagCell, lagMs: number, clock: Clock): void {
+  cell.lagMs = amountOf(lagMs)
+  cell.toldAtMs = clock.monotonicMs()
+}
+
 function relayObserver(slots: Slots, clock: Clock) {
   return {
     relayTick({ ok, rows, companies, elapsedMs }) {
@@ -134,8 +139,7 @@ function relayObserver(slots: Slots, clock: Clock) {
       slots.relayCompanies.value = amountOf(companies)
     },
     relayLag({ lagMs }) {
-      slots.relayLag.lagMs = amountOf(lagMs)
-      slots.relayLag.toldAtMs = clock.monotonicMs()
+      tellLag(slots.relayLag, lagMs, clock)
     },
     relayHeartbeat({ probes }) {
       slots.relayHeartbeats.cell().value += 1
@@ -153,8 +157,7 @@ function eventObserver(slots: Slots, clock: Clock) {
       slots.eventRelayResets.cell().value += amountOf(resets)
     },
     eventRelayLag({ lagMs }) {
-      slots.eventRelayLag.lagMs = amountOf(lagMs)
-      slots.eventRelayLag.toldAtMs = clock.monotonicMs()
+      tellLag(slots.eventRelayLag, lagMs, clock)
     },
     eventTrim({ deleted, heldBack, lost }) {
       slots.eventsTrimmed.cell().value += amountOf(deleted)

@@ -2,6 +2,7 @@
 
 import type { Clock } from '@kerp/core'
 import { BATCH_BUCKETS, HELD_BUCKETS_S } from './histogram-cell.js'
+import type { MetricDefinition } from './metric-definition.js'
 import { METRICS } from './metric-names.js'
 import { MetricSet } from './metric-set.js'
 import { registryMetric } from './registry-metric.js'
@@ -126,11 +127,8 @@ function stockSlots(set: MetricSet) {
 }
 
 function eventSlots(set: MetricSet, clock: Clock) {
-  const eventRelayLag: LagCell = { lagMs: 0, toldAtMs: Number.NaN }
-  const readSeconds = () => currentLagMs(eventRelayLag, clock) / 1_000
-  set.readNumber(METRICS.eventRelayLag, readSeconds, () => void (eventRelayLag.toldAtMs = Number.NaN))
   return {
-    eventRelayLag,
+    eventRelayLag: lagCell(set, METRICS.eventRelayLag, clock),
     eventRelayTicks: set.counter(METRICS.eventRelayTicks),
     eventRelayTickLatency: set.steps(METRICS.eventRelayTickLatency),
     eventsRelayed: set.counter(METRICS.eventsRelayed),
@@ -141,12 +139,19 @@ function eventSlots(set: MetricSet, clock: Clock) {
   }
 }
 
+function lagCell(set: MetricSet, definition: MetricDefinition, clock: Clock): LagCell {
+  const cell: LagCell = { lagMs: 0, toldAtMs: Number.NaN }
+  set.readNumber(
+    definition,
+    () => currentLagMs(cell, clock) / 1_000,
+    () => void (cell.toldAtMs = Number.NaN),
+  )
+  return cell
+}
+
 function relaySlots(set: MetricSet, clock: Clock) {
-  const relayLag: LagCell = { lagMs: 0, toldAtMs: Number.NaN }
-  const readSeconds = () => currentLagMs(relayLag, clock) / 1_000
-  set.readNumber(METRICS.relayLag, readSeconds, () => void (relayLag.toldAtMs = Number.NaN))
   return {
-    relayLag,
+    relayLag: lagCell(set, METRICS.relayLag, clock),
     relayTicks: set.counter(METRICS.relayTicks),
     relayTickLatency: set.steps(METRICS.relayTickLatency),
     relayRows: set.counter(METRICS.relayRows),

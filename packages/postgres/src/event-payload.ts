@@ -1,7 +1,9 @@
 /** Makes an event of a row of the log: what it says about the change, with amounts as whole numbers in text. */
 
 import {
+  type BalanceUpdated,
   type CommittedEvent,
+  type InventoryChanged,
   parseMinorUnits,
   type ReadToken,
   type RegisterRef,
@@ -9,6 +11,8 @@ import {
 } from '@kerp/core'
 import { DatabaseUnsuitableError } from './errors.js'
 import { textOf, textOrUndefined, versionOf } from './row-text.js'
+
+export type { BalanceUpdated, InventoryChanged } from '@kerp/core'
 
 // Together with an envelope below 64 KiB.
 const BALANCES_BYTES_MAX = 49_152
@@ -35,25 +39,6 @@ export interface VoucherCreated {
 export interface VoucherApproved {
   readonly id: string
   readonly approvedAt: string
-}
-
-/** Payload of `events:balance:updated`: a row as it stood after a committed change, in minor units. */
-export interface BalanceUpdated {
-  readonly account: string
-  readonly fiscalYear: number
-  readonly debit: string
-  readonly credit: string
-  readonly balance: string
-  readonly version: number
-}
-
-/** Payload of `events:inventory:changed`: a row as it stood after a committed change, in thousandths. */
-export interface InventoryChanged {
-  readonly item: string
-  readonly warehouse: string
-  readonly quantity: string
-  readonly reserved: string
-  readonly version: number
 }
 
 /** None for the one line of facts that an answer without events consists of. */

@@ -1,7 +1,9 @@
 /** The six events that every ERP of this library knows. Money is text in minor units, quantities are text. */
 
-import type { SchemaResult, StandardSchema } from '@kerp/core'
+import type { BalanceUpdated, InventoryChanged, SchemaResult, StandardSchema } from '@kerp/core'
 import { defineEvents } from './event-map.js'
+
+export type { BalanceUpdated, InventoryChanged } from '@kerp/core'
 
 /** `events:voucher:created`: a voucher was posted; `balances` are the rows that it touched. */
 export interface VoucherCreated {
@@ -17,25 +19,6 @@ export interface VoucherCreated {
 /** `events:voucher:approved` */
 export interface VoucherApproved {
   readonly id: string
-}
-
-/** `events:balance:updated`: a balance as it stood after a change, in minor units. */
-export interface BalanceUpdated {
-  readonly account: string
-  readonly fiscalYear: number
-  readonly debit: string
-  readonly credit: string
-  readonly balance: string
-  readonly version: number
-}
-
-/** `events:inventory:changed`: a stock figure as it stood after a movement, in thousandths. */
-export interface InventoryChanged {
-  readonly item: string
-  readonly warehouse: string
-  readonly quantity: string
-  readonly reserved: string
-  readonly version: number
 }
 
 /** `events:payroll:processed`: the payroll of a month is done. */
