@@ -60,6 +60,16 @@ export function localTrustConformance(redis: () => RedisClient): void {
       expect(process.peek('a')).toBeUndefined()
     })
 
+    test('not longer because the wall clock was set back to the millisecond of the last look', async () => {
+      await using world = await held()
+      await using process = world.process()
+      await world.warm(process, 'a')
+      expect(process.peek('a')?.source).toBe('l1')
+      world.clock.jumpWallClock(-(STALENESS_MS + 1))
+      await world.clock.advance(STALENESS_MS + 1)
+      expect(process.peek('a')).toBeUndefined()
+    })
+
     test('not by heartbeats that waited in a buffer until the process went on', async () => {
       await using world = await held()
       await using process = world.process()

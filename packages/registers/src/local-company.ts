@@ -52,6 +52,11 @@ export class LocalCompany {
   mark: Watermark | undefined
   /** When the probe was sent whose target the position has reached. */
   trusted: Pick<Echo, 'probe' | 'sentMs' | 'sentWallMs'> = NEVER
+  /**
+   * The millisecond of the wall clock in which `trusted` was last found young enough by both clocks. Only a clock set
+   * back to this very millisecond, while the process was stopped, could make it say more than that: for a millisecond.
+   */
+  vouchedWallMs = Number.NaN
   readonly #order: PositionOrder
   readonly #readKey: KeyReader
   readonly #balance: Table = new Map()
@@ -99,6 +104,7 @@ export class LocalCompany {
     this.incarnation += 1
     this.mark = undefined
     this.trusted = NEVER
+    this.vouchedWallMs = Number.NaN
     for (const { rows } of this.tables()) {
       for (const entry of rows.values()) this.#count(-1, entry)
     }

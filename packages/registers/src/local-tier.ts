@@ -95,7 +95,11 @@ export class LocalTier implements Closable {
     )
   }
 
-  /** The row, if it is here and provably young enough at this moment; reads both clocks at every call. */
+  /**
+   * The row, if it is here and provably young enough at this moment.
+   *
+   * The wall clock is read at every call, the monotonic one at each of its milliseconds: most calls cost one clock.
+   */
   peek(companyId: string, family: RegisterFamily, first: string, second: string): LocalReading | undefined {
     let company = this.#last
     if (company === undefined || company.companyId !== companyId) {
@@ -103,13 +107,11 @@ export class LocalTier implements Closable {
       if (company === undefined) return undefined
       this.#last = company
     }
-    const { mark, trusted } = company
+    const { mark } = company
     const entry = mark === undefined ? undefined : company.find(family, first, second)
     if (mark === undefined || entry === undefined) return undefined
-    const nowMs = this.#clock.monotonicMs()
-    if (nowMs - trusted.sentMs > this.#maxStalenessMs) return undefined
-    if (this.#clock.nowMs() - trusted.sentWallMs > this.#maxStalenessMs) return undefined
-    company.usedMs = nowMs
+    const wallMs = this.#clock.nowMs()
+    if (wallMs !== company.vouchedWallMs && !this.#vouches(company, wallMs)) return undefined
     if (!entry.isUsed) entry.isUsed = true
     countHit(company, family)
     return new LocalReading(entry, mark)
@@ -179,6 +181,17 @@ export class LocalTier implements Closable {
     return this.#close()
   }
 
+  /** Whether what a company holds is young enough by both clocks, for the whole of this millisecond. */
+  #vouches(company: LocalCompany, wallMs: number): boolean {
+    const { sentMs, sentWallMs } = company.trusted
+    const nowMs = this.#clock.monotonicMs()
+    const ageMs = nowMs - sentMs
+    if (ageMs > this.#maxStalenessMs || wallMs - sentWallMs > this.#maxStalenessMs) return false
+    company.usedMs = nowMs
+    company.vouchedWallMs = ageMs + 1 > this.#maxStalenessMs ? Number.NaN : wallMs
+    return true
+  }
+
   #listenTo(companyId: string): LocalCompany | undefined {
     if (this.#isClosed || !this.#hasPlace()) return undefined
     const { keys, clock } = this.#parts
@@ -234,6 +247,7 @@ export class LocalTier implements Closable {
     void this.#prober.send()
     const nowMs = clock.monotonicMs()
     for (const company of this.#companies.values()) {
+      company.vouchedWallMs = Number.NaN
       if (nowMs - company.usedMs > this.#options.idleMs) this.#release(company, 'idle')
     }
     if (nowMs - this.#heardMs > SILENCE_FACTOR * this.#options.maxStalenessMs) {
