@@ -1,5 +1,6 @@
 import { Agent } from 'node:http'
-import { SpanStatusCode } from '@opentelemetry/api'
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import type { InMemorySpanExporter, ReadableSpan } from '@opentelemetry/sdk-trace-base'
 import { afterAll, expect, inject, it } from 'vitest'
 import { readConfig } from '../../examples/erp/src/config.js'
 import { openErp } from '../../examples/erp/src/main.js'
@@ -12,6 +13,19 @@ import { saleOf } from './vouchers.js'
 
 const agent = new Agent({ keepAlive: true })
 afterAll(() => agent.destroy())
+
+const PATIENCE = { timeout: 20_000, interval: 50 }
+
+/** Names of the spans of handlers that go on with what a span began. */
+function handledBelow(exporter: InMemorySpanExporter, parent: ReadableSpan | undefined): readonly string[] {
+  return exporter
+    .getFinishedSpans()
+    .filter(({ kind, parentSpanContext }) => {
+      const isBelow = parentSpanContext?.spanId === parent?.spanContext().spanId
+      return parent !== undefined && isBelow && SpanKind[kind] === 'CONSUMER'
+    })
+    .map(({ name }) => name)
+}
 
 it('Spans stand around what is posted, read, moved and relayed, and hold nothing of what was given', async () => {
   const part = { post: () => 1 }
@@ -33,12 +47,24 @@ it('Spans stand around what is posted, read, moved and relayed, and hold nothing
   for (const name of [
     ...['Vouchers.post', 'Vouchers.reverse', 'Vouchers.approve', 'Ledger.post', 'BalanceCache.apply'],
     ...['BalanceCache.getMany', 'Stock.adjust', 'Stock.transfer', 'Stock.reserve', 'Stock.confirm'],
-    ...['Stock.cancel', 'OutboxRelay.tick', 'EventRelay.tick', 'redis apply-registers'],
+    ...[
+      'Stock.cancel',
+      'Payroll.start',
+      'Payroll.finish',
+      'OutboxRelay.tick',
+      'EventRelay.tick',
+      'redis apply-registers',
+    ],
   ]) {
     expect([name, named(name).length > 0]).toEqual([name, true])
   }
   const [posting] = named('Vouchers.post')
   const below = spans.filter((span) => span.parentSpanContext?.spanId === posting?.spanContext().spanId)
+  const posted = named('Ledger.post').find(
+    (span) => span.parentSpanContext?.spanId === posting?.spanContext().spanId,
+  )
+  await expect.poll(() => handledBelow(exporter, posted), PATIENCE).toContain('events:voucher:created')
+  await expect.poll(() => handledBelow(exporter, named('Payroll.start')[0])).toContain('Payroll.finish')
   expect(below.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['Ledger.post', 'BalanceCache.apply']) as string[],
   )

@@ -29,6 +29,7 @@ import { COMPANIES } from './companies.js'
 import { Dashboard } from './dashboard.js'
 import { MasterData, masterDataRules } from './master-data.js'
 import type { RedisPart } from './parts.js'
+import type { Tracing } from './tracing.js'
 
 /** What caches are made of. */
 export interface CachesOptions {
@@ -37,6 +38,7 @@ export interface CachesOptions {
   readonly redis: RedisPart
   readonly keys: Keys
   readonly observer: Observer
+  readonly tracing: Tracing
   readonly registers: Registers
   readonly balances: BalanceCache
   readonly source: RegisterSource
@@ -79,6 +81,7 @@ export function openCaches(options: CachesOptions, opened: <T extends Closable>(
       companies: COMPANIES.map(({ id }) => id),
       source: eventLog,
       handler: (event) => invalidator.handle(event),
+      ...options.tracing.ofEvents,
       ...INVALIDATION_PATIENCE,
     }),
   )

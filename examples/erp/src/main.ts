@@ -128,7 +128,8 @@ async function openParts(
 
   const { redis, database } = await openServers(config, { say, observer }, opened)
   const { pool } = database
-  const ledger = tracing.around(opened(new Ledger({ pool, observer })), 'Ledger', POSTING)
+  const posting = opened(new Ledger({ pool, observer, ...tracing.ofEvents }))
+  const ledger = tracing.around(posting, 'Ledger', POSTING)
   const source = new RegisterRows({ pool })
   const outbox = new Outbox({ pool })
   const keys = createKeys()
@@ -138,14 +139,13 @@ async function openParts(
   const trading = { pool, source, registers, redis: redis.coordination, keys, observer, tracing }
   const goods = openStock(trading, opened)
   const { stockAudit } = goods
-  const relays = openRelays({ pool, redis, keys, outbox, observer, registers, source }, opened)
+  const relays = openRelays({ ...trading, outbox, redis }, opened)
   const { relay, eventLog } = relays
-  const cached = { ...relays, pool, outbox, redis, keys, observer, registers, balances, source, chart }
-  const caches = openCaches(cached, opened)
+  const caches = openCaches({ ...trading, ...relays, outbox, redis, balances, chart }, opened)
   const { cache } = caches
   const vouchers = tracing.around(new Vouchers({ ledger, balances, ...caches }), 'Vouchers', POSTING)
   const histories = new EventHistories(eventLog)
-  const payroll = opened(await openPayroll({ pool, ledger, observer, events: eventLog }))
+  const payroll = opened(await openPayroll({ pool, ledger, observer, tracing, events: eventLog }))
   const reports = new FinancialReports({ ledger, chart, cache })
   const audit = new Audit({ ledger, balances, stock: stockAudit, histories, payroll, source, relay, metrics })
   const sessions = new Sessions({ secret: config.authSecret })

@@ -5,7 +5,14 @@
  * a process that is killed at any moment leaves a run that the next one takes up, and nobody is paid twice.
  */
 
-import { type BatchRun, type Closable, InvalidInputError, KerpError, type Observer } from '@kerp/core'
+import {
+  type BatchRun,
+  type Closable,
+  InvalidInputError,
+  isTraceparent,
+  KerpError,
+  type Observer,
+} from '@kerp/core'
 import {
   ChunkLedger,
   type DatabasePool,
@@ -29,6 +36,7 @@ import {
   writePayslips,
 } from './payroll-tables.js'
 import { type Payslip, payslipOf } from './payslip.js'
+import type { Tracing } from './tracing.js'
 
 /** Which payroll: its month, `YYYY-MM`, is its batch id. */
 export interface PayrollMonth {
@@ -40,6 +48,8 @@ export interface PayrollMonth {
 interface PayrollRun extends PayrollMonth {
   /** How many there were then. */
   readonly employees: number
+  /** The trace of who started it, which its end goes on with, in whatever process. */
+  readonly traceparent?: string
 }
 
 /** What payroll works with. */
@@ -50,6 +60,7 @@ export interface PayrollOptions {
   readonly ledger: Ledger
   readonly rules: PayrollRules
   readonly observer: Observer
+  readonly tracing: Tracing
   /** Where others hear of it: written in the transaction of the voucher. */
   readonly events: EventLog
 }
@@ -96,7 +107,8 @@ const MONTH = /^\d{4}-(?:0[1-9]|1[0-2])$/
 export async function openPayroll(
   options: Omit<PayrollOptions, 'rules' | 'database'> & { readonly pool: Queryable },
 ): Promise<Payroll> {
-  return new Payroll({ ...options, database: options.pool, rules: await readPayrollRules() })
+  const payroll = new Payroll({ ...options, database: options.pool, rules: await readPayrollRules() })
+  return options.tracing.around(payroll, 'Payroll', ['start'])
 }
 
 /** Runs payrolls, and tells how they stand. */
@@ -135,7 +147,12 @@ export class Payroll implements Closable {
       throw error
     }))
     const employees = await countEmployees(this.#options.database, companyId)
-    return this.#batches.start(this.#batch, { ...payroll, employees })
+    const traceparent = this.#options.tracing.ofEvents.tracing?.traceparent()
+    return this.#batches.start(this.#batch, {
+      ...payroll,
+      employees,
+      ...(traceparent !== undefined && { traceparent }),
+    })
   }
 
   /**
@@ -194,7 +211,8 @@ export class Payroll implements Closable {
   }
 }
 
-function payrollBatch({ database, ledger, rules, events }: PayrollOptions): Batch<PayrollRun, Queryable> {
+function payrollBatch(options: PayrollOptions): Batch<PayrollRun, Queryable> {
+  const { database, rules, tracing } = options
   return defineBatch<PayrollRun, Employee, Payslip, Queryable>({
     name: 'payroll',
     companyId: ({ companyId }) => companyId,
@@ -211,18 +229,29 @@ function payrollBatch({ database, ledger, rules, events }: PayrollOptions): Batc
         payroll,
         done.map(({ itemId, result }) => ({ employee: itemId, slip: result })),
       ),
-    async finish(tx, run, payroll) {
-      const totals = await sumPayslips(tx, payroll.companyId, payroll.month)
-      if (totals.slips > 0) await ledger.postWithin(tx, payrollVoucher(payroll, totals))
-      const { companyId, month } = payroll
-      const about = payrollVoucherId(month)
-      const counts = { batchId: month, state: 'done', done: run.itemsDone, total: run.items }
-      const message = `급여 ${month}: ${totals.slips}명, ${totals.net} KRW`
-      const notification = { level: 'info', message }
-      await events.appendWithin(tx, { companyId, type: 'events:payroll:processed', about, payload: counts })
-      await events.appendWithin(tx, { companyId, type: 'events:notification', about, payload: notification })
+    finish(tx, run, payroll) {
+      const finish = (): Promise<void> => finishPayroll(options, { tx, run, payroll })
+      const { traceparent } = payroll
+      if (tracing.ofEvents.tracing === undefined || traceparent === undefined) return finish()
+      return tracing.ofEvents.tracing.handle([traceparent], 'Payroll.finish', finish)
     },
   })
+}
+
+/** The voucher, and the events that tell of it, in the transaction that ends the run. */
+async function finishPayroll(
+  { ledger, events }: PayrollOptions,
+  { tx, run, payroll }: { readonly tx: Queryable; readonly run: BatchRun; readonly payroll: PayrollMonth },
+): Promise<void> {
+  const { companyId, month } = payroll
+  const totals = await sumPayslips(tx, companyId, month)
+  if (totals.slips > 0) await ledger.postWithin(tx, payrollVoucher(payroll, totals))
+  const about = payrollVoucherId(month)
+  const counts = { batchId: month, state: 'done', done: run.itemsDone, total: run.items }
+  const message = `급여 ${month}: ${totals.slips}명, ${totals.net} KRW`
+  const notification = { level: 'info', message }
+  await events.appendWithin(tx, { companyId, type: 'events:payroll:processed', about, payload: counts })
+  await events.appendWithin(tx, { companyId, type: 'events:notification', about, payload: notification })
 }
 
 function readPayrollRun(stored: unknown): PayrollRun {
@@ -233,7 +262,13 @@ function readPayrollRun(stored: unknown): PayrollRun {
     if (typeof value !== 'string') throw new InvalidInputError(name, 'a string', value)
     return value
   }
-  return { companyId: text('companyId'), month: text('month'), employees: Number(field('employees') ?? 0) }
+  const traceparent = field('traceparent')
+  return {
+    companyId: text('companyId'),
+    month: text('month'),
+    employees: Number(field('employees') ?? 0),
+    ...(isTraceparent(traceparent) && { traceparent }),
+  }
 }
 
 function periodOf(rules: PayrollRules, month: string): PayrollPeriod {

@@ -9,6 +9,7 @@ import { type DatabasePool, EventLog, type Outbox, Retention } from '@kerp/postg
 import { erpEvents, type ErpEventSchemas, EventRelay, Subscriber } from '@kerp/pubsub'
 import { OutboxRelay, RegisterSampler, type Registers } from '@kerp/registers'
 import type { RedisPart } from './parts.js'
+import type { Tracing } from './tracing.js'
 
 /** What relays are made of. */
 export interface RelaysOptions {
@@ -17,6 +18,7 @@ export interface RelaysOptions {
   readonly keys: Keys
   readonly outbox: Outbox
   readonly observer: Observer
+  readonly tracing: Tracing
   readonly registers: Registers
   readonly source: RegisterSource
 }
@@ -36,14 +38,14 @@ const BACKOFF_MS_MAX = 500
 
 /** Events stay where nothing is evicted; figures may be cached elsewhere. */
 export function openRelays(
-  { pool, redis, keys, outbox, observer, registers, source }: RelaysOptions,
+  { pool, redis, keys, outbox, observer, tracing, registers, source }: RelaysOptions,
   opened: <T extends Closable>(part: T) => T,
 ): Relays {
   const shared = { keys, observer, backoffMsMax: BACKOFF_MS_MAX }
-  const eventLog = new EventLog({ pool, observer })
+  const eventLog = new EventLog({ pool, observer, ...tracing.ofEvents })
   const relay = opened(new OutboxRelay({ ...shared, redis: redis.client, outbox }))
   const eventRelay = opened(new EventRelay({ ...shared, redis: redis.coordination, source: eventLog }))
-  const listening = { redis: redis.coordination, keys, events: erpEvents, observer }
+  const listening = { redis: redis.coordination, keys, events: erpEvents, observer, ...tracing.ofEvents }
   const subscriber = opened(new Subscriber(listening))
   const retention = opened(new Retention({ outbox, eventLog, observer }))
   const sampler = opened(new RegisterSampler({ registers, source, invalidations: outbox, observer }))

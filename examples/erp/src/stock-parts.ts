@@ -37,7 +37,7 @@ export function openStock(
   { pool, source, registers, redis, keys, observer, tracing }: StockPartsOptions,
   opened: <T extends { close(): Promise<void> }>(part: T) => T,
 ): StockParts {
-  const stockLedger = opened(new StockLedger({ pool, observer }))
+  const stockLedger = opened(new StockLedger({ pool, observer, ...tracing.ofEvents }))
   const stock = tracing.around(new Stock({ store: stockLedger, registers, source, observer }), 'Stock', [
     'adjust',
     'transfer',

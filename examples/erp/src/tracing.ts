@@ -1,24 +1,27 @@
 /**
- * Spans around what is posted, read, moved and relayed, when the process was started with a tracing SDK:
+ * Spans around what is posted, read, moved, relayed and handled, in one trace from a request to whoever hears of it, when the process was started with a tracing SDK:
  * `node --import ./your-opentelemetry.mjs`. Without one nothing of OpenTelemetry is loaded, or needed.
  */
 
-import type { Observer } from '@kerp/core'
+import type { EventTracing, Observer } from '@kerp/core'
 
 /** How the parts of the app are traced. */
 export interface Tracing {
   /** Undefined when nobody traces. */
   readonly observer: Observer | undefined
+  /** To be spread over the options of whatever writes or handles events; empty when nobody traces. */
+  readonly ofEvents: { readonly tracing?: EventTracing }
   /** The part with a span around each call of these methods; the part itself when nobody traces. */
   readonly around: <T extends object>(part: T, name: string, methods: readonly (keyof T & string)[]) => T
 }
 
 /** Looks whether a tracing SDK is registered, and loads what spans need only then. */
 export async function openTracing(): Promise<Tracing> {
-  if (!hasTracer()) return { observer: undefined, around: (part) => part }
-  const { traced, tracingObserver } = await import('@kerp/core/tracing')
+  if (!hasTracer()) return { observer: undefined, ofEvents: {}, around: (part) => part }
+  const { eventTracing, traced, tracingObserver } = await import('@kerp/core/tracing')
   return {
     observer: tracingObserver(),
+    ofEvents: { tracing: eventTracing() },
     around: (part, name, methods) => traced(part, { name, methods }),
   }
 }

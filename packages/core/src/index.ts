@@ -49,7 +49,7 @@ export type {
   EventSource,
 } from './event-source.js'
 export type { BalanceUpdated, InventoryChanged } from './event-payloads.js'
-export type { EventTracing } from './event-tracing.js'
+export { currentTraceparent, type EventTracing, isTraceparent } from './event-tracing.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'

@@ -14,6 +14,13 @@ export function textArray(values: readonly (string | undefined)[]): string {
   return `{${values.map(textElement).join(',')}}`
 }
 
+/** One unquoted element for each context; none at all, which `unnest` reads as NULL for each, when nobody traces. */
+export function traceparentArray(traceparents: readonly (string | undefined)[]): string {
+  return traceparents.every((each) => each === undefined)
+    ? '{}'
+    : arrayOf(traceparents.map((each) => each ?? 'NULL'))
+}
+
 /** A list of elements that are quoted already, or are plain numbers or dates. */
 export function arrayOf(elements: readonly (string | number | bigint)[]): string {
   return `{${elements.join(',')}}`

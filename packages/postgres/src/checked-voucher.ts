@@ -21,6 +21,8 @@ export interface CheckedVoucher {
   readonly reverses: string | undefined
   /** Of all that the caller chose; equal for a repeated posting of the same voucher. */
   readonly hash: string
+  /** The W3C trace context of its caller, for its events. */
+  readonly traceparent?: string | undefined
 }
 
 const FORMAT = 'v1'
@@ -29,7 +31,7 @@ const FORMAT = 'v1'
  * Of what the caller chose beside company and id, which are the key. Nothing that the server chooses goes in, so
  * that the same request has the same hash at any later time.
  */
-export function requestHash(voucher: Omit<CheckedVoucher, 'hash'>): string {
+export function requestHash(voucher: Omit<CheckedVoucher, 'hash' | 'traceparent'>): string {
   const lines = voucher.lines.map((line) => [
     line.account,
     line.debit.toString(),

@@ -1,6 +1,6 @@
 /** Checks an event that a host writes itself, and makes the parameters of the statement that writes it. */
 
-import { InvalidInputError } from '@kerp/core'
+import { InvalidInputError, isTraceparent } from '@kerp/core'
 import { checkCompanyId, isWellFormed } from './identifiers.js'
 
 /** An event as a host writes it, in the transaction of the change that it tells. */
@@ -12,19 +12,22 @@ export interface NewEvent {
   readonly payload: unknown
   /** Id of what the event is about, for audits. */
   readonly about?: string
-  /** W3C trace context of the change. */
+  /** W3C trace context of the change. @defaultValue that of `tracing` */
   readonly traceparent?: string
 }
 
 const TYPE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const PAYLOAD_BYTES_MAX = 48 * 1_024
 const ABOUT_LENGTH_MAX = 512
 
-/** @throws {InvalidInputError} `INVALID_INPUT` */
-export function appendParameters(event: NewEvent, channel: string): (string | null)[] {
+/** `here` is the trace of an event that brings none. @throws {InvalidInputError} `INVALID_INPUT` */
+export function appendParameters(
+  event: NewEvent,
+  channel: string,
+  here: string | undefined,
+): (string | null)[] {
   const company = checkCompanyId(event.companyId, InvalidInputError)
-  const { type, about = '', traceparent } = event
+  const { type, about = '', traceparent = here } = event
   if (typeof type !== 'string' || !TYPE.test(type)) {
     throw new InvalidInputError('type', '1 to 128 of A-Z a-z 0-9 . _ : -', type)
   }
@@ -35,7 +38,7 @@ export function appendParameters(event: NewEvent, channel: string): (string | nu
       about,
     )
   }
-  if (traceparent !== undefined && !TRACEPARENT.test(traceparent)) {
+  if (traceparent !== undefined && !isTraceparent(traceparent)) {
     throw new InvalidInputError('traceparent', 'a W3C traceparent', traceparent)
   }
   return [company, type, about, payloadText(event.payload), traceparent ?? null, channel]

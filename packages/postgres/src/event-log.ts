@@ -3,6 +3,7 @@
 import {
   type Clock,
   combineObservers,
+  currentTraceparent,
   type EventAdvance,
   type EventAdvanceOptions,
   type EventHead,
@@ -10,6 +11,7 @@ import {
   type EventPageQuery,
   type EventSinks,
   type EventSource,
+  type EventTracing,
   InvalidInputError,
   type Observer,
   type RandomSource,
@@ -37,6 +39,8 @@ export interface EventLogOptions {
   /** @defaultValue 'kerp' */
   readonly schema?: string
   readonly observer?: Observer
+  /** Gives the events that are written here the trace of their caller; `eventTracing()` of `@kerp/core/tracing`. */
+  readonly tracing?: Pick<EventTracing, 'traceparent'>
   readonly clock?: Clock
   readonly random?: RandomSource
   /** How long a call may take, in ms; an audit may take twelve times as long. @defaultValue 5_000 */
@@ -62,6 +66,7 @@ export class EventLog implements EventSource, EventSinks {
   readonly #statements: EventStatements
   readonly #observer: Observer
   readonly #random: RandomSource
+  readonly #tracing: EventLogOptions['tracing']
   readonly #deadlineMs: number
 
   constructor(options: EventLogOptions) {
@@ -70,6 +75,7 @@ export class EventLog implements EventSource, EventSinks {
     this.#statements = eventStatements(this.#schema)
     this.#observer = combineObservers(options.observer)
     this.#random = options.random ?? systemRandom
+    this.#tracing = options.tracing
     const bounds = { min: 10, max: 600_000, fallback: 5_000 }
     this.#deadlineMs = wholeNumberOption('EventLog', 'deadlineMs', options.deadlineMs, bounds)
   }
@@ -117,7 +123,7 @@ export class EventLog implements EventSource, EventSinks {
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`.
    */
   async append(event: NewEvent): Promise<void> {
-    const values = appendParameters(event, wakeChannel(this.#schema))
+    const values = this.#written(event)
     await this.#database.once('writing an event', this.#deadlineMs, (client) =>
       client.query({ text: this.#statements.append, values }),
     )
@@ -128,7 +134,7 @@ export class EventLog implements EventSource, EventSinks {
    * of the driver pass through and leave the transaction to the caller.
    */
   async appendWithin(queryable: Queryable, event: NewEvent): Promise<void> {
-    await queryable.query(this.#statements.append, appendParameters(event, wakeChannel(this.#schema)))
+    await queryable.query(this.#statements.append, this.#written(event))
   }
 
   /** Remembers how far a reader of the log got; its name is up to 63 of `a-z 0-9 . _ -`. */
@@ -174,6 +180,10 @@ export class EventLog implements EventSource, EventSinks {
   async audit(companyId: string): Promise<EventAudit> {
     const company = checkCompanyId(companyId, InvalidInputError)
     return auditEvents(this.#database, this.#schema, this.#deadlineMs * AUDIT_TIMES, company)
+  }
+
+  #written(event: NewEvent): (string | null)[] {
+    return appendParameters(event, wakeChannel(this.#schema), currentTraceparent(this.#tracing))
   }
 
   async #number(values: string[]): Promise<EventAdvance> {

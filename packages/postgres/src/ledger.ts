@@ -1,6 +1,14 @@
 /** The ledger: posts vouchers exactly once each, and reads what was posted. */
 
-import { type Clock, type Closable, closeOnce, combineObservers, systemClock, systemRandom } from '@kerp/core'
+import {
+  type Clock,
+  type Closable,
+  closeOnce,
+  combineObservers,
+  currentTraceparent,
+  systemClock,
+  systemRandom,
+} from '@kerp/core'
 import { Accounts } from './accounts.js'
 import { CachedCatalog } from './cached-catalog.js'
 import { readBooksMark, readTurnover, type TurnoverQuery, type TurnoverRow } from './turnover.js'
@@ -46,6 +54,7 @@ export class Ledger implements Closable {
   readonly #reader: LedgerReader
   readonly #database: Database
   readonly #resolved: ResolvedLedgerOptions
+  readonly #tracing: LedgerOptions['tracing']
 
   constructor(options: LedgerOptions) {
     const resolved = resolveLedgerOptions(options)
@@ -57,6 +66,7 @@ export class Ledger implements Closable {
     const database = new Database(options.pool, clock)
     const catalog = options.accounts ?? new Accounts({ pool: options.pool, schema, clock })
     this.#resolved = resolved
+    this.#tracing = options.tracing
     this.#database = database
     this.#catalog = new CachedCatalog(catalog, clock, resolved.accountsTtlMs, resolved.accountsMax)
     this.#wake = new WakeSender(database, schema, clock, resolved.wakeEveryMs)
@@ -94,7 +104,7 @@ export class Ledger implements Closable {
    * @throws {OverloadedError} `OVERLOADED`, retryable: nothing was done. After `close`: `CLOSED`.
    */
   async post(voucher: Voucher): Promise<PostedVoucher> {
-    const checked = checkVoucher(voucher)
+    const checked = this.#traced(checkVoucher(voucher))
     await this.#checkAccounts(checked)
     return this.#queue.post(checked)
   }
@@ -111,7 +121,7 @@ export class Ledger implements Closable {
    * @throws {TransactionRequiredError} `TRANSACTION_REQUIRED`: no transaction is open on the queryable.
    */
   async postWithin(queryable: Queryable, voucher: Voucher): Promise<PostedVoucher> {
-    const checked = checkVoucher(voucher)
+    const checked = this.#traced(checkVoucher(voucher))
     await this.#checkAccounts(checked)
     return postWithin(this.#within, queryable, checked)
   }
@@ -137,7 +147,7 @@ export class Ledger implements Closable {
     )
     const { fiscalYear } = original
     const voucher = { companyId, id: reversal.id, date, fiscalYear, lines }
-    return this.#queue.post(checkVoucher(voucher, original.id))
+    return this.#queue.post(this.#traced(checkVoucher(voucher, original.id)))
   }
 
   /**
@@ -147,7 +157,9 @@ export class Ledger implements Closable {
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable; safe to repeat.
    */
   async approve(companyId: string, voucherId: string): Promise<Approval> {
-    const approval = await this.#vouchers.approve(checkCompanyId(companyId), checkName(voucherId, 'id'))
+    const traceparent = currentTraceparent(this.#tracing)
+    const names = [checkCompanyId(companyId), checkName(voucherId, 'id')] as const
+    const approval = await this.#vouchers.approve(...names, traceparent)
     if (approval.changed) this.#wake.send()
     return approval
   }
@@ -191,6 +203,12 @@ export class Ledger implements Closable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** Here and now, not where its transaction begins: that one belongs to many callers. */
+  #traced(voucher: CheckedVoucher): CheckedVoucher {
+    const traceparent = currentTraceparent(this.#tracing)
+    return traceparent === undefined ? voucher : { ...voucher, traceparent }
   }
 
   async #checkAccounts(voucher: CheckedVoucher): Promise<void> {

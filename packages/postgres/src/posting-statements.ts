@@ -110,9 +110,10 @@ WITH changed AS (
   UPDATE ${schema}.balance b
   SET debit = b.debit + k.debit, credit = b.credit + k.credit, version = b.version + k.vouchers
   FROM unnest($1::text::text[], $2::text::text[], $3::text::integer[], $4::text::numeric[], $5::text::numeric[],
-    $6::text::bigint[]) AS k(company, account, fiscal_year, debit, credit, vouchers)
+    $6::text::bigint[], $25::text::text[])
+    AS k(company, account, fiscal_year, debit, credit, vouchers, traceparent)
   WHERE ${ON_ROW}
-  RETURNING b.company, b.account, b.fiscal_year, b.debit, b.credit, b.version
+  RETURNING b.company, b.account, b.fiscal_year, b.debit, b.credit, b.version, k.traceparent
 ), vouchers AS (
   INSERT INTO ${schema}.voucher (company, id, date, fiscal_year, reverses, versions)
   SELECT * FROM unnest($7::text::text[], $8::text::text[], $9::text::date[], $10::text::integer[],
@@ -126,14 +127,16 @@ WITH changed AS (
     $22::text::numeric[], $23::text::numeric[], $24::text::text[])
   RETURNING 1
 ), outbox AS (
-  INSERT INTO ${schema}.outbox (company, kind, family, part1, part2, version, field1, field2)
-  SELECT c.company, 'image', 'balance', c.account, c.fiscal_year::text, c.version, c.debit, c.credit
+  INSERT INTO ${schema}.outbox (company, kind, family, part1, part2, version, field1, field2, traceparent)
+  SELECT c.company, 'image', 'balance', c.account, c.fiscal_year::text, c.version, c.debit, c.credit, c.traceparent
   FROM changed c ORDER BY c.company, c.account, c.fiscal_year
   RETURNING 1
 ), created AS (
-  INSERT INTO ${schema}.outbox (company, kind, type, abouts)
-  SELECT k.company, 'event', 'events:voucher:created', array_agg(k.id ORDER BY k.place)
-  FROM unnest($7::text::text[], $8::text::text[]) WITH ORDINALITY AS k(company, id, place) GROUP BY k.company
+  INSERT INTO ${schema}.outbox (company, kind, type, abouts, traceparent)
+  SELECT k.company, 'event', 'events:voucher:created', array_agg(k.id ORDER BY k.place), k.traceparent
+  FROM unnest($7::text::text[], $8::text::text[], $26::text::text[])
+    WITH ORDINALITY AS k(company, id, traceparent, place)
+  GROUP BY k.company, k.traceparent ORDER BY min(k.place)
   RETURNING cardinality(abouts) AS events
 )
 SELECT c.company, c.account, c.fiscal_year::text AS fiscal_year,

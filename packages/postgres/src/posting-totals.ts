@@ -4,7 +4,7 @@
  */
 
 import type { RegisterImage, RegisterRef } from '@kerp/core'
-import { arrayOf, textElement } from './array-text.js'
+import { arrayOf, textElement, traceparentArray } from './array-text.js'
 import { DatabaseUnsuitableError } from './errors.js'
 import type { CheckedVoucher } from './checked-voucher.js'
 
@@ -20,6 +20,8 @@ export interface RowTotals {
   debitAdded: bigint
   creditAdded: bigint
   vouchersAdded: number
+  /** Of the last voucher on it, which its image is the state after. */
+  traceparent: string | undefined
 }
 
 /** What one voucher left behind. */
@@ -76,6 +78,7 @@ export class BatchRows {
       debitAdded: 0n,
       creditAdded: 0n,
       vouchersAdded: 0,
+      traceparent: undefined,
     })
   }
 }
@@ -100,6 +103,7 @@ export function runTotals(
       if (!touched.has(row)) {
         row.version += 1
         row.vouchersAdded += 1
+        row.traceparent = voucher.traceparent
       }
       row.debit += line.debit
       row.credit += line.credit
@@ -119,6 +123,8 @@ export function runTotals(
     arrayOf(all.map((row) => row.creditAdded)),
     arrayOf(all.map((row) => row.vouchersAdded)),
     ...written.parameters(),
+    traceparentArray(all.map((row) => row.traceparent)),
+    traceparentArray(vouchers.map((voucher) => voucher.traceparent)),
   ]
   return { images, parameters, lines: written.lines }
 }

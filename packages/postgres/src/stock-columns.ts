@@ -1,6 +1,6 @@
 /** The columns of the rows that `write` inserts and changes, as array texts. */
 
-import { arrayOf, textElement } from './array-text.js'
+import { arrayOf, textElement, traceparentArray } from './array-text.js'
 import { DatabaseUnsuitableError } from './errors.js'
 import type { AcceptedMovement } from './stock-judge.js'
 import type { StockRows } from './stock-rows.js'
@@ -45,6 +45,7 @@ export function writtenColumns(accepted: readonly AcceptedMovement[], rows: Stoc
       arrayOf(changed.map((row) => row.movementsAdded)),
       arrayOf(changed.map((row) => row.fence)),
       ...[...movements, ...lines, ...holds, ...ends].map(arrayOf),
+      traceparentArray(changed.map((row) => row.traceparent)),
     ],
     counts: {
       movements: accepted.length,

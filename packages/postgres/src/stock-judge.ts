@@ -184,6 +184,7 @@ function apply(work: StockWork, rows: StockRows, changes: readonly StockChange[]
     const row = rows.row(work.companyId, change)
     applyTo(row, change)
     if (work.fence !== undefined) row.fence = work.fence
+    row.traceparent = work.traceparent
     return stockImage(row)
   })
 }

@@ -5,6 +5,7 @@ import {
   type Closable,
   closeOnce,
   combineObservers,
+  currentTraceparent,
   readTokenOf,
   type ReservationChange,
   type ReservationRef,
@@ -73,6 +74,7 @@ export class StockLedger implements StockStore, Closable {
   readonly #database: Database
   readonly #statements: StockStatements
   readonly #resolved: ResolvedStockOptions
+  readonly #tracing: StockLedgerOptions['tracing']
 
   constructor(options: StockLedgerOptions) {
     const resolved = resolveStockOptions(options)
@@ -84,6 +86,7 @@ export class StockLedger implements StockStore, Closable {
     const statements = stockStatements(schema)
     const warehouses = options.warehouses ?? new Warehouses({ pool: options.pool, schema, clock })
     this.#resolved = resolved
+    this.#tracing = options.tracing
     this.#database = database
     this.#statements = statements
     this.#catalog = new CachedCatalog(catalogOf(warehouses), clock, resolved.warehousesTtlMs, WAREHOUSES_MAX)
@@ -116,7 +119,7 @@ export class StockLedger implements StockStore, Closable {
   async reserve(reservation: StockReservation): Promise<ReservationChange> {
     const work = reserveWork(reservation)
     await this.#checkWarehouses(work)
-    return changeOf(work, await this.#queue.add(work))
+    return changeOf(work, await this.#queue.add(this.#traced(work)))
   }
 
   async confirm(reservation: ReservationRef): Promise<ReservationChange> {
@@ -145,7 +148,7 @@ export class StockLedger implements StockStore, Closable {
     )
     const expired = await Promise.all(
       works.map(async (work): Promise<ReservationChange[]> => {
-        const answer = await this.#queue.add(work)
+        const answer = await this.#queue.add(this.#traced(work))
         return answer.kind === 'done' ? [changeOf(work, answer)] : []
       }),
     )
@@ -174,13 +177,13 @@ export class StockLedger implements StockStore, Closable {
   async reserveWithin(queryable: Queryable, reservation: StockReservation): Promise<ReservationChange> {
     const work = reserveWork(reservation)
     await this.#checkWarehouses(work)
-    return changeOf(work, await moveWithin(this.#within, queryable, work))
+    return changeOf(work, await moveWithin(this.#within, queryable, this.#traced(work)))
   }
 
   /** As `adjustWithin`. A reservation that turns out to have expired is left for the sweep. */
   async confirmWithin(queryable: Queryable, reservation: ReservationRef): Promise<ReservationChange> {
     const work = settleWork('confirm', reservation)
-    return changeOf(work, await moveWithin(this.#within, queryable, work))
+    return changeOf(work, await moveWithin(this.#within, queryable, this.#traced(work)))
   }
 
   /**
@@ -215,16 +218,22 @@ export class StockLedger implements StockStore, Closable {
 
   async #move(work: StockWork): Promise<StockMovement> {
     await this.#checkWarehouses(work)
-    return movementOf(work, await this.#queue.add(work))
+    return movementOf(work, await this.#queue.add(this.#traced(work)))
   }
 
   async #moveWithin(queryable: Queryable, work: StockWork): Promise<StockMovement> {
     await this.#checkWarehouses(work)
-    return movementOf(work, await moveWithin(this.#within, queryable, work))
+    return movementOf(work, await moveWithin(this.#within, queryable, this.#traced(work)))
   }
 
   async #settle(work: StockWork): Promise<ReservationChange> {
-    return changeOf(work, await this.#queue.add(work))
+    return changeOf(work, await this.#queue.add(this.#traced(work)))
+  }
+
+  /** Here and now, not where its transaction begins: that one belongs to many callers. */
+  #traced(work: StockWork): StockWork {
+    const traceparent = currentTraceparent(this.#tracing)
+    return traceparent === undefined ? work : { ...work, traceparent }
   }
 
   async #checkWarehouses(work: StockWork): Promise<void> {

@@ -20,6 +20,8 @@ export interface StockRow {
   onHandAdded: bigint
   reservedAdded: bigint
   movementsAdded: number
+  /** Of the last accepted movement on it. */
+  traceparent: string | undefined
 }
 
 /** The rows of a batch by name. */
@@ -82,5 +84,6 @@ function newRow(companyId: string, item: string, warehouse: string): StockRow {
     onHandAdded: 0n,
     reservedAdded: 0n,
     movementsAdded: 0,
+    traceparent: undefined,
   }
 }

@@ -100,9 +100,10 @@ WITH changed AS (
   SET on_hand = s.on_hand + k.on_hand, reserved = s.reserved + k.reserved, version = s.version + k.movements,
     fence = greatest(s.fence, k.fence)
   FROM unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::numeric[], $5::text::numeric[],
-    $6::text::bigint[], $7::text::bigint[]) AS k(company, item, warehouse, on_hand, reserved, movements, fence)
+    $6::text::bigint[], $7::text::bigint[], $31::text::text[])
+    AS k(company, item, warehouse, on_hand, reserved, movements, fence, traceparent)
   WHERE ${ON_ROW}
-  RETURNING s.company, s.item, s.warehouse, s.on_hand, s.reserved, s.version
+  RETURNING s.company, s.item, s.warehouse, s.on_hand, s.reserved, s.version, k.traceparent
 ), movements AS (
   INSERT INTO ${schema}.stock_movement (company, space, id, kind, request_hash, rows)
   SELECT k.* FROM unnest($8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[],
@@ -127,8 +128,8 @@ WITH changed AS (
     WHEN 'expired' THEN r.expires_at <= clock_timestamp() ELSE true END
   RETURNING 1
 ), outbox AS (
-  INSERT INTO ${schema}.outbox (company, kind, family, part1, part2, version, field1, field2)
-  SELECT c.company, 'image', 'inventory', c.item, c.warehouse, c.version, c.on_hand, c.reserved
+  INSERT INTO ${schema}.outbox (company, kind, family, part1, part2, version, field1, field2, traceparent)
+  SELECT c.company, 'image', 'inventory', c.item, c.warehouse, c.version, c.on_hand, c.reserved, c.traceparent
   FROM changed c ORDER BY c.company, c.item, c.warehouse
   RETURNING 1
 )

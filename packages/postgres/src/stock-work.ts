@@ -39,6 +39,8 @@ export interface StockWork {
   readonly fence: bigint | undefined
   /** Of a reservation. */
   readonly ttlMs: number | undefined
+  /** The W3C trace context of its caller, for its events. */
+  readonly traceparent?: string
   /** How many rows it touches. */
   readonly size: number
   /** Their names; none for the end of a reservation. */

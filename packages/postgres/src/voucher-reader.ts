@@ -40,8 +40,8 @@ export class VoucherReader {
     }
   }
 
-  /** @throws {VoucherNotFoundError} `VOUCHER_NOT_FOUND`. */
-  async approve(companyId: string, voucherId: string): Promise<Approval> {
+  /** `traceparent` is for the event of it. @throws {VoucherNotFoundError} `VOUCHER_NOT_FOUND`. */
+  async approve(companyId: string, voucherId: string, traceparent: string | undefined): Promise<Approval> {
     return this.database.transact('approving a voucher', this.deadlineMs, async (client) => {
       const values = [companyId, voucherId]
       const shown = `to_char(approved_at AT TIME ZONE 'UTC', ${ISO}) AS approved_at`
@@ -50,12 +50,12 @@ export class VoucherReader {
   UPDATE ${this.schema}.voucher SET approved_at = clock_timestamp()
   WHERE company = $1 AND id = $2 AND approved_at IS NULL RETURNING ${shown}
 ), told AS (
-  INSERT INTO ${this.schema}.outbox (company, kind, type, abouts, payload)
+  INSERT INTO ${this.schema}.outbox (company, kind, type, abouts, payload, traceparent)
   SELECT $1, 'event', 'events:voucher:approved', ARRAY[$2::text],
-    json_build_object('id', $2::text, 'approvedAt', approved_at)::text FROM changed
+    json_build_object('id', $2::text, 'approvedAt', approved_at)::text, $3 FROM changed
 )
 SELECT approved_at FROM changed`,
-        values,
+        values: [...values, traceparent ?? null],
       })
       // A second statement, as the first one's snapshot may be older than another's approval.
       const found =

@@ -1,6 +1,13 @@
 /** What ledgers that write in batches have in common, with its bounds: postings and movements of stock. */
 
-import { type Clock, type Observer, oneOfOption, type RandomSource, wholeNumberOption } from '@kerp/core'
+import {
+  type Clock,
+  type EventTracing,
+  type Observer,
+  oneOfOption,
+  type RandomSource,
+  wholeNumberOption,
+} from '@kerp/core'
 import type { BatchBounds } from './batch-queue.js'
 import type { DatabasePool } from './database-pool.js'
 import { resolveSchema } from './identifiers.js'
@@ -12,6 +19,11 @@ export interface WriterOptions {
   /** @defaultValue 'kerp' */
   readonly schema?: string
   readonly observer?: Observer
+  /**
+   * Gives the events of what is written the trace of the call that wrote it, as it is when it is called: whoever shares
+   * its transaction keeps its own. `eventTracing()` of `@kerp/core/tracing` is one. @defaultValue no traces
+   */
+  readonly tracing?: Pick<EventTracing, 'traceparent'>
   readonly clock?: Clock
   readonly random?: RandomSource
   /** How long one voucher or movement may take in all, in ms. @defaultValue 10_000 */

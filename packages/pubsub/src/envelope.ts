@@ -6,7 +6,7 @@
  * so nothing is encoded twice.
  */
 
-import type { CommittedEvent } from '@kerp/core'
+import { type CommittedEvent, isTraceparent } from '@kerp/core'
 import { validateCompanyId } from '@kerp/keys'
 import { EventInvalidError } from './errors.js'
 import type { EventMap, EventPayload, EventSchemas, EventType } from './event-map.js'
@@ -45,18 +45,12 @@ export interface OutgoingEvent {
 }
 
 const EVENT_ID = /^[A-Za-z0-9][\w.:-]{0,127}$/
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const TIMESTAMP = /^[^|\n]{1,64}$/
 const POISON = /"(?:__proto__|constructor)"\s*:/
 
 // Looking for the words costs a tenth of the pattern, and almost no event has them.
 function isPoisoned(text: string): boolean {
   return (text.includes('"__proto__"') || text.includes('"constructor"')) && POISON.test(text)
-}
-
-/** Whether a text is a W3C trace context. */
-export function isTraceparent(value: unknown): value is string {
-  return typeof value === 'string' && TRACEPARENT.test(value)
 }
 
 /** Whether a text can be the id of an event. */

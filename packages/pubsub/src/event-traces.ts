@@ -1,18 +1,7 @@
-/** Traces at the edges of this package: what a port gives is checked, and handlers run below what events carry. */
+/** Handlers run below the traces that events carry. */
 
 import type { EventTracing } from '@kerp/core'
-import { type EventEnvelope, isTraceparent } from './envelope.js'
-
-/** The context that a new event gets; a port that fails, or gives something else, costs the trace and nothing else. */
-export function currentTraceparent(tracing: EventTracing | undefined): string | undefined {
-  if (tracing === undefined) return undefined
-  try {
-    const traceparent = tracing.traceparent()
-    return isTraceparent(traceparent) ? traceparent : undefined
-  } catch {
-    return undefined
-  }
-}
+import type { EventEnvelope } from './envelope.js'
 
 /** Calls a handler of events in their traces. */
 export function handleTraced<R>(

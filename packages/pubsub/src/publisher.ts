@@ -1,9 +1,15 @@
 /** Publishes events: checked, stored and told in one step, many of a company in one call. */
 
-import { type Closable, ClosedError, closeOnce, combineObservers, OverloadedError } from '@kerp/core'
+import {
+  type Closable,
+  ClosedError,
+  closeOnce,
+  combineObservers,
+  currentTraceparent,
+  OverloadedError,
+} from '@kerp/core'
 import { type AnyEvent, encodeEvent, type EventEnvelope, type OutgoingEvent } from './envelope.js'
 import type { EventPayload, EventSchemas, EventType } from './event-map.js'
-import { currentTraceparent } from './event-traces.js'
 import { EventsOwner } from './event-owner.js'
 import { CompanyRegistry } from './company-registry.js'
 import { PublishQueue, type PublishShared } from './publish-queue.js'
