@@ -11,6 +11,7 @@ import { createCache } from 'cache-manager'
 import { Cacheable } from 'cacheable'
 import { Keyv } from 'keyv'
 import { LRUCache } from 'lru-cache'
+import { createClient } from 'redis'
 
 /** A balance as a service would keep it. */
 export interface HeldBalance {
@@ -24,6 +25,8 @@ export interface HeldPeer {
   hold(key: string, balance: HeldBalance): unknown
   /** A promise, except where the library has a synchronous way. */
   read(key: string): unknown
+  /** Of those that hold a connection. */
+  close?(): void
 }
 
 const TTL_MS = 3_600_000
@@ -86,7 +89,30 @@ function cacheManager(): HeldPeer {
   }
 }
 
+/**
+ * Over RESP3, where the server tells which keys changed. It holds the text that Redis does, so that its reader has still
+ * to make numbers of it.
+ */
+async function nodeRedis(socketPath: string): Promise<HeldPeer> {
+  const client = createClient({
+    socket: { path: socketPath, tls: false },
+    RESP: 3,
+    clientSideCache: { ttl: TTL_MS, maxEntries: ENTRIES_MAX, evictPolicy: 'LRU' },
+  })
+  await client.connect()
+  return {
+    name: 'node-redis 6, client-side cache',
+    hold: async (key, { debit, credit }) => {
+      await client.set(key, `${debit}|${credit}`)
+      await client.get(key)
+    },
+    read: (key) => client.get(key),
+    close: () => client.destroy(),
+  }
+}
+
 /** The floor first; it checks nothing but a time. */
-export function heldPeers(): readonly HeldPeer[] {
-  return [lru(), asyncCacheDedupe(), bentocache(), cacheable(), cacheManager()]
+export async function heldPeers(socketPath: string): Promise<readonly HeldPeer[]> {
+  const node = await nodeRedis(socketPath)
+  return [lru(), asyncCacheDedupe(), bentocache(), cacheable(), cacheManager(), node]
 }

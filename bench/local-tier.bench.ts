@@ -104,19 +104,20 @@ async function cpuNsAwaited(call: (index: number) => unknown, rounds: number): P
 }
 
 /** A hit of ours beside a hit of each library that holds values in memory, in one run. */
-async function hitsBesidePeers(balances: BalanceCache, peekNs: number): Promise<void> {
+async function hitsBesidePeers(balances: BalanceCache, peekNs: number, socketPath: string): Promise<void> {
   const rows = [{ name: 'BalanceCache.peek', ns: peekNs }]
   const ref = accountRef(0)
   const refs = Array.from({ length: BALANCES }, (_, index) => accountRef(index))
   const getNs = await cpuNsAwaited((index) => balances.get(refs[index] ?? ref), 20)
   rows.push({ name: 'BalanceCache.get, awaited', ns: getNs })
-  for (const peer of heldPeers()) {
+  for (const peer of await heldPeers(socketPath)) {
     const names = refs.map((each) => keys.balance(each) as string)
     for (const name of names) await peer.hold(name, { debit: 123_456_789_012n, credit: 98_765_432_109n })
     const read = (index: number): unknown => peer.read(names[index] ?? '')
     if ((await read(1)) === undefined) throw new RangeError(`${peer.name} holds nothing`)
     const ns = read(1) instanceof Promise ? await cpuNsAwaited(read, 20) : cpuNs(read)
     rows.push({ name: peer.name, ns })
+    peer.close?.()
   }
   const figures = rows.map(({ name, ns }) => ({
     name,
@@ -217,7 +218,7 @@ async function main(): Promise<void> {
     l1BytesPerBalance: l1Bytes,
     redisBytesPerBalance: redisBytesEach,
   }
-  await hitsBesidePeers(balances, figures['peekNs'] ?? Number.NaN)
+  await hitsBesidePeers(balances, figures['peekNs'] ?? Number.NaN, server.socketPath)
   const times = await seenAfterMs(bench, writer, balances)
   figures['seenP50Ms'] = percentile(times, 0.5)
   figures['seenP99Ms'] = percentile(times, 0.99)

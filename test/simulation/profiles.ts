@@ -17,12 +17,20 @@ export interface Profile {
   readonly loss: number
   /** How many pushes are lost. */
   readonly pushLoss: number
+  /** How many loads take up to `slowLoadMs` longer, and how many of those under a lease fail. */
+  readonly slowLoad: number
+  readonly slowLoadMs: number
+  readonly failingLoad: number
+  /** Whether nothing but time takes a lease away, so that loads can be counted. */
+  readonly countsLoads: boolean
   readonly relays: 1 | 2
   readonly harms: readonly Harm[]
 }
 
 export type Harm =
   | 'evict'
+  | 'expire'
+  | 'die'
   | 'evictWatermark'
   | 'flush'
   | 'failover'
@@ -46,6 +54,10 @@ const RACES = {
   slowMs: 30,
   loss: 0.02,
   pushLoss: 0.05,
+  slowLoad: 0.05,
+  slowLoadMs: 100,
+  failingLoad: 0.03,
+  countsLoads: false,
   relays: 2,
 } as const
 
@@ -60,6 +72,28 @@ const STALLS = {
   slowMs: 80,
   loss: 0.01,
   pushLoss: 0.1,
+  slowLoad: 0.05,
+  slowLoadMs: 100,
+  failingLoad: 0.03,
+  countsLoads: false,
+  relays: 1,
+} as const
+
+const LOADS = {
+  busyMs: 400,
+  settleMs: 100,
+  passMs: 20,
+  readMs: 5,
+  postMs: 60,
+  harmMs: 8,
+  slow: 0.1,
+  slowMs: 8,
+  loss: 0,
+  pushLoss: 0.1,
+  slowLoad: 0.4,
+  slowLoadMs: 160,
+  failingLoad: 0.25,
+  countsLoads: true,
   relays: 1,
 } as const
 
@@ -71,4 +105,5 @@ export const PROFILES: readonly Profile[] = [
   { ...RACES, harmMs: 12, harms: ['evict', 'evict', 'restore', 'failover', 'evict'] },
   { ...STALLS, harms: ['suspend', 'suspendRelay', 'cut', 'forget'] },
   { ...STALLS, relays: 2, harms: ['suspendRelay', 'failover', 'restore', 'cut', 'repair', 'suspend'] },
+  { ...LOADS, harms: ['expire', 'expire', 'expire', 'die', 'suspend'] },
 ]

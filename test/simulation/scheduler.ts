@@ -9,8 +9,8 @@ export interface Actor {
 }
 
 interface Due {
-  readonly atMs: number
-  readonly order: number
+  atMs: number
+  order: number
   readonly actor: Actor
   readonly steps: Steps
 }
@@ -30,21 +30,19 @@ export class Scheduler {
     for (;;) {
       const due = this.#heap[0]
       if (due === undefined || due.atMs > endMs) break
-      this.#pop()
       this.nowMs = due.atMs
-      if (due.actor.suspendedUntilMs > due.atMs) {
-        this.#push({ ...due, atMs: due.actor.suspendedUntilMs, order: due.order })
-        continue
+      if (due.actor.suspendedUntilMs > due.atMs) due.atMs = due.actor.suspendedUntilMs
+      else {
+        // Whatever it starts is due later than itself, so that it is still the first afterwards.
+        const step = due.steps.next()
+        if (step.done === true) {
+          this.#removeFirst()
+          continue
+        }
+        due.atMs += step.value
+        due.order = this.#order += 1
       }
-      const step = due.steps.next()
-      if (step.done !== true) {
-        this.#push({
-          atMs: due.atMs + step.value,
-          order: (this.#order += 1),
-          actor: due.actor,
-          steps: due.steps,
-        })
-      }
+      this.#sink(due)
     }
     this.nowMs = endMs
   }
@@ -63,19 +61,23 @@ export class Scheduler {
     heap[index] = due
   }
 
-  #pop(): void {
+  #removeFirst(): void {
+    const last = this.#heap.pop()
+    if (last !== undefined && this.#heap.length > 0) this.#sink(last)
+  }
+
+  /** Puts it in the place of the first, or below. */
+  #sink(due: Due): void {
     const heap = this.#heap
-    const last = heap.pop()
-    if (last === undefined || heap.length === 0) return
     let index = 0
     for (;;) {
       const child = smallerChild(heap, index)
       const below = heap[child]
-      if (below === undefined || isBefore(last, below)) break
+      if (below === undefined || isBefore(due, below)) break
       heap[index] = below
       index = child
     }
-    heap[index] = last
+    heap[index] = due
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Plain twins of the register scripts: the same replies, the same state, the same messages.
  *
- * `script-twins.redis.test.ts` holds them equal to the Lua. A rule that is left out changes a twin, never the Lua.
+ * `twins-on-redis.redis.test.ts` holds them equal to the Lua. A rule that is left out changes a twin, never the Lua.
  */
 
 import { Rules } from './rules.js'
@@ -62,6 +62,7 @@ export class TwinRedis {
   readonly #now: () => number
   readonly #publish: (message: string) => void
   readonly #rules: Rules
+  #parsed: { readonly text: string | undefined; readonly watermark: TwinWatermark | undefined } | undefined
 
   constructor(options: {
     readonly watermark: string
@@ -90,7 +91,9 @@ export class TwinRedis {
   }
 
   watermark(): TwinWatermark | undefined {
-    return parseTwinWatermark(this.get(this.#watermark))
+    const text = this.get(this.#watermark)
+    if (text !== this.#parsed?.text) this.#parsed = { text, watermark: parseTwinWatermark(text) }
+    return this.#parsed?.watermark
   }
 
   register(key: string, generation: string): string | undefined {
@@ -120,7 +123,7 @@ export class TwinRedis {
       if (this.register(key, watermark.generation) !== undefined) reply.push(this.get(key) ?? '')
       else if (this.#lease(key, watermark.generation) !== undefined) reply.push('W')
       else {
-        this.set(key, `L|${watermark.generation}|${token}|`, leaseMs)
+        this.#setLease(key, `L|${watermark.generation}|${token}|`, leaseMs, 'leaseEnds')
         reply.push('L')
       }
     }
@@ -179,6 +182,35 @@ export class TwinRedis {
     }
     if (push.length > 1) this.#publish(push.join('\n'))
     return reply
+  }
+
+  keep(keys: readonly string[], token: string, leaseMs: number): number {
+    const generation = this.watermark()?.generation
+    if (generation === undefined) return 0
+    let kept = 0
+    for (const key of keys) {
+      const text = this.get(key)
+      const isOurs = this.#lease(key, generation)?.token === token || !this.#rules.holds('keepOwnLease')
+      if (text === undefined || !isOurs) continue
+      this.set(key, text, leaseMs)
+      kept += 1
+    }
+    return kept
+  }
+
+  fail(keys: readonly string[], token: string, failure: string, backoffMs: number): number {
+    const generation = this.watermark()?.generation
+    if (generation === undefined) return 0
+    let marked = 0
+    for (const key of keys) {
+      const isOurs = this.#lease(key, generation)?.token === token || !this.#rules.holds('failOwnLease')
+      if (failure === '') marked += isOurs && this.entries.delete(key) ? 1 : 0
+      else if (isOurs || this.get(key) === undefined) {
+        this.#setLease(key, `L|${generation}|${failure}|`, backoffMs, 'backoffEnds')
+        marked += 1
+      }
+    }
+    return marked
   }
 
   relay(
@@ -280,6 +312,10 @@ export class TwinRedis {
     }
     this.set(key, `L|${generation}|${lease.token}|${image}`, leftMs)
     return 'pending'
+  }
+
+  #setLease(key: string, text: string, ttlMs: number, ends: 'leaseEnds' | 'backoffEnds'): void {
+    this.set(key, text, this.#rules.holds(ends) ? ttlMs : undefined)
   }
 
   #orderOf(image: string, present: string): number | undefined {

@@ -2,27 +2,18 @@
 
 import { STALENESS_MS_MAX } from './evidence.js'
 import type { Actor, Steps } from './scheduler.js'
-import { parseTwinWatermark, type TwinRedis, type TwinWatermark } from './script-twins.js'
+import type { TwinRedis, TwinWatermark } from './script-twins.js'
 import { type SimDatabase, type SimLine, type SimTransaction, versionOf } from './sim-database.js'
+import { type Row, SimMissing } from './sim-missing.js'
 import { SimTier } from './sim-tier.js'
 import { ACCOUNTS, type SimMessage, type Surroundings } from './surroundings.js'
 
-const LEASE_MS = 60
 const PROBE_MS = STALENESS_MS_MAX / 5
+const PROBES = { lifeMs: 10 * STALENESS_MS_MAX, processesMax: 8 }
 
 interface Token {
   readonly version: number
   readonly epoch: string
-}
-
-interface Row {
-  readonly image: string
-  readonly epoch: string
-}
-
-/** A call to the database that is under way; it has read already, or not. */
-interface Load {
-  row: Row | undefined
 }
 
 /** One read on its way. */
@@ -44,8 +35,7 @@ export class SimClient implements Actor {
   #connection = 1
   #isConnected = true
   #heardMs = 0
-  #leases = 0
-  readonly #loads = new Map<string, Load>()
+  readonly #missing: SimMissing
   readonly #tokens = new Map<string, Token>()
 
   constructor(
@@ -54,6 +44,13 @@ export class SimClient implements Actor {
     hasTier: boolean,
   ) {
     this.tier = hasTier ? new SimTier(id, world.rules) : undefined
+    this.#missing = new SimMissing({
+      actor: this,
+      id,
+      world,
+      server: () => this.#server,
+      database: () => this.#database,
+    })
   }
 
   /** Posts and reads while the world is busy; then it reads now and then, until the end. */
@@ -154,7 +151,8 @@ export class SimClient implements Actor {
     const { tier, world } = this
     const probe = tier?.probe(world.scheduler.nowMs) ?? 0
     yield world.hop()
-    world.redis.probes.set(this.id, probe)
+    const { scheduler, redis } = world
+    redis.probes.write({ process: this.id, probe: String(probe) }, PROBES, scheduler.nowMs)
   }
 
   // ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,15 +169,11 @@ export class SimClient implements Actor {
       this.#serve('l1', question, near)
       return
     }
-    const leaseToken = this.#newToken()
-    yield world.hop()
-    const [text = '', found = ''] = this.#server.read([key], leaseToken, LEASE_MS)
-    yield world.hop()
-    const watermark = parseTwinWatermark(text)
-    if (watermark !== undefined && found.startsWith('r1|') && this.#serveStored(question, found, watermark))
-      return
-    if (found === 'W') yield world.dice.between(2, 30)
-    yield* this.#readDatabase(question, watermark, found === 'L' ? leaseToken : undefined)
+    const found = yield* this.#missing.read(account)
+    if (found === 'refused') return
+    if ('image' in found) this.#serveRow(question, found)
+    else if (!this.#serveStored(question, found.text, found.watermark))
+      this.#serveRow(question, yield* this.#missing.load(account, found.watermark))
   }
 
   #serveStored(question: Question, text: string, watermark: TwinWatermark): boolean {
@@ -192,47 +186,10 @@ export class SimClient implements Actor {
     return true
   }
 
-  *#readDatabase(
-    question: Question,
-    watermark: TwinWatermark | undefined,
-    leaseToken: string | undefined,
-  ): Steps {
-    const { world } = this
-    const row = yield* this.#load(question, leaseToken !== undefined)
-    if (leaseToken !== undefined) {
-      yield world.hop()
-      const server = this.#server
-      const spare = world.newGeneration(server.watermark()?.generation)
-      server.fill(row.epoch, leaseToken, spare, [{ key: question.key, image: row.image }], world.ttlMs)
-    }
-    if (watermark?.epoch === row.epoch) {
-      this.tier?.admit(question.key, row.image, watermark, question.incarnation)
-    }
+  #serveRow(question: Question, { image, epoch, watermark }: Row): void {
+    if (watermark?.epoch === epoch) this.tier?.admit(question.key, image, watermark, question.incarnation)
     // A lost database answers what it held: nobody promises more of it.
-    if (row.epoch === world.database.epoch) this.#serve('database', question, row.image)
-  }
-
-  /** One autocommit statement. */
-  *#load({ key, account }: Question, hasLease: boolean): Steps<Row> {
-    const { world } = this
-    const running = this.#loads.get(key)
-    if (hasLease && running?.row !== undefined && !world.rules.holds('loadAfterLease')) {
-      yield world.hop()
-      return running.row
-    }
-    const load: Load = { row: undefined }
-    this.#loads.set(key, load)
-    yield world.hop()
-    const database = this.#database
-    const row = { image: database.image(account), epoch: database.epoch }
-    load.row = row
-    yield world.hop()
-    if (this.#loads.get(key) === load) this.#loads.delete(key)
-    return row
-  }
-
-  #newToken(): string {
-    return `${this.id}.${(this.#leases += 1)}`
+    if (epoch === this.world.database.epoch) this.#serve('database', question, image)
   }
 
   #meets(image: string, token: Token | undefined): boolean {

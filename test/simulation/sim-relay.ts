@@ -41,7 +41,7 @@ export class SimRelay implements Actor {
   *pass(): Steps {
     const { world } = this
     const { rules } = world
-    let probes = new Map<string, number>()
+    let probes: ReadonlyMap<string, number> = new Map()
     if (rules.holds('probeBeforeSnapshot')) probes = yield* this.#readProbes()
     const tick = yield* this.#look()
     if (!rules.holds('probeBeforeSnapshot')) probes = yield* this.#readProbes()
@@ -51,9 +51,9 @@ export class SimRelay implements Actor {
     if (to !== undefined && rules.holds('heartbeatAfterRelay')) yield* this.#beat(tick, probes, to)
   }
 
-  *#readProbes(): Steps<Map<string, number>> {
+  *#readProbes(): Steps<ReadonlyMap<string, number>> {
     yield this.world.hop()
-    const probes = new Map(this.world.redis.probes)
+    const probes = this.world.redis.probes.read()
     yield this.world.hop()
     return probes
   }

@@ -2,6 +2,8 @@
 
 import { Dice } from './dice.js'
 import { Evidence } from './evidence.js'
+import { LoadEvidence } from './load-evidence.js'
+import { TwinProbes } from './probe-twin.js'
 import { PROFILES, type Profile } from './profiles.js'
 import { type Rule, Rules } from './rules.js'
 import { type Actor, Scheduler, type Steps } from './scheduler.js'
@@ -19,11 +21,12 @@ export class SimWorld implements Actor, Surroundings {
   readonly chances: Profile
   readonly scheduler = new Scheduler()
   readonly evidence = new Evidence()
+  readonly loads: LoadEvidence
   readonly watermarkKey = 'watermark:{c}'
   readonly clients: readonly SimClient[]
   readonly relays: readonly SimRelay[]
   readonly ttlMs = 60_000
-  redis: { server: TwinRedis; readonly probes: Map<string, number> }
+  redis: { server: TwinRedis; readonly probes: TwinProbes }
   database: SimDatabase
   #replica: TwinRedis
   #standby: SimDatabase
@@ -33,8 +36,9 @@ export class SimWorld implements Actor, Surroundings {
     this.dice = new Dice(seed)
     this.rules = new Rules(without)
     this.chances = this.dice.pick(PROFILES)
+    this.loads = new LoadEvidence(this.evidence, this.chances.countsLoads)
     this.database = new SimDatabase(this.rules)
-    this.redis = { server: this.#newServer(), probes: new Map() }
+    this.redis = { server: this.#newServer(), probes: new TwinProbes() }
     this.#replica = this.redis.server
     this.#standby = this.database.copy(this.#nextEpoch())
     this.clients = [
@@ -102,6 +106,12 @@ export class SimWorld implements Actor, Surroundings {
       case 'evict':
         redis.server.entries.delete(this.keyOf(dice.pick(ACCOUNTS)))
         break
+      case 'expire':
+        this.#expire(this.keyOf(dice.pick(ACCOUNTS)))
+        break
+      case 'die':
+        this.loads.die(client)
+        break
       case 'evictWatermark':
         redis.server.entries.delete(this.watermarkKey)
         break
@@ -137,6 +147,12 @@ export class SimWorld implements Actor, Surroundings {
         scheduler.start(this, this.#forgottenTransaction())
         break
     }
+  }
+
+  /** The time of a register is over; a lease has its own. */
+  #expire(key: string): void {
+    const { entries } = this.redis.server
+    if (entries.get(key)?.text.startsWith('r1|') === true) entries.delete(key)
   }
 
   #suspend(actor: Actor): void {

@@ -2,6 +2,8 @@
 
 import type { Dice } from './dice.js'
 import type { Evidence } from './evidence.js'
+import type { LoadEvidence } from './load-evidence.js'
+import type { TwinProbes } from './probe-twin.js'
 import type { Profile } from './profiles.js'
 import type { Rules } from './rules.js'
 import type { Scheduler } from './scheduler.js'
@@ -20,10 +22,11 @@ export interface Surroundings {
   readonly chances: Profile
   readonly scheduler: Scheduler
   readonly evidence: Evidence
+  readonly loads: LoadEvidence
   readonly watermarkKey: string
   readonly ttlMs: number
   /** The server that is the master now; another after a failover. */
-  readonly redis: { readonly server: TwinRedis; readonly probes: Map<string, number> }
+  readonly redis: { readonly server: TwinRedis; readonly probes: TwinProbes }
   /** The primary; another after a failover. */
   readonly database: SimDatabase
   /** How long a message takes, in ms. */

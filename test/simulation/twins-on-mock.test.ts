@@ -1,4 +1,7 @@
 import { mockBackend } from '../conformance/backend.js'
+import { probeTwinConforms } from './probe-twins.js'
 import { twinsConform } from './twins.js'
 
-twinsConform(mockBackend())
+const backend = mockBackend()
+twinsConform(backend)
+probeTwinConforms(backend)

@@ -1,4 +1,7 @@
 import { redisBackend } from '../conformance/backend.js'
+import { probeTwinConforms } from './probe-twins.js'
 import { twinsConform } from './twins.js'
 
-twinsConform(redisBackend())
+const backend = redisBackend()
+twinsConform(backend)
+probeTwinConforms(backend)
