@@ -12,7 +12,7 @@ const PASSWORD = 'canary-password-7f3a91'
 const SECRET = 'canary-secret-5d20c4e8'
 const AMOUNT = '98765432123'
 
-it('a password, a token and an amount are in no log, error, metric or inspected object of a run with faults', async () => {
+it('a password, a token and an amount are in no log, error, metric, trace or inspected object of a run with faults', async () => {
   const server = await openPrivateRedis({ tcp: true })
   const admin = createRedis({ url: server.url }, {})
   await whenReady(admin, 10_000)
@@ -22,6 +22,7 @@ it('a password, a token and an amount are in no log, error, metric or inspected 
     DATABASE_URL: await freshDatabase(inject('databaseUrl')),
     REDIS_URL: url,
     AUTH_SECRET: SECRET,
+    NODE_OPTIONS: '--import tsx --import ./test/support/print-spans.ts',
   })
   const won = await erp.as('c1')
   const told: string[] = []
@@ -31,7 +32,7 @@ it('a password, a token and an amount are in no log, error, metric or inspected 
     return status
   }
   expect(await post('sound', saleOf('canary-1', AMOUNT))).toBeLessThan(300)
-  await post('conflict', saleOf('canary-1', '1.00'))
+  await post('conflict', saleOf('canary-1', '1'))
   await post('finer than the currency', saleOf('canary-2', '1.00001'))
 
   const registry = new Registry()
@@ -56,7 +57,16 @@ it('a password, a token and an amount are in no log, error, metric or inspected 
   told.push(inspect(metrics, { depth: 12 }))
   await Promise.all([closeRedis(own), closeRedis(admin), metrics.close()])
   await erp.stop()
-  told.push(erp.output())
+  const printed = erp.output()
+  told.push(printed)
+  // Spans of what succeeded, of what was refused and of a Redis that is gone are among what was printed.
+  for (const traced of [
+    "name: 'Vouchers.post'",
+    "'error.type': 'VOUCHER_CONFLICT'",
+    "'error.type': 'error'",
+  ]) {
+    expect([traced, printed.includes(traced)]).toStrictEqual([traced, true])
+  }
   expect(told.length).toBeGreaterThan(8)
   for (const canary of [PASSWORD, SECRET, AMOUNT, won.token]) {
     expect(told.filter((text) => text.includes(canary))).toStrictEqual([])

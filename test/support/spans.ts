@@ -2,11 +2,22 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Context, context, type ContextManager, ROOT_CONTEXT, trace } from '@opentelemetry/api'
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace-base'
 
 /** Registers it for the rest of this process, and answers with where its spans go. */
 export function registerTracing(): InMemorySpanExporter {
   const exporter = new InMemorySpanExporter()
+  traceInto(exporter)
+  return exporter
+}
+
+/** Registers it with another place for its spans. */
+export function traceInto(exporter: SpanExporter): void {
   const storage = new AsyncLocalStorage<Context>()
   const manager: ContextManager = {
     active: () => storage.getStore() ?? ROOT_CONTEXT,
@@ -19,5 +30,4 @@ export function registerTracing(): InMemorySpanExporter {
   trace.setGlobalTracerProvider(
     new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
   )
-  return exporter
 }
