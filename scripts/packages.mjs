@@ -1,7 +1,7 @@
 // Builds the published packages, packs them as they would be published, and checks the tarballs.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { runPnpm } from './install.mjs'
 import { binOf, ROOT, runQuietly } from './processes.mjs'
 
@@ -46,8 +46,23 @@ export function checkTypeResolution(folder) {
   )
 }
 
+/** Paths of the packed packages that `names` need, themselves among them: `realtime` brings all that it stands on. */
+export function tarballsFor(folder, names) {
+  const needed = new Set()
+  const add = (name) => {
+    if (needed.has(name)) return
+    needed.add(name)
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'packages', name, 'package.json'), 'utf8'))
+    for (const dependency of Object.keys(dependencies ?? {})) {
+      if (dependency.startsWith('@kerp/')) add(dependency.slice('@kerp/'.length))
+    }
+  }
+  for (const name of names) add(name)
+  return tarballsIn(folder).filter((path) => needed.has(/kerp-([a-z-]+)-\d/.exec(basename(path))?.[1]))
+}
+
 /** Paths of the packed packages. */
-export function tarballsIn(folder) {
+function tarballsIn(folder) {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.tgz'))
     .map((name) => join(folder, name))

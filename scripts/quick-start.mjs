@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { environmentForPackageManager } from './install.mjs'
-import { tarballsIn } from './packages.mjs'
+import { tarballsFor } from './packages.mjs'
 import { ROOT, runQuietly } from './processes.mjs'
 
 const BESIDE = [
@@ -34,7 +34,7 @@ export async function runQuickStart(tarballFolder) {
   const source = quickStart()
   const project = mkdtempSync(join(tmpdir(), 'kerp-quick-start-'))
   try {
-    const installed = await installInto(project, tarballFolder)
+    const installed = await installInto(project, tarballFolder, source)
     if (installed.code !== 0) return installed
     const outcomes = await Promise.all(
       Object.keys(FORMATS).map((format) => compileAndRun(project, format, source)),
@@ -51,10 +51,14 @@ function quickStart() {
   return code
 }
 
-function installInto(project, tarballFolder) {
+function installInto(project, tarballFolder, source) {
   const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'quick-start', private: true }))
-  const wanted = [...tarballsIn(tarballFolder), ...BESIDE.map((name) => `${name}@${devDependencies[name]}`)]
+  const used = [...source.matchAll(/'@kerp\/([a-z-]+)/g)].map(([, name]) => name)
+  const wanted = [
+    ...tarballsFor(tarballFolder, used),
+    ...BESIDE.map((name) => `${name}@${devDependencies[name]}`),
+  ]
   return runQuietly('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...wanted], {
     cwd: project,
     env: environmentForPackageManager(),

@@ -1,0 +1,1 @@
+export { kerpProbes, type ProbeHandler } from './kerp-probes.js'

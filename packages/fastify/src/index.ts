@@ -1,0 +1,1 @@
+export { kerpFastify, type KerpFastifyOptions } from './kerp-fastify.js'

@@ -1,0 +1,2 @@
+export { KerpModule, type KerpAsyncOptions, type KerpModuleOptions } from './kerp-module.js'
+export { ProbesController } from './probes-controller.js'

@@ -1,0 +1,3 @@
+export { isProbePath, PROBE_PATHS, type ProbeAnswer, type ProbePath } from './probe-answer.js'
+export { Realtime, type RealtimeOptions, type ProbeRegistry } from './realtime.js'
+export { realtimeHealth, type RealtimeHealthParts } from './realtime-health.js'

@@ -1,0 +1,75 @@
+/** Whether to send requests to this process, asked of all that its answers stand on. */
+
+import { health, type HealthCause, type HealthCheck, type HealthReport, withDeadline } from '@kerp/core'
+import type { DatabasePool } from '@kerp/postgres'
+import { type RedisClient, redisHealth, redisHealthCauses } from '@kerp/redis'
+import { type OutboxRelay, type Registers, relayHealthCauses, trustHealthCauses } from '@kerp/registers'
+
+/** What is asked. */
+export interface RealtimeHealthParts {
+  readonly pool: DatabasePool
+  readonly redis: RedisClient
+  /** Where locks are. @defaultValue `redis` */
+  readonly coordination?: RedisClient | undefined
+  readonly registers: Pick<Registers, 'freshness'>
+  /** The relay of this process, if it has one. */
+  readonly relay?: Pick<OutboxRelay, 'lagMs'> | undefined
+  /** Checks of the host's own, by name. */
+  readonly more?: Readonly<Record<string, HealthCheck>>
+}
+
+const DEADLINE_MS = 1_000
+const PART_DEADLINE_MS = DEADLINE_MS / 2
+
+/**
+ * Asks all parts at once. Without the database the process is unready. Without Redis, or a relay that keeps up,
+ * everything still answers, from the database: degraded, but ready.
+ *
+ * Takes at most 1 s. Never throws.
+ */
+export async function realtimeHealth(parts: RealtimeHealthParts): Promise<HealthReport> {
+  const { pool, redis, coordination = redis, registers, relay, more } = parts
+  const shared = coordination === redis
+  const report = await health(
+    {
+      ...more,
+      database: () => databaseCauses(pool),
+      cache: () => redisCauses(redis, shared ? 'coordination' : 'cache'),
+      coordination: () => (shared ? [] : redisCauses(coordination, 'coordination')),
+      relay: () => (relay === undefined ? [] : relayHealthCauses(relay)),
+      trust: () => trustHealthCauses(registers),
+    },
+    { deadlineMs: DEADLINE_MS },
+  )
+  // A relay cannot keep up without database and Redis: then those are what is to be mended.
+  const roots = report.causes.filter(({ part }) => part !== 'relay' && part !== 'trust')
+  return { ...report, causes: roots.length === 0 ? report.causes : roots }
+}
+
+async function redisCauses(
+  redis: RedisClient,
+  use: 'cache' | 'coordination',
+): Promise<readonly HealthCause[]> {
+  return redisHealthCauses(await redisHealth(redis, { deadlineMs: PART_DEADLINE_MS }), use)
+}
+
+async function databaseCauses(pool: DatabasePool): Promise<readonly HealthCause[]> {
+  try {
+    const bounds = { operation: 'health', deadlineMs: PART_DEADLINE_MS, outcome: 'notDone' } as const
+    await withDeadline(askDatabase(pool), bounds)
+    return []
+  } catch {
+    return [{ level: 'unready', cause: 'the database cannot be reached' }]
+  }
+}
+
+async function askDatabase(pool: DatabasePool): Promise<void> {
+  const client = await pool.connect()
+  try {
+    await client.query({ text: 'SELECT 1' })
+    client.release()
+  } catch (error) {
+    client.release(true)
+    throw error
+  }
+}

@@ -1,0 +1,122 @@
+/** What the integrations promise beside the routes of a service: who starts, who closes, and what is answered when. */
+
+import 'reflect-metadata'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { BalanceCache } from '@kerp/balance-cache'
+import { ClosedError } from '@kerp/core'
+import { kerpProbes } from '@kerp/express'
+import { kerpFastify } from '@kerp/fastify'
+import { Locks, Stock } from '@kerp/inventory-lock'
+import { KerpModule } from '@kerp/nestjs'
+import { Ledger } from '@kerp/postgres'
+import { Realtime, type RealtimeOptions } from '@kerp/realtime'
+import { mockRedis } from '@kerp/redis/testing'
+import { OutboxRelay, Registers } from '@kerp/registers'
+import { Logger, Module } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import fastify from 'fastify'
+import { Pool } from 'pg'
+import { Registry } from 'prom-client'
+import { describe, expect, test, vi } from 'vitest'
+
+/** Nobody listens there, so that every question to the database fails at once. */
+const NOWHERE = { host: '127.0.0.1', port: 1 }
+
+function openRealtime(options: Partial<RealtimeOptions> = {}): Realtime {
+  return new Realtime({ redis: mockRedis(), pool: new Pool(NOWHERE), background: false, ...options })
+}
+
+/** A module without anything of its own. */
+@Module({})
+class Root {}
+
+Logger.overrideLogger(false)
+
+async function openNest(realtime: Realtime, options: Parameters<typeof KerpModule.forRoot>[1] = {}) {
+  const imports = [KerpModule.forRoot(realtime, options)]
+  return NestFactory.create({ module: Root, imports })
+}
+
+async function statusesOf(url: string): Promise<readonly number[]> {
+  const asked = ['/healthz', '/readyz', '/metrics', '/other'].map((path) => fetch(`${url}${path}`))
+  return (await Promise.all(asked)).map(({ status }) => status)
+}
+
+/** Alive, not ready, nothing counted, and a path of somebody else's. */
+const WITHOUT_DATABASE = [200, 503, 404, 404]
+
+describe('without a database and without a registry the probes say so', () => {
+  test('with Fastify, below a prefix', async () => {
+    const app = fastify()
+    await app.register(kerpFastify, { realtime: openRealtime(), probes: '/-' })
+    const url = await app.listen({ port: 0 })
+    expect(await statusesOf(`${url}/-`)).toEqual(WITHOUT_DATABASE)
+    await app.close()
+  })
+
+  test('with NestJS', async () => {
+    const app = await openNest(openRealtime())
+    await app.listen(0, '127.0.0.1')
+    expect(await statusesOf(await app.getUrl())).toEqual(WITHOUT_DATABASE)
+    await app.close()
+  })
+
+  test('with Express and anything else that takes middleware', async () => {
+    const realtime = openRealtime()
+    const probes = kerpProbes(realtime)
+    const server = createServer((request, response) =>
+      probes(request, response, () => response.writeHead(404).end()),
+    )
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    expect(await statusesOf(url)).toEqual(WITHOUT_DATABASE)
+    expect((await fetch(`${url}/healthz`, { method: 'HEAD' })).status).toBe(200)
+    expect((await fetch(`${url}/healthz`, { method: 'POST' })).status).toBe(404)
+    server.closeAllConnections()
+    server.close()
+    await realtime.close()
+  })
+})
+
+describe('the parts start with the server and close with it, and what the host gave stays open', () => {
+  async function expectLifecycle(
+    open: (realtime: Realtime) => Promise<{ ready(): Promise<unknown>; close(): Promise<unknown> }>,
+  ): Promise<void> {
+    const redis = mockRedis()
+    const realtime = openRealtime({ redis })
+    const start = vi.spyOn(realtime, 'start')
+    const app = await open(realtime)
+    await app.ready()
+    expect(start).toHaveBeenCalledOnce()
+    await app.close()
+    expect(() => realtime.relay.start()).toThrow(ClosedError)
+    expect(await redis.ping()).toBe('PONG')
+  }
+
+  test('with Fastify', () =>
+    expectLifecycle(async (realtime) => {
+      const app = fastify()
+      await app.register(kerpFastify, { realtime, probes: false })
+      return { ready: async () => app.ready(), close: () => app.close() }
+    }))
+
+  test('with NestJS', () =>
+    expectLifecycle(async (realtime) => {
+      const app = await openNest(realtime)
+      return { ready: () => app.init(), close: () => app.close() }
+    }))
+})
+
+test('in NestJS each part is injected by its class, and probes can be left out', async () => {
+  const realtime = openRealtime({ registry: new Registry() })
+  const app = await openNest(realtime, { probes: false })
+  const { ledger, balances, stock, locks, registers, relay } = realtime
+  const given = [realtime, ledger, balances, stock, locks, registers, relay]
+  const classes = [Realtime, Ledger, BalanceCache, Stock, Locks, Registers, OutboxRelay]
+  const injected = classes.map((part) => app.get<unknown>(part, { strict: false }))
+  expect(injected.map((part, index) => part === given[index])).toEqual(given.map(() => true))
+  await app.listen(0, '127.0.0.1')
+  expect(await statusesOf(await app.getUrl())).toEqual([404, 404, 404, 404])
+  await app.close()
+})
