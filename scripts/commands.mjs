@@ -47,14 +47,16 @@ async function runBenches(names) {
   const folder = join(ROOT, 'bench')
   const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.bench.ts')) : []
   const known = files.map((file) => file.slice(0, -'.bench.ts'.length)).sort()
-  const unknown = names.filter((name) => !known.includes(name))
+  // `balance` means all that begin with it.
+  const meant = (name) => known.filter((each) => each === name || each.startsWith(`${name}-`))
+  const unknown = names.filter((name) => meant(name).length === 0)
   if (unknown.length > 0) {
     console.error(`There is no bench called ${unknown.join(', ')}; there are ${known.join(', ')}.`)
     return 2
   }
   const built = await runChecks(['build'])
   if (built !== 0) return built
-  for (const name of names.length > 0 ? names : known) {
+  for (const name of names.length > 0 ? new Set(names.flatMap(meant)) : known) {
     const code = await runSource(`bench/${name}.bench.ts`, [], nodeArgsForBench())
     if (code !== 0) return code
   }
