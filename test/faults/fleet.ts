@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { FleetJudge } from './fleet-judge.js'
 import type { FleetAnswer, FleetCommand, FleetOrder } from './fleet-words.js'
 
@@ -12,10 +13,10 @@ class FleetProcess {
   readonly #unread: FleetAnswer[] = []
   #heard: () => void = () => undefined
 
-  constructor(order: FleetOrder, judge: FleetJudge) {
-    const script = join(import.meta.dirname, 'fleet-child.ts')
+  constructor(order: FleetOrder, judge: FleetJudge, root: string) {
+    const script = join(root, 'test/faults/fleet-child.ts')
     const args = ['--conditions=@kerp/source', '--import', 'tsx', script, JSON.stringify(order)]
-    this.child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.child.on('message', (answer: FleetAnswer) => {
       if (answer.is === 'news') {
         judge.hear(answer.news)
@@ -37,29 +38,46 @@ class FleetProcess {
   }
 }
 
-/** Three clients and a relay. */
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** How many clients, and whose sources they are started from, in turn: those of this checkout unless it is said. */
+export interface FleetShape {
+  readonly clients?: number
+  readonly roots?: readonly string[]
+}
+
+/** Clients, three unless it is said, and a relay. */
 export class Fleet implements AsyncDisposable {
   readonly judge = new FleetJudge()
   readonly #order: Omit<FleetOrder, 'role' | 'seed'>
   readonly #clients: FleetProcess[] = []
+  readonly #roots: readonly string[]
   #relay: FleetProcess | undefined
+  #relays = 0
 
-  private constructor(order: Omit<FleetOrder, 'role' | 'seed'>) {
+  private constructor(order: Omit<FleetOrder, 'role' | 'seed'>, roots: readonly string[]) {
     this.#order = order
+    this.#roots = roots
   }
 
-  static async start(order: Omit<FleetOrder, 'role' | 'seed'>, seed: number, clients = 3): Promise<Fleet> {
-    const fleet = new Fleet(order)
+  static async start(
+    order: Omit<FleetOrder, 'role' | 'seed'>,
+    seed: number,
+    { clients = 3, roots = [ROOT] }: FleetShape = {},
+  ): Promise<Fleet> {
+    const fleet = new Fleet(order, roots)
     for (let index = 0; index < clients; index += 1) {
       const mine = { ...order, role: 'client', seed: seed * 100 + index } as const
-      fleet.#clients.push(new FleetProcess(mine, fleet.judge))
+      fleet.#clients.push(new FleetProcess(mine, fleet.judge, fleet.#rootOf(index)))
     }
     await Promise.all([...fleet.#clients.map((client) => client.hear()), fleet.startRelay()])
     return fleet
   }
 
   async startRelay(): Promise<void> {
-    this.#relay = new FleetProcess({ ...this.#order, role: 'relay', seed: 0 }, this.judge)
+    const root = this.#rootOf(this.#relays)
+    this.#relays += 1
+    this.#relay = new FleetProcess({ ...this.#order, role: 'relay', seed: 0 }, this.judge, root)
     await this.#relay.hear()
   }
 
@@ -87,6 +105,10 @@ export class Fleet implements AsyncDisposable {
   async look(): Promise<readonly (readonly string[])[]> {
     const looked = await this.#all('look')
     return looked.map((answer) => (answer.is === 'looked' ? answer.states : []))
+  }
+
+  #rootOf(turn: number): string {
+    return this.#roots[turn % this.#roots.length] ?? ROOT
   }
 
   #all(command: FleetCommand): Promise<readonly FleetAnswer[]> {

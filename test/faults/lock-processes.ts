@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { LockRelease, LockResource } from '@kerp/inventory-lock'
 
@@ -31,7 +32,6 @@ export type ChildAnswer =
   | { readonly is: 'written'; readonly written: number; readonly stillHeld: number }
   | { readonly is: 'counted'; readonly sections: readonly number[]; readonly overlaps: number }
 
-const SCRIPT = fileURLToPath(new URL('lock-child.ts', import.meta.url))
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A process that competes for locks. */
@@ -51,9 +51,11 @@ export class LockChild implements AsyncDisposable {
     child.on('exit', () => this.#heard())
   }
 
-  static async start(socketPath: string, databaseUrl = ''): Promise<LockChild> {
-    const args = ['--conditions=@kerp/source', '--import', 'tsx', SCRIPT, socketPath, databaseUrl]
-    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+  /** `root` is whose sources it runs. */
+  static async start(socketPath: string, databaseUrl = '', root = ROOT): Promise<LockChild> {
+    const script = join(root, 'test/faults/lock-child.ts')
+    const args = ['--conditions=@kerp/source', '--import', 'tsx', script, socketPath, databaseUrl]
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     const started = new LockChild(child)
     await started.hear('ready')
     return started

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** Takes all there is of one item. */
@@ -39,7 +40,7 @@ export type StockAnswer =
   | { readonly is: 'wroteLate'; readonly codes: readonly string[] }
   | { readonly is: 'finished'; readonly left: readonly string[] }
 
-const SCRIPT = fileURLToPath(new URL('stock-child.ts', import.meta.url))
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A process that moves stock. */
 export class StockChild implements AsyncDisposable {
@@ -56,9 +57,11 @@ export class StockChild implements AsyncDisposable {
     child.on('exit', () => this.#heard())
   }
 
-  static async start(socketPath: string, databaseUrl: string): Promise<StockChild> {
-    const args = ['--conditions=@kerp/source', '--import', 'tsx', SCRIPT, socketPath, databaseUrl]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  /** `root` is whose sources it runs. */
+  static async start(socketPath: string, databaseUrl: string, root = ROOT): Promise<StockChild> {
+    const script = join(root, 'test/faults/stock-child.ts')
+    const args = ['--conditions=@kerp/source', '--import', 'tsx', script, socketPath, databaseUrl]
+    const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     const started = new StockChild(child)
     await started.hear('ready')
     return started
