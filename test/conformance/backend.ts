@@ -4,13 +4,13 @@
  * A suite is a function of a `Backend`; `<suite>-on-mock.test.ts` and `<suite>-on-redis.redis.test.ts` call it.
  */
 
-import { closeRedis, connectRedis, type RedisClient } from '@kerp/redis'
-import { mockRedis } from '@kerp/redis/testing'
+import { closeRedis, connectRedis, type CreateRedisOptions, type RedisClient } from '@kerp/redis'
+import { mockRedis, openPrivateCluster, openPrivateReplicas } from '@kerp/redis/testing'
 import { afterAll, beforeAll, inject } from 'vitest'
 
 /** One kind of Redis. */
 export interface Backend {
-  readonly name: 'mock' | 'redis'
+  readonly name: 'mock' | 'redis' | 'sentinel' | 'cluster'
   /** A client of it, open while the suite runs. */
   client(): RedisClient
 }
@@ -23,15 +23,42 @@ export function mockBackend(): Backend {
 
 /** The server that all tests share; so each test takes a company of its own. */
 export function redisBackend(): Backend {
+  return realBackend('redis', () => Promise.resolve([{ path: inject('redisSocket') }]))
+}
+
+/** The master of three servers, as three Sentinels name it. */
+export function sentinelBackend(): Backend {
+  return realBackend('sentinel', async () => {
+    const replicas = await openPrivateReplicas()
+    return [{ sentinel: replicas.sentinel }, replicas]
+  })
+}
+
+/** Three masters and their replicas, far from declaring each other dead on a busy machine. */
+export function clusterBackend(): Backend {
+  return realBackend('cluster', async () => {
+    const nodes = await openPrivateCluster({ nodeTimeoutMs: 15_000 })
+    const options = { cluster: nodes.cluster, ioredisCluster: { shardedSubscribers: true } }
+    return [options, nodes]
+  })
+}
+
+type Opened = readonly [CreateRedisOptions, AsyncDisposable?]
+
+function realBackend(name: Backend['name'], open: () => Promise<Opened>): Backend {
   let redis: RedisClient | undefined
+  let servers: AsyncDisposable | undefined
   beforeAll(async () => {
-    redis = await connectRedis({ path: inject('redisSocket') }, 5_000, {})
+    const [options, started] = await open()
+    servers = started
+    redis = await connectRedis(options, 10_000, {})
   })
   afterAll(async () => {
     if (redis !== undefined) await closeRedis(redis)
+    await servers?.[Symbol.asyncDispose]()
   })
   return {
-    name: 'redis',
+    name,
     client() {
       if (redis === undefined) throw new Error('The backend is open only while tests run.')
       return redis

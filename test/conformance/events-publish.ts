@@ -182,6 +182,15 @@ export function eventsConform(backend: Backend): void {
       }
     })
 
+    it('that gets one event at a time reads on from the stream all the same', async () => {
+      const { publishMany, subscribe } = open({ batchMax: 1 })
+      const ids = await publishMany(5)
+      const { record } = await subscribe('beginning')
+      await record.has(5)
+      expect(record.ids).toEqual(ids)
+      expect(record.batches.every(({ events }) => events.length === 1)).toBe(true)
+    })
+
     it('whose handler throws or rejects stops no other, gets the next events, and is told of', async () => {
       const { publishMany, subscribe, subscriber, companyId } = open({ batchMax: 1 })
       const failures: unknown[] = []

@@ -164,7 +164,9 @@ export function lockQueueConforms(name: string, openWorld: () => LockWorld): voi
       const owner = await listener(world, 'A')
       // As if it had been under way while the lease that it speaks of ended, and others came and went.
       const late = `${world.key('A')}|${owner}|${holder.fenceNumber - 1}`
-      expect(await world.redis.publish(`lock-wake:${owner.split(':')[0] ?? ''}`, late)).toBe(1)
+      const heard = await world.redis.publish(`lock-wake:${owner.split(':')[0] ?? ''}`, late)
+      // A cluster counts the listeners of the node that was asked.
+      if (!world.redis.isCluster) expect(heard).toBe(1)
       await queued(world, 'A', 1)
       await new Promise((resolve) => setImmediate(resolve))
       expect(isServed).toBe(false)

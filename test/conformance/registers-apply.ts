@@ -1,6 +1,6 @@
 /** Conformance: the fast path. */
 
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, whenReady } from '@kerp/redis'
 import { parsePush } from '@kerp/registers'
 import { describe, expect, test } from 'vitest'
 import { stateOf, World } from '../registers/world.js'
@@ -107,6 +107,7 @@ export function applyConformance(redis: () => RedisClient): void {
       const heard: string[] = []
       const subscriber = redis().duplicate()
       subscriber.on('message', (_channel: string, message: string) => heard.push(message))
+      await whenReady(subscriber)
       await subscriber.subscribe(world.keys.registersChannel(world.companyId))
       const { generation, position } = await world.watermark()
       await world.registers.apply(world.commit({ a: [2n, 0n], b: [1n, 0n] }))

@@ -1,7 +1,7 @@
 /** Conformance: long backlogs, restarts in their middle, and several relays. */
 
 import { seededRandom } from '@kerp/core/testing'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, whenReady } from '@kerp/redis'
 import { parsePush } from '@kerp/registers'
 import { describe, expect, test } from 'vitest'
 import { stateOf, World } from '../registers/world.js'
@@ -119,6 +119,7 @@ export function relayBacklogConformance(redis: () => RedisClient): void {
         const push = parsePush(message)
         if (push !== undefined && push.to !== '') moves.push([push.from, push.to])
       })
+      await whenReady(subscriber)
       await subscriber.subscribe(world.keys.registersChannel(world.companyId))
       for (let round = 0; round < 40; round += 1) {
         commitMany(world, Math.floor(random.fraction() * 9))

@@ -103,9 +103,17 @@ function deafDuplicateOf(redis: RedisClient, override: object): RedisClient {
 /** Settles when the process of the only waiter of a company listens for messages. */
 export async function listens({ redis, companyId }: LockWorld): Promise<void> {
   const members = (): Promise<string[]> => redis.zrange(`lock:{${companyId}}:held`, 0, -1)
-  await expect
-    .poll(async () => (await members()).filter((member) => member.startsWith('@')), { timeout: 20_000 })
-    .toHaveLength(1)
+  // In a cluster a waiter always says that it looks itself, and its channel is heard on one of the nodes.
+  const servers = 'nodes' in redis ? redis.nodes('all') : [redis]
+  const isHeard = async (member: string): Promise<boolean> => {
+    const asked = servers.map((server) => server.pubsub('NUMSUB', `lock-wake:${member.slice(1)}`))
+    return (await Promise.all(asked)).some(([, count]) => Number(count) > 0)
+  }
+  const mark = redis.isCluster ? '~' : '@'
+  const patience = { timeout: 20_000 }
+  const waiting = async (): Promise<string[]> => (await members()).filter((member) => member.startsWith(mark))
+  await expect.poll(waiting, patience).toHaveLength(1)
+  await expect.poll(async () => isHeard((await waiting())[0] ?? ''), patience).toBe(true)
 }
 
 /** Settles when the signal aborts, with its reason. */

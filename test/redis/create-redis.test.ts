@@ -137,6 +137,7 @@ describe('createRedis', () => {
     [{ ioredis: { keyPrefix: 'app:' } }, 'keyPrefix'],
     [{ ioredisCluster: { keyPrefix: 'app:' } }, 'keyPrefix'],
     [{ ioredis: { enableAutoPipelining: true } }, 'enableAutoPipelining'],
+    [{ ioredisCluster: { scaleReads: 'slave' } }, 'scaleReads'],
     [{ port: 0 }, 'host'],
     [{ port: 70_000 }, 'host'],
     [{ db: -1 }, 'db'],

@@ -12,7 +12,7 @@ import {
   RedisUnknownError,
   redisCommand,
 } from '@kerp/redis'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openReplyServer, type ReplyServer } from '../support/reply-server.js'
 
@@ -185,5 +185,11 @@ describe('a call without a reply', () => {
     await expect(write.run(prefixed, { key: 'k' }, { value: 'v' })).rejects.toMatchObject({
       code: 'INVALID_OPTION',
     })
+  })
+
+  it('is refused on a cluster client that reads from replicas', async () => {
+    const behind = new Cluster([{ host: '127.0.0.1', port: 1 }], { scaleReads: 'slave', lazyConnect: true })
+    const refusal = { code: 'INVALID_OPTION', option: 'scaleReads' }
+    await expect(redisCommand(behind, 'get', ['k'])).rejects.toMatchObject(refusal)
   })
 })

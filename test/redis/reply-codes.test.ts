@@ -1,5 +1,6 @@
 /** Every error reply of a server becomes one of three errors, over a real connection. */
 
+import { readFileSync } from 'node:fs'
 import {
   connectRedis,
   defineScript,
@@ -11,6 +12,7 @@ import {
   redisCommand,
 } from '@kerp/redis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { tableRowsOf } from '../tidy/markdown.js'
 import { openReplyServer, type ReplyServer } from '../support/reply-server.js'
 
 /** Texts as Redis 6, 7 and ioredis's users meet them, with how each must end. */
@@ -98,6 +100,17 @@ describe('an error reply', () => {
   it('is tested for every code of the table', () => {
     const tested = new Set(REPLIES.map(([, code]) => code))
     expect([...REPLY_CODES.keys()].filter((code) => !tested.has(code))).toStrictEqual([])
+  })
+
+  it('is in the document for every code of the table, with what it means for the call', () => {
+    const words = { notDone: 'not applied', refused: 'fatal', unknown: 'unknown' } as const
+    const document = new Map([['docs/errors.md', readFileSync('docs/errors.md', 'utf8')]])
+    const rows = tableRowsOf(document, 'docs/errors.md').filter(({ cells }) =>
+      Object.values<string>(words).includes(cells[1] ?? ''),
+    )
+    const documented = rows.map(({ cells: [code, effect] }) => [code, effect])
+    const known = [...REPLY_CODES].map(([code, { verdict }]) => [code, words[verdict]])
+    expect(documented).toStrictEqual(known)
   })
 
   it('NOSCRIPT is answered by sending the script whole, once', async () => {

@@ -94,7 +94,7 @@ export class LocalWorld extends World {
     connection.disconnect()
     // The other connections' sockets are read in the same or the next turns of the loop.
     for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
-    await new Promise((resolve) => setTimeout(resolve, 2))
+    await new Promise((resolve) => setTimeout(resolve, this.redis.isCluster ? 20 : 2))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

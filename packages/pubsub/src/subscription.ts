@@ -136,7 +136,9 @@ export class Subscription<S extends EventSchemas> implements Closable {
   async #readStream(): Promise<void> {
     const { feed, parts } = this.#of
     const { position } = this.#cursor
-    const entries = await feed.read(position, parts.batchMax)
+    // Its own place comes with what follows it, also when a handler gets one event at once.
+    const own = isSamePosition(position, ORIGIN) ? 0 : 1
+    const entries = await feed.read(position, own + parts.batchMax)
     if (this.#isClosing()) return
     const follows = isSamePosition(position, ORIGIN)
       ? this.#fromOrigin(entries)

@@ -30,7 +30,7 @@ export function redisCommand(
 ): Promise<unknown> {
   try {
     const command = commandName(name)
-    refuseKeyPrefix(redis)
+    refuseUnsafeClient(redis)
     return settle(redis, command, () => send(redis, command, args), options)
   } catch (error) {
     return Promise.reject(
@@ -52,16 +52,25 @@ export function send(redis: RedisClient, command: string, args: readonly RedisAr
 }
 
 /**
- * A key prefix changes the keys of some commands and not of others (not those inside a script), so that two
- * halves of one write would miss each other. Checked once per client.
+ * A key prefix changes the keys of some commands and not of others (not those inside a script), so that two halves of
+ * one write would miss each other; and a replica answers with what was, under a watermark that says it is. Checked once
+ * per client.
  *
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
-export function refuseKeyPrefix(redis: RedisClient): void {
+export function refuseUnsafeClient(redis: RedisClient): void {
   if (checked.has(redis)) return
   const { keyPrefix } = redis.options
   if (keyPrefix !== undefined && keyPrefix !== '') throw keyPrefixError(keyPrefix)
+  if ('scaleReads' in redis.options) refuseReplicas(redis.options.scaleReads)
   checked.add(redis)
+}
+
+/** @throws {InvalidOptionError} `INVALID_OPTION` for a cluster client that reads from replicas. */
+export function refuseReplicas(scaleReads: unknown): void {
+  if (scaleReads === undefined || scaleReads === 'master') return
+  const expected = 'left out or `master` (a replica may answer with what was overwritten)'
+  throw new InvalidOptionError('redis client', 'scaleReads', expected, scaleReads)
 }
 
 /** The refusal of `keyPrefix`, with what to use instead. */

@@ -5,7 +5,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:fs'
-import { access, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { access, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -71,7 +71,20 @@ export async function findRedisServer(): Promise<string | undefined> {
  * await using server = await openPrivateRedis()
  * const redis = createRedis({ path: server.socketPath })
  */
-export async function openPrivateRedis(options: PrivateRedisOptions = {}): Promise<PrivateRedis> {
+export function openPrivateRedis(options: PrivateRedisOptions = {}): Promise<PrivateRedis> {
+  return openPrivateServer(options)
+}
+
+/** What only the topologies of this package ask for. */
+export interface PrivateServerOptions extends PrivateRedisOptions {
+  /** Listens on this port instead of a free one. */
+  readonly port?: number
+  /** Begins with this text as its configuration file, which the server may rewrite. */
+  readonly config?: string
+}
+
+/** `openPrivateRedis` for a part of a topology. */
+export async function openPrivateServer(options: PrivateServerOptions): Promise<PrivateRedis> {
   const binary = options.binary ?? (await findRedisServer())
   if (binary === undefined) {
     throw new RedisMissingError(
@@ -80,7 +93,7 @@ export async function openPrivateRedis(options: PrivateRedisOptions = {}): Promi
     )
   }
   const directory = await mkdtemp(join(tmpdir(), 'kerp-redis-'))
-  const port = options.tcp === true ? await freePort() : undefined
+  const port = options.port ?? (options.tcp === true ? await freePort() : undefined)
   const server = new RunningRedis(binary, directory, port, options)
   try {
     await server.start()
@@ -95,6 +108,7 @@ class RunningRedis implements PrivateRedis {
   readonly socketPath: string
   readonly close = closeOnce(() => this.#end())
   readonly #startMs: number
+  readonly #config: string | undefined
   readonly #args: readonly string[]
   #guard: ChildProcess | undefined
   #pid = 0
@@ -103,9 +117,10 @@ class RunningRedis implements PrivateRedis {
     private readonly binary: string,
     private readonly directory: string,
     readonly port: number | undefined,
-    options: PrivateRedisOptions,
+    options: PrivateServerOptions,
   ) {
     this.socketPath = join(directory, 'redis.sock')
+    this.#config = options.config
     this.#startMs = options.startMs ?? START_MS
     this.#args = [...this.#defaults(), ...(options.args ?? [])]
   }
@@ -124,7 +139,8 @@ class RunningRedis implements PrivateRedis {
 
   async start(): Promise<void> {
     // The shell holds the pipe's reading end: when this process dies, however it dies, the pipe ends.
-    const argv = ['-c', GUARD, 'kerp-redis-guard', this.directory, this.binary, ...this.#args]
+    const file = await this.#configFile()
+    const argv = ['-c', GUARD, 'kerp-redis-guard', this.directory, this.binary, ...file, ...this.#args]
     const guard = spawn('/bin/sh', argv, { stdio: ['pipe', 'pipe', 'ignore'] })
     this.#guard = guard
     guard.unref()
@@ -165,6 +181,14 @@ class RunningRedis implements PrivateRedis {
     return new Redis({ path: this.socketPath, ...options })
   }
 
+  /** A file that the server has rewritten is its memory: it is not written again. */
+  async #configFile(): Promise<readonly string[]> {
+    if (this.#config === undefined) return []
+    const path = join(this.directory, 'server.conf')
+    if (!(await exists(path))) await writeFile(path, this.#config)
+    return [path]
+  }
+
   async #end(): Promise<void> {
     await this.kill()
     await rm(this.directory, { recursive: true, force: true })
@@ -181,8 +205,8 @@ class RunningRedis implements PrivateRedis {
     try {
       await probe.ping()
     } catch (error) {
-      // A server with a password answers all the same.
-      if (error instanceof Error && error.message.startsWith('NOAUTH')) return
+      // One that wants a password, that loads, or that has lost its master answers all the same.
+      if (error instanceof Error && error.name === 'ReplyError') return
       throw new RedisMissingError(`The private ${this.binary} did not answer within ${this.#startMs} ms.`)
     } finally {
       probe.disconnect()
@@ -223,20 +247,25 @@ function firstNumber(guard: ChildProcess): Promise<number> {
   })
 }
 
-function freePort(): Promise<number> {
+/** A port of 127.0.0.1 that nobody listens on now: `port`, or any. */
+export function freePort(port = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
+    probe.listen(port, '127.0.0.1', () => {
       const address = probe.address()
       probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
     })
   })
 }
 
-async function isExecutable(path: string): Promise<boolean> {
+function isExecutable(path: string): Promise<boolean> {
+  return exists(path, constants.X_OK)
+}
+
+async function exists(path: string, mode = constants.F_OK): Promise<boolean> {
   try {
-    await access(path, constants.X_OK)
+    await access(path, mode)
     return true
   } catch {
     return false

@@ -6,7 +6,7 @@
  */
 
 import { Command } from 'ioredis'
-import { refuseKeyPrefix, send } from './command.js'
+import { refuseUnsafeClient, send } from './command.js'
 import { type RedisCallOptions, type RedisClient, settle } from './outcome.js'
 
 /**
@@ -29,7 +29,7 @@ export async function readMany(
   keys: readonly string[],
   options: RedisCallOptions = {},
 ): Promise<readonly (Buffer | null)[]> {
-  refuseKeyPrefix(redis)
+  refuseUnsafeClient(redis)
   if (keys.length === 0) return []
   const reply = await settle(redis, 'mget', () => sendMany(redis, keys), { ...options, effect: 'none' })
   if (!Array.isArray(reply)) return keys.map(() => null)

@@ -3,7 +3,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { InvalidOptionError, type Observer, wholeNumberOption } from '@kerp/core'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
-import { keyPrefixError } from './command.js'
+import { keyPrefixError, refuseReplicas } from './command.js'
 import { RedisInsecureError } from './errors.js'
 import {
   checkNodes,
@@ -227,6 +227,7 @@ function tlsOf(tls: boolean | ConnectionOptions): ConnectionOptions | undefined 
 }
 
 function refuseUnsafe({ ioredis, ioredisCluster }: CreateRedisOptions): void {
+  refuseReplicas(ioredisCluster?.scaleReads)
   for (const passed of [ioredis, ioredisCluster, ioredisCluster?.redisOptions]) {
     if (passed?.keyPrefix) throw keyPrefixError(passed.keyPrefix)
     if (passed?.enableAutoPipelining === true) {

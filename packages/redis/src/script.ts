@@ -7,7 +7,7 @@
 
 import { createHash } from 'node:crypto'
 import { InvalidInputError, InvalidOptionError, type Observer } from '@kerp/core'
-import { refuseKeyPrefix, send } from './command.js'
+import { refuseUnsafeClient, send } from './command.js'
 import {
   type CallReceiver,
   isMissingScript,
@@ -142,7 +142,7 @@ class DefinedScript<K extends string, A extends string, R> implements Script<K, 
     receiver: CallReceiver<R>,
   ): void {
     try {
-      refuseKeyPrefix(redis)
+      refuseUnsafeClient(redis)
       const request = new ScriptRequest(this, this.#slots(keys, args, call), call.observer)
       settleTo(redis, request, call, receiver)
     } catch (error) {

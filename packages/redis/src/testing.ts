@@ -2,8 +2,19 @@
 
 export { mockRedis } from './mock-redis.js'
 export {
+  openPrivateCluster,
+  type PrivateCluster,
+  type PrivateClusterOptions,
+  type SlotMove,
+} from './private-cluster.js'
+export {
   findRedisServer,
   openPrivateRedis,
   type PrivateRedis,
   type PrivateRedisOptions,
 } from './private-redis.js'
+export {
+  openPrivateReplicas,
+  type PrivateReplicas,
+  type PrivateReplicasOptions,
+} from './private-replicas.js'

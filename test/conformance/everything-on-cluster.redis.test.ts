@@ -1,0 +1,4 @@
+import { clusterBackend } from './backend.js'
+import { everythingConforms } from './everything.js'
+
+everythingConforms(clusterBackend())
