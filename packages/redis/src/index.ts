@@ -1,3 +1,5 @@
+export type { RedisRole } from './acl-roles.js'
+export { type AclUser, aclUser, type AclUserOptions } from './acl-user.js'
 export { askRedis, type AskingParts } from './ask-redis.js'
 export { Circuit, type CircuitOptions } from './circuit.js'
 export { type RedisArgument, redisCommand } from './command.js'
