@@ -3,13 +3,17 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { checkApiReports } from './api-reports.mjs'
 import { buildPackages, checkPublishing, checkTypeResolution, packPackages } from './packages.mjs'
 import { binOf, runQuietly } from './processes.mjs'
 import { runQuickStart } from './quick-start.mjs'
+import { checkSizes } from './sizes.mjs'
 
 const SLOTS = 2
 
-/** The checks by name; `needs` come first. Each resolves with `{ code, output }`. */
+/**
+ * The checks by name; `needs` come first. Each resolves with `{ code, output }`.
+ */
 export const CHECKS = {
   build: { run: () => buildPackages() },
   format: { run: () => runTool('@biomejs/biome', ['ci', '--colors=off', '.']) },
@@ -19,6 +23,8 @@ export const CHECKS = {
   pack: { needs: 'build', run: packPackages },
   publint: { needs: 'pack', run: checkPublishing },
   attw: { needs: 'pack', run: checkTypeResolution },
+  api: { needs: 'build', run: () => checkApiReports() },
+  sizes: { needs: 'build', run: () => checkSizes() },
   'quick-start': { needs: 'pack', run: runQuickStart },
 }
 

@@ -2,8 +2,10 @@
 
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeApiReports } from './api-reports.mjs'
 import { CHECKS, runChecks } from './checks.mjs'
 import { ensureInstalled } from './install.mjs'
+import { entryPoints } from './packages.mjs'
 import { binOf, nodeArgsForBench, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
 import { runTests, serverIsMissing } from './tests.mjs'
 
@@ -13,6 +15,8 @@ const COMMANDS = {
   bench: (args) => runBenches(args),
   test: (args) => runTests(args),
   check: (args) => runChecks(args.length > 0 ? args : Object.keys(CHECKS)),
+  api: async () => (await runChecks(['build'])) || writeApiReports(),
+  docs: () => writeDocs(),
   build: () => runChecks(['build']),
   typecheck: () => runChecks(['typecheck']),
   lint: () => runChecks(['lint']),
@@ -35,6 +39,25 @@ export async function runCommand(name, args) {
 function runSource(file, args, nodeArgs = nodeArgsForSource()) {
   const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json') }
   return runForeground(process.execPath, [...nodeArgs, join(ROOT, file), ...args], { env })
+}
+
+/** The reference of every exported name, from the sources, as a site under .kerp/docs. */
+function writeDocs() {
+  const entries = entryPoints().map(({ source }) => source)
+  const out = join(ROOT, '.kerp', 'docs')
+  const args = [
+    '--name',
+    'K-ERP realtime',
+    '--readme',
+    'README.md',
+    '--out',
+    out,
+    '--skipErrorChecking',
+    ...entries,
+  ]
+  return runForeground(process.execPath, [binOf('typedoc'), '--tsconfig', 'tsconfig.json', ...args], {
+    cwd: ROOT,
+  })
 }
 
 function formatFiles(paths) {

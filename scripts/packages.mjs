@@ -15,6 +15,23 @@ function packageFolders() {
     .filter((path) => existsSync(join(path, 'package.json')))
 }
 
+/** Every entry point of every package: where its code and its types are built to, and how it is called. */
+export function entryPoints() {
+  return packageFolders().flatMap((folder) => {
+    const { name, exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+    return Object.entries(exports)
+      .filter(([, target]) => typeof target === 'object')
+      .map(([entry, target]) => ({
+        folder,
+        name: join(name, entry).replaceAll('\\', '/'),
+        reportName: join(basename(folder), entry).replaceAll(/[\\/]/g, '.'),
+        source: join(folder, target['@kerp/source']),
+        code: join(folder, target.import.default),
+        types: join(folder, target.import.types),
+      }))
+  })
+}
+
 /** Builds each package from its own folder: a single run at the root would bundle siblings. */
 export function buildPackages() {
   return forEach(packageFolders(), BUILDS_AT_ONCE, (cwd) =>

@@ -1,9 +1,11 @@
 /** Documents lead somewhere: their links, and the paths that they name. */
 
 import { posix } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { pathsOf, type Rule, type SourceTree } from './source-tree.js'
 
-const DOCUMENT = /\.md$/
+// What api/ holds is made by a tool.
+const DOCUMENT = /^(?!api\/).*\.md$/
 const LINK = /\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g
 const NAMED_PATH = /`((?:packages|examples|test|docs|scripts|bench|\.ci)\/[\w./-]+)`/g
 
@@ -27,6 +29,21 @@ function checkReferences(
   )
 }
 
+/** Code blocks of a document, and where it stands in another language beside it. */
+const BLOCK = /^```(?:ts|sh)[^\n]*\n.*?^```$/gms
+
+function checkTranslations(tree: SourceTree): readonly string[] {
+  return pathsOf(tree, /\.ko\.md$/).flatMap((path) => {
+    const original = path.replace('.ko.md', '.md')
+    const [translated, given] = [path, original].map(
+      (document) => (tree.get(document) ?? '').match(BLOCK) ?? [],
+    )
+    return isDeepStrictEqual(translated, given)
+      ? []
+      : [`${path}: show the same code as ${original}, block by block.`]
+  })
+}
+
 /** Links and paths. */
 export const documentRules: readonly Rule[] = [
   {
@@ -35,6 +52,12 @@ export const documentRules: readonly Rule[] = [
       checkReferences(tree, LINK, (document, named) => posix.join(posix.dirname(document), named)),
     counterexample: { 'docs/keys.md': '# Keys', 'docs/a.md': '[keys](keys.md)\n[errors](errors.md)' },
     finds: 'docs/a.md:2: there is no errors.md',
+  },
+  {
+    title: 'a translated document shows the same code',
+    check: checkTranslations,
+    counterexample: { 'README.md': '```ts\nf(1)\n```', 'README.ko.md': '```ts\nf(2)\n```' },
+    finds: 'README.ko.md: show the same code as README.md, block by block.',
   },
   {
     title: 'every path that a document names is there',
