@@ -25,6 +25,14 @@ describe('The settings', () => {
     expect(() => readConfig({ PORT: port })).toThrow(/PORT/)
   })
 
+  it('limit calls beyond what a process can answer, or as told', () => {
+    expect(readConfig({}).rateLimitPerMinute).toBe(600_000)
+    expect(readConfig({ RATE_LIMIT_PER_MINUTE: '0' }).rateLimitPerMinute).toBe(0)
+    for (const limit of ['many', '-1', '1e3', '1000000000']) {
+      expect(() => readConfig({ RATE_LIMIT_PER_MINUTE: limit })).toThrow(/RATE_LIMIT_PER_MINUTE/)
+    }
+  })
+
   it('refuse a secret that is too short without printing it', () => {
     expect(() => readConfig({ AUTH_SECRET: 'hunter2' })).toThrow(/^(?!.*hunter2).*AUTH_SECRET/)
   })

@@ -21,6 +21,8 @@ export interface ErpConfig {
   readonly authSecret: string
   /** Pages beside the app's own that may open `/live`: `LIVE_ORIGINS`, separated by commas. */
   readonly liveOrigins: readonly string[]
+  /** Calls of one user on one route in a minute: `RATE_LIMIT_PER_MINUTE`; 0 for any number. */
+  readonly rateLimitPerMinute: number
   /** `step:n`, for crash tests. */
   readonly failPoint: string | undefined
 }
@@ -62,11 +64,21 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): E
     dataDir: value('DATA_DIR'),
     authSecret: authSecret ?? LOOPBACK_SECRET,
     liveOrigins: (value('LIVE_ORIGINS') ?? '').split(',').filter((origin) => origin !== ''),
+    rateLimitPerMinute: rateLimitOf(value('RATE_LIMIT_PER_MINUTE')),
     failPoint: value('FAIL_POINT'),
   }
 }
 
 function portOf(text: string | undefined): number {
-  const port = text === undefined ? undefined : /^\d{1,5}$/.test(text) ? Number(text) : text
-  return wholeNumberOption('erp', 'PORT', port, { min: 0, max: 65_535, fallback: 3_000 })
+  return wholeNumberOption('erp', 'PORT', numberIn(text), { min: 0, max: 65_535, fallback: 3_000 })
+}
+
+/** More than one process can answer, unless an operator who knows the clients sets less. */
+function rateLimitOf(text: string | undefined): number {
+  const bounds = { min: 0, max: 100_000_000, fallback: 600_000 }
+  return wholeNumberOption('erp', 'RATE_LIMIT_PER_MINUTE', numberIn(text), bounds)
+}
+
+function numberIn(text: string | undefined): number | string | undefined {
+  return text !== undefined && /^\d{1,9}$/.test(text) ? Number(text) : text
 }

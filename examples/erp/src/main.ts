@@ -28,6 +28,7 @@ import { type Dashboard, dashboardRoutes } from './dashboard.js'
 import { EventHistories, eventRoutes } from './events.js'
 import { failPointObserver } from './fail-points.js'
 import { FinancialReports } from './financial-reports.js'
+import { RateLimits } from './http/rate-limits.js'
 import { companyRoutes, createServer, type HttpServer } from './http/server.js'
 import { openLive } from './live-parts.js'
 import { pageRoutes } from './page-routes.js'
@@ -142,11 +143,10 @@ async function openParts(
   const relays = openRelays({ ...trading, outbox, redis }, opened)
   const { relay, eventLog } = relays
   const caches = openCaches({ ...trading, ...relays, outbox, redis, balances, chart }, opened)
-  const { cache } = caches
   const vouchers = tracing.around(new Vouchers({ ledger, balances, ...caches }), 'Vouchers', POSTING)
   const histories = new EventHistories(eventLog)
   const payroll = opened(await openPayroll({ pool, ledger, observer, tracing, events: eventLog }))
-  const reports = new FinancialReports({ ledger, chart, cache })
+  const reports = new FinancialReports({ ledger, chart, ...caches })
   const audit = new Audit({ ledger, balances, stock: stockAudit, histories, payroll, source, relay, metrics })
   const sessions = new Sessions({ secret: config.authSecret })
   const start = opened(
@@ -170,7 +170,8 @@ async function openParts(
   pageRoutes(server, { redis, balances, relay })
   probeRoutes(server, { pool, redis, registers, relay, registry, metrics, start })
   const requireReady = (): void => start.require()
-  companyRoutes(server, { sessions, requireReady }, (routes) => openDoors(routes, doors, observer))
+  const limits = new RateLimits({ redis: redis.client, keys, perMinute: config.rateLimitPerMinute })
+  companyRoutes(server, { sessions, limits, requireReady }, (routes) => openDoors(routes, doors, observer))
   await start.begin()
   if (!start.isDone) say('the database cannot be reached yet: answering 503 until it can')
   const url = await server.listen({ host: config.host, port: config.port })

@@ -9,14 +9,18 @@ import type { Sessions } from './session.js'
 
 const USER = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,63}$/u
 
+/** It becomes part of a key. */
+const USER_BYTES_MAX = 128
+
 /** Registers the route. */
 export function sessionRoutes(server: HttpServer, sessions: Sessions): void {
   server.post('/session', (request) => {
     const body = bodyFields(request)
     const companyId = textField(body, 'company')
     const user = textField(body, 'user')
-    if (!USER.test(user)) {
-      throw new InvalidInputError('user', 'a name of 1 to 64 letters, digits, spaces and . _ @ -', user)
+    if (!USER.test(user) || Buffer.byteLength(user) > USER_BYTES_MAX) {
+      const expected = `a name of 1 to 64 letters, digits, spaces and . _ @ - in at most ${USER_BYTES_MAX} bytes`
+      throw new InvalidInputError('user', expected, user)
     }
     if (findCompany(companyId) === undefined) {
       throw new NotFoundError('There is no such company.', 'COMPANY_NOT_FOUND')

@@ -99,7 +99,7 @@ export const ROLE_GRANTS: Readonly<Record<RedisRole, RoleGrant>> = {
     channels: EVENT_CHANNELS,
   },
   rateLimits: {
-    commands: words(`${SCRIPT} get set incrby pttl pexpire del multi exec`),
+    commands: words(`${SCRIPT} get set incrby pttl expire pexpire del multi exec`),
     keys: ['rate:{C}:*'],
     channels: [],
   },

@@ -41,6 +41,22 @@ export class MalformedRequestError extends KerpError {
   }
 }
 
+/** The user called this route too often. */
+export class RateLimitedError extends KerpError {
+  static override readonly errorName = 'RateLimitedError'
+  /** When it may be called again, for `Retry-After`. */
+  readonly retryAfterS: number
+
+  constructor(waitMs: number) {
+    const retryAfterS = Math.max(1, Math.ceil(waitMs / 1_000))
+    super(`Too many calls of this route by this user; the next one may come in ${retryAfterS} s.`, {
+      code: 'RATE_LIMITED',
+      retryable: true,
+    })
+    this.retryAfterS = retryAfterS
+  }
+}
+
 /** The body is longer than this app reads. */
 export class BodyTooLargeError extends KerpError {
   static override readonly errorName = 'BodyTooLargeError'

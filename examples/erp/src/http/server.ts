@@ -6,9 +6,16 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { type Company, findCompany } from '../companies.js'
 import type { Session, Sessions } from '../session.js'
 import { errorAnswer } from './error-answer.js'
-import { ForbiddenError, MalformedRequestError, NotFoundError, UnauthorizedError } from './errors.js'
+import {
+  ForbiddenError,
+  MalformedRequestError,
+  NotFoundError,
+  RateLimitedError,
+  UnauthorizedError,
+} from './errors.js'
 import { type Fields, objectOf, textField } from './fields.js'
 import { BODY_BYTES_MAX, readJsonBody } from './json-body.js'
+import type { RateLimits } from './rate-limits.js'
 
 /** A server to register routes on; it does not listen yet. */
 export type HttpServer = FastifyInstance
@@ -49,6 +56,7 @@ export function createServer(log: (line: string) => void): HttpServer {
     if (answer.status === 500) log(describe(error))
     // Fastify would give the connection up after a bad body; Node skips what is left of it, so it stays usable.
     reply.removeHeader('connection')
+    if (error instanceof RateLimitedError) reply.header('retry-after', String(error.retryAfterS))
     void reply.code(answer.status).send(answer.body)
   })
   server.setNotFoundHandler((request) => {
@@ -60,27 +68,28 @@ export function createServer(log: (line: string) => void): HttpServer {
 /** Who may enter a company's routes, and when. */
 export interface CompanyGate {
   readonly sessions: Sessions
+  readonly limits: RateLimits
   /** Throws as long as the app cannot answer. */
   readonly requireReady: () => void
 }
 
 /**
  * Puts routes below `/companies/:company`, behind the gate: 401 without a token of ours, 403 with another
- * company's. Who is refused is answered before the body is read.
+ * company's, 429 when a user calls a route too often. Who is refused is answered before the body is read.
  */
 export function companyRoutes(
   server: HttpServer,
-  { sessions, requireReady }: CompanyGate,
+  { sessions, limits, requireReady }: CompanyGate,
   register: (routes: HttpServer) => void,
 ): void {
   server.register(
     (routes, _options, done) => {
-      routes.addHook('onRequest', (request, _reply, next) => {
+      routes.addHook('onRequest', async (request) => {
         const session = sessionOf(request, sessions)
         if (session === undefined) throw new UnauthorizedError()
         if (session.companyId !== pathFields(request)['company']) throw new ForbiddenError()
+        await limits.admit({ ...session, endpoint: endpointOf(request) })
         requireReady()
-        next()
       })
       register(routes)
       done()
@@ -114,6 +123,12 @@ export function bodyFields(request: FastifyRequest): Fields {
 function sessionOf(request: FastifyRequest, sessions: Sessions): Session | undefined {
   const token = /^Bearer ([\w.-]+)$/.exec(request.headers.authorization ?? '')?.[1]
   return token === undefined ? undefined : sessions.verify(token)
+}
+
+/** Method and pattern of the route, without the company: `POST.vouchers.id.approve`. */
+function endpointOf({ method, routeOptions }: FastifyRequest): string {
+  const [, , , ...parts] = (routeOptions.url ?? '').split('/')
+  return [method, ...parts].join('.').replaceAll(':', '')
 }
 
 /** What is no HTTP has no request to answer: one answer in our shape, and the connection ends. */
