@@ -41,6 +41,9 @@ const orders = [
   '536368,BANK CHARGES,1,2010-12-03T08:30,0,17850,France',
 ]
 
+/** On a busy machine a whole demo with failovers takes minutes. */
+const BUSY_MS = 300_000
+
 describe('The demo', () => {
   it('posts a generated month, reads while it posts, and ends with an audit that holds', async () => {
     const databaseUrl = await freshDatabase(inject('databaseUrl'))
@@ -134,15 +137,52 @@ describe('The demo', () => {
     expect(fieldOf(again.report, 'figures', 'movementsReplayed')).toBe(moved)
   })
 
-  it('holds while its Redis is killed and paused', async () => {
-    const databaseUrl = await freshDatabase(inject('databaseUrl'))
-    const run = await demo(['--exit', '--json', '--faults', '--invoices', '200'], {
-      DATABASE_URL: databaseUrl,
-    })
+  it('holds while Redis is killed, full and frozen, PostgreSQL is killed, and a second process of it is killed', {
+    timeout: BUSY_MS,
+  }, async () => {
+    const run = await demo(['--exit', '--json', '--faults', '--invoices', '60'])
     expect(run.code, run.output).toBe(0)
     expect(fieldOf(run.report, 'ok')).toBe(true)
-    expect(fieldOf(run.report, 'figures', 'killRecoveredMs')).toEqual(expect.any(Number))
-    expect(fieldOf(run.report, 'figures', 'pauseRecoveredMs')).toEqual(expect.any(Number))
+    const audit = fieldOf(run.report, 'audit') as readonly unknown[]
+    expect(audit.map((line) => fieldOf(line, 'name'))).toContain(
+      'every voucher that the killed process acknowledged is there',
+    )
+    for (const kind of ['kill', 'memoryFull', 'databaseKill', 'pause', 'appKill']) {
+      expect(fieldOf(run.report, 'figures', `${kind}RecoveredMs`)).toEqual(expect.any(Number))
+    }
+    expect(run.output).toContain('all in use again after, ms')
+  })
+
+  it.each([
+    ['sentinel', ['masterKill', 'failover']],
+    ['cluster', ['slotMove', 'masterKill']],
+  ])(
+    'holds on a topology of its own whose masters are replaced: %s',
+    { timeout: BUSY_MS },
+    async (topology, kinds) => {
+      const databaseUrl = await freshDatabase(inject('databaseUrl'))
+      const args = ['--exit', '--json', '--invoices', '20', '--topology', topology]
+      const run = await demo(args, { DATABASE_URL: databaseUrl })
+      expect(run.code, run.output).toBe(0)
+      expect(fieldOf(run.report, 'ok')).toBe(true)
+      for (const kind of kinds) {
+        expect(fieldOf(run.report, 'figures', `${kind}RecoveredMs`)).toEqual(expect.any(Number))
+      }
+    },
+  )
+
+  it('starts no topology without a redis-server, nor beside a Redis that it is given: it says why and ends with code 2', async () => {
+    const databaseUrl = 'postgres://127.0.0.1:1/none'
+    const without = await demo(['--exit', '--topology', 'cluster'], {
+      DATABASE_URL: databaseUrl,
+      PATH: folder,
+    })
+    expect(without.code, without.output).toBe(2)
+    expect(without.output).toMatch(/cannot be started\. No redis-server is on PATH: install it/)
+    const env = { DATABASE_URL: databaseUrl, REDIS_URL: 'redis://127.0.0.1:1' }
+    const beside = await demo(['--exit', '--topology', 'sentinel'], env)
+    expect(beside.code, beside.output).toBe(2)
+    expect(beside.output).toMatch(/leave the variables REDIS_… out/)
   })
 
   it('breaks no Redis that it did not start: it says so and ends with code 2', async () => {
@@ -164,11 +204,14 @@ describe('The demo', () => {
     expect(fieldOf(run.report, 'parts', 'redis')).toMatch(/ioredis-mock/)
   })
 
-  it.each([['--fast'], ['--invoices', 'many'], ['--orders'], ['--orders', 'none.csv']])(
-    'refuses what it does not know: %s %s',
-    async (...args) => {
-      const run = await demo([...args, '--exit'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
-      expect(run.code).toBe(1)
-    },
-  )
+  it.each([
+    ['--fast'],
+    ['--topology', 'ring'],
+    ['--invoices', 'many'],
+    ['--orders'],
+    ['--orders', 'none.csv'],
+  ])('refuses what it does not know: %s %s', async (...args) => {
+    const run = await demo([...args, '--exit'], { DATABASE_URL: 'postgres://127.0.0.1:1/none' })
+    expect(run.code).toBe(1)
+  })
 })

@@ -12,6 +12,8 @@ export interface ErpConfig {
   /** Sentinels of that Redis, as `host:port,…`, and the name of its master; instead of `redisUrl`. */
   readonly redisSentinels: string | undefined
   readonly redisSentinelName: string | undefined
+  /** Nodes of a Redis Cluster, as `host:port,…`; instead of `redisUrl`. */
+  readonly redisClusterNodes: string | undefined
   /** A second Redis for cached figures, which may evict; undefined shares the first. */
   readonly redisCacheUrl: string | undefined
   /** undefined starts a private PostgreSQL. */
@@ -59,6 +61,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): E
     redisUrl: value('REDIS_URL'),
     redisSentinels: value('REDIS_SENTINELS'),
     redisSentinelName: value('REDIS_SENTINEL_NAME'),
+    redisClusterNodes: value('REDIS_CLUSTER_NODES'),
     redisCacheUrl: value('REDIS_CACHE_URL'),
     databaseUrl: value('DATABASE_URL'),
     dataDir: value('DATA_DIR'),

@@ -4,25 +4,29 @@
  */
 
 import { KerpError } from '@kerp/core'
+import { RedisMissingError } from '@kerp/redis'
 import { COMPANIES, WAREHOUSES } from './companies.js'
-import { readConfig } from './config.js'
+import { type ErpConfig, readConfig } from './config.js'
 import { EventWatch, GapCount } from './demo/event-watch.js'
+import { type Fault, Faults } from './demo/faults.js'
 import { generateMonth } from './demo/generator.js'
 import { planGoods } from './demo/goods.js'
 import { runGoods } from './demo/goods-job.js'
 import { runMonth } from './demo/month-job.js'
 import { type DemoOptions, readDemoOptions } from './demo/options.js'
 import { type Invoice, readOrders } from './demo/orders.js'
+import { ownFaults } from './demo/own-faults.js'
 import { runPayroll } from './demo/payroll-job.js'
-import { RedisFaults } from './demo/redis-faults.js'
 import { runReports } from './demo/report-job.js'
 import { auditDemo, type DemoReport, demoReport, printReport } from './demo/report.js'
 import { Screen } from './demo/screen.js'
+import { SecondApp } from './demo/second-app.js'
+import { openTopology, type Topology } from './demo/topology.js'
 import { type Erp, openErp } from './main.js'
 
 const GENERATED_MONTH = '2026-01'
 
-/** `--faults` was asked for, and there is no Redis here that may be broken on purpose. */
+/** A fault was asked for, and there is nothing here that may be broken on purpose. */
 const EXIT_NO_FAULTS = 2
 
 /** Ctrl-C before the job was done, as a shell would say it. */
@@ -32,21 +36,82 @@ async function main(): Promise<number> {
   const options = readDemoOptions(process.argv.slice(2))
   const screen = new Screen(process.stdout)
   const config = readConfig({ ...process.env, PORT: process.env['PORT'] ?? '0' })
+  const refusal = refusalOf(options, config)
+  if (refusal !== undefined) {
+    screen.line(refusal)
+    return EXIT_NO_FAULTS
+  }
+  const topology = await startTopology(options, screen)
+  if (topology === 'missing') return EXIT_NO_FAULTS
+  try {
+    return await runDemo({ ...config, ...topology?.settings }, { options, screen, topology })
+  } finally {
+    await topology?.close()
+  }
+}
+
+/** Only servers that the demo starts itself are broken on purpose. */
+function refusalOf({ faults, topology }: DemoOptions, config: ErpConfig): string | undefined {
+  const { redisUrl, redisSentinels, redisClusterNodes, redisCacheUrl } = config
+  const own = [redisUrl, redisSentinels, redisClusterNodes, redisCacheUrl].every(
+    (place) => place === undefined,
+  )
+  if (own) return undefined
+  if (topology !== undefined) return '--topology starts a Redis of its own: leave the variables REDIS_… out.'
+  return faults
+    ? '--faults needs a Redis that the demo started itself: leave the variables REDIS_… out.'
+    : undefined
+}
+
+async function startTopology(
+  { topology: name }: DemoOptions,
+  screen: Screen,
+): Promise<Topology | 'missing' | undefined> {
+  if (name === undefined) return undefined
+  try {
+    const begunMs = performance.now()
+    const topology = await openTopology(name)
+    screen.line(`topology: ${topology.words}, started in ${Math.round(performance.now() - begunMs)} ms`)
+    return topology
+  } catch (error) {
+    if (!(error instanceof RedisMissingError)) throw error
+    screen.line(`--topology ${name} cannot be started. ${error.message}`)
+    return 'missing'
+  }
+}
+
+interface Run {
+  readonly options: DemoOptions
+  readonly screen: Screen
+  readonly topology: Topology | undefined
+}
+
+async function runDemo(config: ErpConfig, { options, screen, topology }: Run): Promise<number> {
   const gaps = new GapCount()
   const erp = await openErp(config, { say: (line) => screen.line(line), observer: gaps })
   const asked = interrupted()
+  let second: SecondApp | undefined
   try {
-    if (options.faults && erp.redisServer === undefined) {
-      screen.line(`--faults needs a Redis that the demo started itself; this one is ${erp.parts.redis}.`)
-      return EXIT_NO_FAULTS
+    const { redisServer: server, database } = erp
+    if (options.faults && topology === undefined) {
+      if (server === undefined) {
+        screen.line(`--faults needs a Redis that the demo started itself; this one is ${erp.parts.redis}.`)
+        return EXIT_NO_FAULTS
+      }
+      second = await SecondApp.open({ redisUrl: server.url, databaseUrl: database.url })
     }
-    const report = await Promise.race([runJob(erp, { options, screen, gaps }), asked])
+    const faults =
+      server !== undefined && second !== undefined
+        ? ownFaults(server, database.server, second)
+        : (topology?.faults ?? [])
+    const report = await Promise.race([runJob(erp, { options, screen, gaps, faults, second }), asked])
     if (report === undefined) return EXIT_INTERRUPTED
     if (!options.exit) screen.line(`The app stays up at ${erp.url} until Ctrl-C.`)
     if (options.json) screen.line(JSON.stringify(report))
     if (!options.exit) await asked
     return report.ok ? 0 : 1
   } finally {
+    await second?.close()
     await erp.close()
   }
 }
@@ -58,38 +123,39 @@ interface Job {
   readonly options: DemoOptions
   readonly screen: Screen
   readonly gaps: GapCount
+  readonly faults: readonly Fault[]
+  readonly second: SecondApp | undefined
 }
 
 /** From the first HTTP answer to the printed audit. */
-async function runJob(erp: Erp, { options, screen, gaps }: Job): Promise<DemoReport> {
+async function runJob(erp: Erp, job: Job): Promise<DemoReport> {
+  const { options, screen, gaps, second } = job
   await fetch(`${erp.url}/healthz`)
   const firstAnswerMs = performance.now()
   screen.line(`listening on ${erp.url}`)
   const invoices = await readInvoices(options, screen)
   const warmMs = await warm(erp, invoices, screen)
-  const faults =
-    options.faults && erp.redisServer !== undefined
-      ? new RedisFaults({ erp, server: erp.redisServer, screen })
-      : undefined
+  const faults = new Faults(erp, screen, job.faults)
   const events = await EventWatch.open(erp)
   const month = await runMonth({
     erp,
     invoices,
     screen,
-    onProgress: (share) => faults?.onProgress(share * VOUCHERS_SHARE),
+    onProgress: (share) => faults.onProgress(share * VOUCHERS_SHARE),
   })
   const goods = await runGoods({
     erp,
     plan: planGoods(invoices),
     screen,
-    onProgress: (share) => faults?.onProgress(VOUCHERS_SHARE + share * (1 - VOUCHERS_SHARE)),
+    onProgress: (share) => faults.onProgress(VOUCHERS_SHARE + share * (1 - VOUCHERS_SHARE)),
   })
-  const faultReports = (await faults?.finish()) ?? []
+  const faultReports = await faults.finish()
+  const secondReport = await second?.finish(erp)
   const heard = await events.close(gaps)
   const fiscalYear = yearsOf(invoices)[0] ?? new Date().getUTCFullYear()
   const reading = { erp, screen, fiscalYear }
   const { reports, result: payroll } = await runReports(reading, () => runPayroll(erp, screen))
-  const audit = await auditDemo(erp, { month, goods, heard })
+  const audit = await auditDemo(erp, { month, goods, heard, second: secondReport })
   const times = { firstAnswerMs, warmMs, totalMs: performance.now() }
   const report = demoReport(erp, {
     month,
@@ -100,8 +166,9 @@ async function runJob(erp: Erp, { options, screen, gaps }: Job): Promise<DemoRep
     audit,
     times,
     faults: faultReports,
+    second: secondReport,
   })
-  printReport(screen, report)
+  printReport(screen, report, faultReports)
   return report
 }
 

@@ -72,6 +72,8 @@ export interface Erp extends Closable {
   readonly parts: { readonly redis: string; readonly database: string }
   /** The Redis server, when this process started it. */
   readonly redisServer: PrivateRedis | undefined
+  /** Where the database is, and its server, when this process started it. */
+  readonly database: Pick<DatabasePart, 'url' | 'server'>
 }
 
 /** Who listens to the app from outside. */
@@ -183,6 +185,7 @@ async function openParts(
     ...shown,
     parts: { redis: redis.words, database: database.words },
     redisServer: redis.server,
+    database,
   }
 }
 

@@ -8,7 +8,7 @@
 import { chmod, mkdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KerpError, type Observer } from '@kerp/core'
-import { openPrivatePostgres } from '@kerp/postgres/testing'
+import { openPrivatePostgres, type PrivatePostgres } from '@kerp/postgres/testing'
 import {
   assertCoordinationRedis,
   closeRedis,
@@ -41,6 +41,10 @@ export interface RedisPart extends Part {
 /** The database. */
 export interface DatabasePart extends Part {
   readonly pool: Pool
+  /** Where it is. */
+  readonly url: string
+  /** The server, when this process started it: only such a one may be killed on purpose. */
+  readonly server: PrivatePostgres | undefined
 }
 
 const POOL_MAX = 12
@@ -83,12 +87,12 @@ export async function refuseEviction(redis: RedisClient, say: (line: string) => 
   )
 }
 
-/** `REDIS_URL`, `REDIS_SENTINELS`, a private server found on PATH, or a double in this process. */
+/** `REDIS_URL`, `REDIS_SENTINELS`, `REDIS_CLUSTER_NODES`, a private server found on PATH, or a double in this process. */
 async function openCoordinationRedis(
   config: ErpConfig,
   observer: Observer,
 ): Promise<Omit<RedisPart, 'coordination'>> {
-  const { redisUrl, redisSentinels, redisSentinelName } = config
+  const { redisUrl, redisSentinels, redisSentinelName, redisClusterNodes } = config
   if (redisUrl !== undefined)
     return {
       ...(await connect(createRedis({ url: redisUrl, observer }, {}), 'REDIS_URL')),
@@ -97,6 +101,10 @@ async function openCoordinationRedis(
   if (redisSentinels !== undefined) {
     const env = { REDIS_SENTINELS: redisSentinels, REDIS_SENTINEL_NAME: redisSentinelName }
     return { ...(await connect(createRedis({ observer }, env), 'REDIS_SENTINELS')), server: undefined }
+  }
+  if (redisClusterNodes !== undefined) {
+    const client = createRedis({ observer }, { REDIS_CLUSTER_NODES: redisClusterNodes })
+    return { ...(await connect(client, 'REDIS_CLUSTER_NODES')), server: undefined }
   }
   const server = await openPrivateRedis().catch((error: unknown) => {
     if (error instanceof RedisMissingError) return undefined
@@ -131,7 +139,7 @@ async function connect(
 export async function openDatabase({ databaseUrl, dataDir }: ErpConfig): Promise<DatabasePart> {
   if (databaseUrl !== undefined) {
     const pool = openPool(databaseUrl)
-    return { pool, words: 'DATABASE_URL', close: () => pool.end() }
+    return { pool, url: databaseUrl, server: undefined, words: 'DATABASE_URL', close: () => pool.end() }
   }
   if (dataDir !== undefined) await makePassable(dataDir)
   const server = await openPrivatePostgres(
@@ -141,6 +149,8 @@ export async function openDatabase({ databaseUrl, dataDir }: ErpConfig): Promise
   const where = dataDir === undefined ? 'removed at the end' : `in ${server.dataDir}`
   return {
     pool,
+    url: server.url,
+    server,
     words: `private PostgreSQL (pid ${server.pid}), ${where}`,
     close: () => pool.end().then(() => server.close()),
   }

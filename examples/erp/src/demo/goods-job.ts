@@ -10,6 +10,7 @@ import type { Erp } from '../main.js'
 import { CENTRAL_WAREHOUSE, type GoodsMove, type GoodsPlan } from './goods.js'
 import { LatencyHistogram } from './latency.js'
 import { LockWatch } from './lock-watch.js'
+import { patiently } from './patience.js'
 import type { Screen } from './screen.js'
 
 /** Callers that move goods at once, for each company. */
@@ -78,7 +79,7 @@ export async function runGoods({ erp, plan, screen, onProgress }: GoodsJobOption
   )
   const movingMs = performance.now() - begunMs
   const locksSeen = await watch.close()
-  await erp.relay.caughtUp()
+  await patiently(() => erp.relay.caughtUp())
   const sumsWrong = await Promise.all(jobs.map((job) => job.sumsWrong()))
   return {
     lines: plan.moves.length * jobs.length,
@@ -131,12 +132,9 @@ class CompanyGoods {
         onMoved()
       })
       await this.#inParallel(this.#plan.deliveries, async (delivery) => {
-        const { replayed } = await this.#erp.stock.transfer({
-          companyId: this.company.id,
-          from: CENTRAL_WAREHOUSE,
-          ...delivery,
-        })
-        this.#count(replayed)
+        const transfer = { companyId: this.company.id, from: CENTRAL_WAREHOUSE, ...delivery }
+        const { answer, isRepeated } = await patiently(() => this.#erp.stock.transfer(transfer))
+        this.#count(answer.replayed && !isRepeated)
         this.transfers += 1
         onMoved()
       })
@@ -179,8 +177,9 @@ class CompanyGoods {
 
   async #sell(move: GoodsMove): Promise<void> {
     try {
-      const { movement, wasShort, transfers } = await this.#erp.restocking.withdraw(this.#of(move))
-      this.#count(movement.replayed, move)
+      const { answer, isRepeated } = await patiently(() => this.#erp.restocking.withdraw(this.#of(move)))
+      const { movement, wasShort, transfers } = answer
+      this.#count(movement.replayed && !isRepeated, move)
       this.transfers += transfers
       if (wasShort) this.refused += 1
     } catch (error) {
@@ -191,15 +190,15 @@ class CompanyGoods {
   }
 
   async #adjust(move: GoodsMove): Promise<void> {
-    const { replayed } = await this.#erp.stock.adjust(this.#of(move))
-    this.#count(replayed, move)
+    const { answer, isRepeated } = await patiently(() => this.#erp.stock.adjust(this.#of(move)))
+    this.#count(answer.replayed && !isRepeated, move)
   }
 
   async #redistribute(): Promise<void> {
     const items = this.#plan.items.slice(0, REDISTRIBUTED_ITEMS)
-    const transfers = await this.#erp.restocking.redistribute(this.company.id, items)
+    const { answer } = await patiently(() => this.#erp.restocking.redistribute(this.company.id, items))
     // After the wait: others count, too.
-    this.transfers += transfers
+    this.transfers += answer
   }
 
   #of(move: GoodsMove): StockAdjustment {
@@ -218,7 +217,7 @@ class CompanyGoods {
     const refs = rowsOf(this.#plan.items.slice(0, LOOK_ROWS / WAREHOUSES.length))
     while (!this.#finished) {
       const begunMs = performance.now()
-      await this.#erp.stock.getMany(this.company.id, refs)
+      await patiently(() => this.#erp.stock.getMany(this.company.id, refs))
       this.readLatency.add(performance.now() - begunMs)
       await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE_MS))
     }

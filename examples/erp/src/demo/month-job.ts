@@ -5,11 +5,13 @@
 
 import type { AccountRef, Balance } from '@kerp/balance-cache'
 import type { Voucher } from '@kerp/postgres'
+import { EpochChangedError } from '@kerp/registers'
 import { COMPANIES, type Company } from '../companies.js'
 import type { Erp } from '../main.js'
 import { invoiceVoucher } from './invoice-voucher.js'
 import { LatencyHistogram } from './latency.js'
 import type { Invoice } from './orders.js'
+import { patiently } from './patience.js'
 import type { Screen } from './screen.js'
 
 /** Callers that post at once, for each company. */
@@ -69,7 +71,7 @@ export async function runMonth({ erp, invoices, screen, onProgress }: MonthJobOp
   )
   const postingMs = performance.now() - begunMs
   // What the fast path did not bring, the relay has brought when this resolves.
-  await erp.relay.caughtUp()
+  await patiently(() => erp.relay.caughtUp())
   const sumsWrong = await Promise.all(jobs.map((job) => job.sumsWrong()))
   return {
     invoices: invoices.length,
@@ -136,10 +138,11 @@ class CompanyMonth {
     let posted = 0
     for (const voucher of queue) {
       const begunMs = performance.now()
-      const answer = await this.#erp.vouchers.post(voucher)
+      const { answer, isRepeated } = await patiently(() => this.#erp.vouchers.post(voucher))
       this.postLatency.add(performance.now() - begunMs)
       this.acknowledged += 1
-      if (answer.replayed) this.replayed += 1
+      // A voucher that was posted by a call whose answer got lost is of this run.
+      if (answer.replayed && !isRepeated) this.replayed += 1
       else this.#count(voucher)
       posted += 1
       if (posted % READ_BACK_EVERY === 0) await this.#readBack(voucher, answer)
@@ -160,7 +163,13 @@ class CompanyMonth {
     answer: Awaited<ReturnType<Erp['vouchers']['post']>>,
   ): Promise<void> {
     const refs = answer.images.map(({ ref }) => ({ companyId, account: ref.parts[0], fiscalYear }))
-    const seen = await this.#erp.balances.getMany(refs, { atLeast: answer.token })
+    const { answer: seen } = await patiently(() =>
+      this.#erp.balances.getMany(refs, { atLeast: answer.token }).catch((error: unknown) => {
+        // A database that was restarted has another history: there the token says nothing, and the rows are asked.
+        if (error instanceof EpochChangedError) return this.#erp.balances.getMany(refs)
+        throw error
+      }),
+    )
     const versionOf = new Map(answer.images.map((image) => [image.ref.parts[0], image.version]))
     if (seen.some((balance) => balance.version < (versionOf.get(balance.account) ?? 0)))
       this.ownWritesMissed += 1
@@ -171,7 +180,7 @@ class CompanyMonth {
     while (!this.#finished) {
       for (const fiscalYear of years) {
         const begunMs = performance.now()
-        await this.#erp.dashboard.read(this.company.id, fiscalYear)
+        await patiently(() => this.#erp.dashboard.read(this.company.id, fiscalYear))
         this.readLatency.add(performance.now() - begunMs)
       }
       // The list of balances stands beside the figures, as on the live page.
@@ -180,7 +189,7 @@ class CompanyMonth {
     }
   }
 
-  #readPosted(): Promise<readonly Balance[]> {
+  async #readPosted(): Promise<readonly Balance[]> {
     this.#posted ??= [
       ...new Map(
         this.vouchers.flatMap(({ companyId, fiscalYear, lines }) =>
@@ -190,7 +199,8 @@ class CompanyMonth {
         ),
       ).values(),
     ]
-    return this.#erp.balances.getMany(this.#posted)
+    const posted = this.#posted
+    return (await patiently(() => this.#erp.balances.getMany(posted))).answer
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { EMPLOYER } from '../employees.js'
 import type { Erp } from '../main.js'
+import { patiently } from './patience.js'
 import type { Screen } from './screen.js'
 
 /** Has rules, whatever month the orders are of. */
@@ -33,6 +34,6 @@ export async function runPayroll(erp: Erp, screen: Screen): Promise<PayrollRepor
   bar.finish()
   const payrollMs = performance.now() - begunMs
   // The voucher is in the database; the relay brings it to the cache.
-  await erp.relay.caughtUp()
+  await patiently(() => erp.relay.caughtUp())
   return { payslips: shown, payrollMs, payslipsPerSecond: Math.round((shown / payrollMs) * 1_000) }
 }

@@ -10,8 +10,9 @@ import type { LatencyHistogram } from './latency.js'
 import type { MonthReport } from './month-job.js'
 import type { PayrollReport } from './payroll-job.js'
 import type { ReportsReport } from './report-job.js'
-import type { FaultReport } from './redis-faults.js'
+import type { FaultReport } from './faults.js'
 import type { Screen } from './screen.js'
+import type { SecondReport } from './second-app.js'
 
 /** The object of the last line under `--json`. */
 export interface DemoReport {
@@ -38,7 +39,7 @@ const PARTS_OF_FIGURE = ' · '
 /** Audits every company, and what only the demo can know: that nothing acknowledged is missing. */
 export async function auditDemo(
   erp: Erp,
-  { month, goods, heard }: Pick<DemoResults, 'month' | 'goods' | 'heard'>,
+  { month, goods, heard, second }: Pick<DemoResults, 'month' | 'goods' | 'heard' | 'second'>,
 ): Promise<readonly AuditLine[]> {
   const perCompany = await Promise.all(COMPANIES.map(({ id }) => erp.audit.exactness(id)))
   const names = perCompany[0]?.map(({ name }) => name) ?? []
@@ -72,6 +73,15 @@ export async function auditDemo(
       Math.abs(heard.committed - heard.delivered),
     ),
     counted('every order line found its goods', `${goods.lines} lines`, goods.unfilled),
+    ...(second === undefined
+      ? []
+      : [
+          counted(
+            'every voucher that the killed process acknowledged is there',
+            `${second.acknowledged} vouchers`,
+            second.missing,
+          ),
+        ]),
     ...erp.audit.measurements(),
   ]
 }
@@ -90,6 +100,8 @@ export interface DemoResults {
   readonly audit: readonly AuditLine[]
   readonly times: DemoTimes
   readonly faults: readonly FaultReport[]
+  /** Of the second process of the app, when there is one. */
+  readonly second: SecondReport | undefined
 }
 
 /** Puts everything together. */
@@ -227,12 +239,10 @@ const WORDS: Readonly<Record<string, string>> = {
   postingMs: 'posting, ms',
   movingMs: 'moving goods, ms',
   totalMs: 'all in all, ms',
-  killRecoveredMs: 'Redis killed: back in use after, ms',
-  pauseRecoveredMs: 'Redis paused: back in use after, ms',
 }
 
-/** Prints the audit and the figures. */
-export function printReport(screen: Screen, report: DemoReport): void {
+/** Prints the audit, the faults and the figures. */
+export function printReport(screen: Screen, report: DemoReport, faults: readonly FaultReport[]): void {
   screen.line()
   screen.line('Audit')
   screen.table(
@@ -241,14 +251,22 @@ export function printReport(screen: Screen, report: DemoReport): void {
       return [[ok ? '  ✓' : '  ✗', name, first], ...more.map((part) => ['', '', part])]
     }),
   )
+  if (faults.length > 0) {
+    screen.line()
+    screen.line('Faults')
+    screen.table([
+      ['  what', 'lasted, ms', 'all in use again after, ms'],
+      ...faults.map(({ words, lastedMs, recoveredMs }) => [
+        `  ${words}`,
+        Math.round(lastedMs).toLocaleString('en-US'),
+        Math.round(recoveredMs).toLocaleString('en-US'),
+      ]),
+    ])
+  }
   screen.line()
   screen.line('Figures')
-  screen.table(
-    Object.entries(report.figures).map(([name, value]) => [
-      `  ${WORDS[name] ?? name}`,
-      value.toLocaleString('en-US'),
-    ]),
-  )
+  const shown = Object.entries(report.figures).filter(([name]) => Object.hasOwn(WORDS, name))
+  screen.table(shown.map(([name, value]) => [`  ${WORDS[name] ?? name}`, value.toLocaleString('en-US')]))
   screen.line()
   screen.line(report.ok ? 'Every line of the audit holds.' : 'THE AUDIT FAILED.')
 }
