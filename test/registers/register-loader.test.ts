@@ -25,7 +25,7 @@ function openLoader(options: Partial<RegisterLoaderOptions> = {}) {
   }
   const clock = manualClock()
   const loader = new RegisterLoader({
-    source: { load, list: () => Promise.reject(new RangeError('not used')) },
+    source: { load },
     clock,
     random: seededRandom(1),
     backoffMs: 200,

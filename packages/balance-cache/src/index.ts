@@ -2,3 +2,7 @@ export type { BalanceAudit, BalanceAuditOptions, BalanceDifference } from './aud
 export type { AccountRef, Balance, BalanceJson } from './balance.js'
 export { BalanceCache, type BalanceCacheOptions, type BalanceReadOptions } from './balance-cache.js'
 export type { WarmOptions, WarmProgress } from './warm.js'
+export type { GuardedWork } from './commit-operation.js'
+export { OperationLostError, OperationNotConfirmedError } from './errors.js'
+export { type GuardedBalance, GuardedBalances } from './guarded-balances.js'
+export type { BalanceTotals, BalanceTotalsSource, GuardedBalancesOptions } from './guarded-options.js'

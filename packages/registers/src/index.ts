@@ -20,6 +20,12 @@ export { OutboxRelay } from './outbox-relay.js'
 export type { PositionOrder } from './position.js'
 export { parsePush, type PushEntry, type RegisterPush } from './push.js'
 export { formatWatermark, imageText, parseWatermark, type Watermark } from './register.js'
+export {
+  type KeyedRef,
+  type LoadedRegister,
+  RegisterLoader,
+  type RegisterLoaderOptions,
+} from './register-loader.js'
 export type { RegisterReading } from './register-reading.js'
 export { RegisterSampler, type RegisterSamplerOptions } from './register-sampler.js'
 export { type RegisterReadOptions, Registers } from './registers.js'

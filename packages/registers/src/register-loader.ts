@@ -36,7 +36,7 @@ export interface KeyedRef {
 
 /** What a loader is made of. */
 export interface RegisterLoaderOptions {
-  readonly source: RegisterSource
+  readonly source: Pick<RegisterSource, 'load'>
   readonly clock: Clock
   readonly random: RandomSource
   readonly observer: Observer | undefined

@@ -1,0 +1,4 @@
+import { mockBackend } from './backend.js'
+import { guardedConforms } from './guarded.js'
+
+guardedConforms(mockBackend())

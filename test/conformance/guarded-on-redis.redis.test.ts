@@ -1,0 +1,4 @@
+import { redisBackend } from './backend.js'
+import { guardedConforms } from './guarded.js'
+
+guardedConforms(redisBackend())
