@@ -200,7 +200,7 @@ const figures = Object.keys(samples[0] ?? {}).map((name) => {
     secondQuarter: Number(early.toFixed(1)),
     lastQuarter: Number(late.toFixed(1)),
     most: Number(Math.max(...values).toFixed(1)),
-    growthPercent: Number(((late / early - 1) * 100).toFixed(1)),
+    growthPercent: early === late ? 0 : Number(((late / early - 1) * 100).toFixed(1)),
   }
 })
 const counts = {
