@@ -33,6 +33,8 @@ class Told {
   readonly negative: string[] = []
   readonly refusals = new Map<string, number>()
   sendings = 0
+  /** Answers that were none: the database was not reached in time, or the outcome was not known. */
+  retries = 0
 
   hear(line: string): void {
     const [word = '', ...rest] = line.split(' ')
@@ -47,6 +49,9 @@ class Told {
       this.sendings += 1
       const code = rest[1] ?? ''
       this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1)
+    } else if (word === 'retried') {
+      this.sendings += 1
+      this.retries += 1
     } else if (word === 'negative') {
       this.negative.push(line)
     }
@@ -190,7 +195,7 @@ test('never negative, conserved, each id once, and cached figure = row = Σ move
   expect(await stock.audit(companyId)).toMatchObject({ rows: 12, equal: 12 })
   const refused = JSON.stringify(Object.fromEntries(told.refusals))
   console.log(
-    `seed ${SEED}: ${MOVEMENTS} movements, ${told.sendings} sendings, ${audit.movements} done, refused ${refused}, ${KILLS} kills, ${FLUSHES} FLUSHALL`,
+    `seed ${SEED}: ${MOVEMENTS} movements, ${told.sendings} sendings, ${told.retries} retried, ${audit.movements} done, refused ${refused}, ${KILLS} kills, ${FLUSHES} FLUSHALL`,
   )
   await relay.close()
   await store.close()

@@ -2,10 +2,11 @@
  * A process of the stock torture: an app with its own connections, relay and sweeper, that sends movements from
  * several callers at once, many of them more than once, and says on standard output what it was told.
  *
- * Lines: `done SPACE ID HASH`, `refused ID CODE`, `passed N` (number N needs no more sending), `over`.
+ * Lines: `done SPACE ID HASH`, `refused ID CODE`, `retried CODE`, `passed N` (number N needs no more sending), `over`.
  */
 
 import { createInterface } from 'node:readline/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import { isRetryableError, type RegisterImage } from '@kerp/core'
 import { seededRandom } from '@kerp/core/testing'
 import { ReservationSweeper, Stock } from '@kerp/inventory-lock'
@@ -29,6 +30,10 @@ export interface StockWork {
   readonly seeds: readonly number[]
   readonly callers: number
 }
+
+/** What a machine that does many other things needs; the test looks at what was refused for good. */
+const ATTEMPTS_MAX = 100
+const RETRY_MS = 100
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const work = JSON.parse(String((await lines.next()).value)) as StockWork
@@ -67,30 +72,40 @@ function hashOf(images: readonly RegisterImage[]): number {
   return hash
 }
 
+/** Sends until there is an answer for good, as the errors say: what may be tried again is, with the same id. */
 async function told(
   space: string,
   id: string,
-  call: Promise<{ readonly images: readonly RegisterImage[] }>,
+  call: () => Promise<{ readonly images: readonly RegisterImage[] }>,
 ): Promise<boolean> {
-  sent += 1
-  try {
-    say(`done ${space} ${id} ${hashOf((await call).images)}`)
-    return true
-  } catch (error) {
-    say(`refused ${id} ${String(Reflect.get(error as object, 'code'))}`)
-    return false
+  for (let attempt = 1; ; attempt += 1) {
+    sent += 1
+    try {
+      say(`done ${space} ${id} ${hashOf((await call()).images)}`)
+      return true
+    } catch (error) {
+      const code = String(Reflect.get(error as object, 'code'))
+      if (!isRetryableError(error) || attempt === ATTEMPTS_MAX) {
+        say(`refused ${id} ${code}`)
+        return false
+      }
+      say(`retried ${code}`)
+      await wait(RETRY_MS)
+    }
   }
 }
 
 async function send(seed: number, n: number): Promise<void> {
   const op: StockOp = stockOp(seed, n)
   const id = stockOpId(seed, n)
+  const ids = { companyId, movementId: id, reservationId: id }
   if (op.kind === 'adjust') {
-    await told('move', id, stock.adjust({ companyId, movementId: id, ...op }))
+    await told('move', id, () => stock.adjust({ ...ids, ...op }))
   } else if (op.kind === 'transfer') {
-    await told('move', id, stock.transfer({ companyId, movementId: id, ...op }))
-  } else if (await told('hold', id, stock.reserve({ companyId, reservationId: id, ...op }))) {
-    if (op.ending !== 'none') await told('settle', id, stock[op.ending]({ companyId, reservationId: id }))
+    await told('move', id, () => stock.transfer({ ...ids, ...op }))
+  } else if (await told('hold', id, () => stock.reserve({ ...ids, ...op }))) {
+    const { ending } = op
+    if (ending !== 'none') await told('settle', id, () => stock[ending](ids))
   }
 }
 
