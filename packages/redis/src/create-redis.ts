@@ -1,7 +1,7 @@
 /** The client factory: ioredis with the settings that kept every call bounded and honest under faults. */
 
 import { inspect } from 'node:util'
-import { jitteredBackoffMs, type Observer } from '@kerp/core'
+import { jitteredBackoffMs, type Observer, systemClock } from '@kerp/core'
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import type { RedisClient } from './outcome.js'
 import {
@@ -119,6 +119,7 @@ function observeFailure(observer: Observer | undefined): void {
 
 /** The client's options hold the password in clear, and loggers walk through objects. */
 function guard(client: RedisClient, resolved: ResolvedRedisOptions): RedisClient {
+  if (client instanceof Redis) keepAlive(client, reconnectWait(resolved.reconnectMsMax))
   // ioredis prints errors that nobody listens to, and those of AUTH carry the password.
   client.on('error', () => observeFailure(resolved.observer))
   const show = (): string => `RedisClient ${describe(resolved)} (${client.status})`
@@ -127,6 +128,32 @@ function guard(client: RedisClient, resolved: ResolvedRedisOptions): RedisClient
     [inspect.custom]: { value: show },
     toJSON: { value: show },
     duplicate: { value: (...args: unknown[]) => guard(duplicate(...args), resolved) },
+  })
+}
+
+/**
+ * Only who closes a client ends it. ioredis gives one up for good when it is told to connect anew while it is looking for
+ * its master, as a second Sentinel or a second refused write does at a failover.
+ */
+function keepAlive(client: Redis, waitMs: (times: number) => number): void {
+  const [disconnect, quit] = [client.disconnect.bind(client), client.quit.bind(client)]
+  let isClosed = false
+  let attempts = 0
+  const connect = (): void => {
+    if (!isClosed && client.status === 'end') client.connect().catch(() => undefined)
+  }
+  client.disconnect = (reconnect = false) => {
+    if (!reconnect) isClosed = true
+    disconnect(reconnect)
+  }
+  client.quit = () => {
+    isClosed = true
+    return quit()
+  }
+  client.on('ready', () => (attempts = 0))
+  client.on('end', () => {
+    attempts += 1
+    if (!isClosed) systemClock.setTimer(waitMs(attempts), connect)
   })
 }
 
