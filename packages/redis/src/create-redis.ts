@@ -119,7 +119,9 @@ function observeFailure(observer: Observer | undefined): void {
 
 /** The client's options hold the password in clear, and loggers walk through objects. */
 function guard(client: RedisClient, resolved: ResolvedRedisOptions): RedisClient {
-  if (client instanceof Redis) keepAlive(client, reconnectWait(resolved.reconnectMsMax))
+  if (resolved.place.kind === 'sentinel' && client instanceof Redis) {
+    keepAlive(client, reconnectWait(resolved.reconnectMsMax))
+  }
   // ioredis prints errors that nobody listens to, and those of AUTH carry the password.
   client.on('error', () => observeFailure(resolved.observer))
   const show = (): string => `RedisClient ${describe(resolved)} (${client.status})`
