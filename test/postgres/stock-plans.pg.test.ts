@@ -22,7 +22,7 @@ const PARAMETERS = {
   lockRows: 3,
   readStored: 3,
   readReservations: 2,
-  write: 30,
+  write: 31,
 } as const
 
 test.each(Object.entries(PARAMETERS))(
