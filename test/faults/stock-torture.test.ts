@@ -160,7 +160,7 @@ test('never negative, conserved, each id once, and cached figure = row = Σ move
   const each = Math.ceil(MOVEMENTS / PROCESSES)
   const senders = seeds.map((seed) => {
     const common = { databaseUrl: server.url, redisPath: redisServer.socketPath, companyId, seeds }
-    return new Sender({ ...common, seed, from: 0, to: each, callers: FULL ? 100 : 25 }, told)
+    return new Sender({ ...common, seed, from: 0, to: each, callers: FULL ? 400 : 25 }, told)
   })
   const random = seededRandom(SEED)
   const running = Promise.all(senders.map((sender) => sender.run()))
