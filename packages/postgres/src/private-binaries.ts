@@ -100,7 +100,8 @@ async function runs(native: string, user: ServerUser | undefined): Promise<boole
 async function usableCopy(installed: PlatformPackage, user: ServerUser | undefined): Promise<string> {
   const own = process.getuid?.() ?? 0
   const copy = join(tmpdir(), `kerp-postgres-${installed.version}-${own}`)
-  if (!(await isOurs(copy, own)) || !(await runs(copy, user))) await replaceCopy(installed.native, copy)
+  const isUsable = async (): Promise<boolean> => (await isOurs(copy, own)) && (await runs(copy, user))
+  if (!(await isUsable())) await replaceCopy(installed.native, copy, isUsable)
   if (await runs(copy, user)) return copy
   throw new PrivatePostgresError(`The programs in ${installed.native} cannot be run, nor can a copy of them.`)
 }
@@ -115,7 +116,7 @@ async function isOurs(path: string, uid: number): Promise<boolean> {
   }
 }
 
-async function replaceCopy(native: string, copy: string): Promise<void> {
+async function replaceCopy(native: string, copy: string, isUsable: () => Promise<boolean>): Promise<void> {
   const fresh = `${copy}.${process.pid}`
   await rm(fresh, { recursive: true, force: true })
   await mkdir(fresh, { mode: 0o755 })
@@ -125,7 +126,11 @@ async function replaceCopy(native: string, copy: string): Promise<void> {
   try {
     await rename(fresh, copy)
   } catch {
-    // Another process was faster, or the old copy is broken: the second attempt replaces it.
+    // Another process was faster, and its servers run from there already; or the old copy is broken.
+    if (await isUsable()) {
+      await rm(fresh, { recursive: true, force: true })
+      return
+    }
     await rm(copy, { recursive: true, force: true })
     await rename(fresh, copy)
   }
