@@ -34,7 +34,7 @@ export function probeRoutes(server: HttpServer, options: ProbesOptions): void {
       registers,
       relay,
       more: {
-        start: () => (start.isDone ? [] : [{ level: 'unready', cause: 'the database is being prepared' }]),
+        start: () => (start.isDone ? [] : [{ level: 'unready', cause: 'the schema is not in place yet' }]),
       },
     })
     const causes = report.causes.map(({ cause }) => cause)
