@@ -115,8 +115,13 @@ function afterLockTimeout<W, E extends Entry<W>>(
 ): Verdict<E> {
   if (group.entries.length === 1) return tryAgain(group, end.error, rules)
   if (end.stage === 'locking') return { rejected: [], retried: [], separate: group }
-  // Which key is held cannot be asked, as its row is not visible: halves find it, each waiting a shorter time.
-  return { rejected: [], retried: halves(group, Math.max(LOCK_TIMEOUT_MS_MIN, group.lockTimeoutMs / 4)) }
+  // Which key is held cannot be asked, as its row is not visible.
+  return { rejected: [], retried: impatientHalves(group) }
+}
+
+/** Halves that find what holds one of them up; each waits a shorter time, so that the innocent ones wait little in all. */
+export function impatientHalves<E>(group: Group<E>): readonly Retried<E>[] {
+  return halves(group, Math.max(LOCK_TIMEOUT_MS_MIN, Math.ceil(group.lockTimeoutMs / 4)))
 }
 
 function afterRefusal<W, E extends Entry<W>>(
@@ -155,7 +160,7 @@ function halves<E>(group: Group<E>, lockTimeoutMs: number): Retried<E>[] {
     ...group,
     entries,
     attempts: group.attempts + 1,
-    lockTimeoutMs: Math.ceil(lockTimeoutMs),
+    lockTimeoutMs,
     backOff: false,
   }))
 }

@@ -20,6 +20,7 @@ import { BatchCallers, type BatchWork, type Waiting } from './batch-callers.js'
 import {
   type Group,
   type GroupRules,
+  impatientHalves,
   type Retried,
   timeIsUp,
   type Verdict,
@@ -243,10 +244,14 @@ export class BatchQueue<W extends BatchWork, R, A extends object> {
     }
   }
 
-  /** Works on free rows go again at once, the others after a moment; without an answer all wait. */
+  /**
+   * Works on free rows go again at once, the others after a moment; without an answer all wait. If all rows are free by
+   * now, or the hindrance cannot be seen, as a row that another transaction is just making, halves find it.
+   */
   async #separate(group: Group<Waiting<W, A>>): Promise<readonly Retried<Waiting<W, A>>[]> {
     const works = group.entries.map((entry) => entry.work)
     const free = await this.#kind.free(works).catch(() => new Set<W>())
+    if (free.size === works.length) return impatientHalves(group)
     const next = { ...group, attempts: group.attempts + 1 }
     const part = (isFree: boolean): Retried<Waiting<W, A>> => ({
       ...next,

@@ -54,6 +54,8 @@ export interface BatchJob<R> {
   readonly database: Database
   readonly observer: Observer
   readonly steps: { readonly begun: Step; readonly committing: Step; readonly committed: Step }
+  /** A statement that goes with BEGIN. */
+  readonly settings?: string
   /** The statements between BEGIN and COMMIT; tells what it is at. */
   readonly work: (client: DatabaseClient, at: (stage: BatchStage) => void) => Promise<BatchDone<R>>
 }
@@ -104,20 +106,20 @@ export async function runBatch<R>(job: BatchJob<R>, limits: BatchLimits): Promis
 }
 
 /**
- * Every statement of a batch looks rows up by their keys. Without this, a plan that was cached while a table was
+ * For batches whose every statement looks rows up by their keys. Without this, a plan that was cached while a table was
  * small goes through all of it, and through products of tables, long after it has grown.
  */
 export const KEYED_PLANS = `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
   set_config('enable_mergejoin', 'off', true)`
 
 async function transaction<R>(
-  { observer, steps, work }: BatchJob<R>,
+  { observer, steps, settings, work }: BatchJob<R>,
   client: DatabaseClient,
   limits: BatchLimits,
   progress: Progress,
 ): Promise<R> {
   const begin = beginBatch(limits.lockTimeoutMs, Math.ceil(limits.deadlineMs))
-  await client.query({ text: `${begin};\n${KEYED_PLANS}` })
+  await client.query({ text: settings === undefined ? begin : `${begin};\n${settings}` })
   observer.step?.({ name: steps.begun })
   const { result, isChanged } = await work(client, (stage) => (progress.stage = stage))
   if (!isChanged) {

@@ -2,6 +2,7 @@
 
 import { wholeNumberOption } from '@kerp/core'
 import type { AccountCatalog } from './account-catalog.js'
+import type { BatchBounds } from './batch-queue.js'
 import { type ResolvedWriterOptions, resolveWriterOptions, type WriterOptions } from './writer-options.js'
 
 /** What a ledger is made of. */
@@ -20,7 +21,7 @@ export interface LedgerOptions extends WriterOptions {
 export interface ResolvedLedgerOptions extends ResolvedWriterOptions {
   readonly accountsTtlMs: number
   readonly accountsMax: number
-  readonly bounds: ResolvedWriterOptions['bounds'] & { readonly batchLinesMax: number }
+  readonly bounds: BatchBounds
 }
 
 /** @throws {InvalidOptionError} `INVALID_OPTION`. */
@@ -36,7 +37,7 @@ export function resolveLedgerOptions(options: LedgerOptions): ResolvedLedgerOpti
     accountsMax: whole('accountsMax', { min: 1, max: 10_000_000, fallback: 100_000 }),
     bounds: Object.freeze({
       ...common.bounds,
-      batchLinesMax: whole('batchLinesMax', { min: 2, max: 100_000, fallback: 10_000 }),
+      batchRowsMax: whole('batchLinesMax', { min: 2, max: 100_000, fallback: 10_000 }),
     }),
   })
 }

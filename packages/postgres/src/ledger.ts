@@ -12,6 +12,7 @@ import {
 import { Accounts } from './accounts.js'
 import { CachedCatalog } from './cached-catalog.js'
 import { readBooksMark, readTurnover, type TurnoverQuery, type TurnoverRow } from './turnover.js'
+import { BatchQueue } from './batch-queue.js'
 import type { CheckedVoucher } from './checked-voucher.js'
 import { Database } from './database.js'
 import { checkCompanyId, checkName } from './identifiers.js'
@@ -21,11 +22,12 @@ import { type LedgerOptions, type ResolvedLedgerOptions, resolveLedgerOptions } 
 import { LedgerReader } from './ledger-reader.js'
 import type { AccountLedgerPage, AccountLedgerQuery, LedgerAudit, TrialBalance } from './ledger-reports.js'
 import { postWithin, type WithinContext } from './post-within.js'
-import { PostingQueue } from './posting-queue.js'
 import { postingStatements } from './posting-statements.js'
+import type { PostingResult } from './posting-transaction.js'
 import type { Queryable } from './queryable.js'
 import type { Approval, PostedVoucher, Reversal, StoredVoucher, Voucher } from './voucher.js'
 import { checkAccounts, checkDate, checkVoucher } from './voucher-check.js'
+import { type VoucherWork, voucherKind, voucherWork } from './voucher-kind.js'
 import { VoucherReader } from './voucher-reader.js'
 import { WakeSender } from './wake-sender.js'
 
@@ -46,7 +48,7 @@ const AUDIT_TIMES = 12
  */
 export class Ledger implements Closable {
   readonly close: () => Promise<void>
-  readonly #queue: PostingQueue
+  readonly #queue: BatchQueue<VoucherWork, PostingResult, PostedVoucher>
   readonly #wake: WakeSender
   readonly #catalog: CachedCatalog
   readonly #within: WithinContext
@@ -73,17 +75,15 @@ export class Ledger implements Closable {
     this.#vouchers = new VoucherReader(database, schema, readDeadlineMs)
     this.#reader = new LedgerReader(database, schema, readDeadlineMs)
     this.#within = { statements, observer, random, lockTimeoutMs: bounds.lockTimeoutMs }
-    this.#queue = new PostingQueue({
+    const kind = voucherKind({
       database,
       statements,
       preparedPrefix: resolved.isPrepared ? `${schema}_` : undefined,
       knownRows: new KnownRows(),
       observer,
-      clock,
-      random,
-      bounds,
       onCommitted: () => this.#wake.send(),
     })
+    this.#queue = new BatchQueue(kind, bounds, clock, random)
     this.close = closeOnce(async () => {
       await this.#queue.close()
       await this.#wake.close()
@@ -106,7 +106,7 @@ export class Ledger implements Closable {
   async post(voucher: Voucher): Promise<PostedVoucher> {
     const checked = this.#traced(checkVoucher(voucher))
     await this.#checkAccounts(checked)
-    return this.#queue.post(checked)
+    return this.#queue.add(voucherWork(checked))
   }
 
   /**
@@ -147,7 +147,7 @@ export class Ledger implements Closable {
     )
     const { fiscalYear } = original
     const voucher = { companyId, id: reversal.id, date, fiscalYear, lines }
-    return this.#queue.post(this.#traced(checkVoucher(voucher, original.id)))
+    return this.#queue.add(voucherWork(this.#traced(checkVoucher(voucher, original.id))))
   }
 
   /**

@@ -21,7 +21,7 @@ export async function postWithin(
   const result = await inHostTransaction(context, queryable, (transaction) =>
     postVouchers(transaction, [voucher]),
   )
-  const [outcome] = result.outcomes
+  const outcome = result.outcomes.get(voucher)
   const { companyId, id } = voucher
   if (outcome === undefined || outcome.kind === 'conflict') throw new VoucherConflictError(companyId, id)
   const { images } = outcome

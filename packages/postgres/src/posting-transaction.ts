@@ -27,8 +27,8 @@ export type PostingOutcome =
 /** What the transaction did, if it commits. */
 export interface PostingResult {
   readonly epoch: string
-  /** In the order of the vouchers. */
-  readonly outcomes: readonly PostingOutcome[]
+  /** Of every voucher. */
+  readonly outcomes: ReadonlyMap<CheckedVoucher, PostingOutcome>
   /** Names of the balance rows that exist once the transaction commits. */
   readonly rowNames: readonly string[]
 }
@@ -70,11 +70,7 @@ export async function postVouchers(
   if (epoch === undefined || outcomes.size < vouchers.length) {
     throw new DatabaseUnsuitableError('The key of a voucher exists, but the voucher does not.')
   }
-  return {
-    epoch,
-    outcomes: vouchers.flatMap((voucher) => outcomes.get(voucher) ?? []),
-    rowNames: [...rows.names],
-  }
+  return { epoch, outcomes, rowNames: [...rows.names] }
 }
 
 async function claimReversal({ run }: PostingContext, vouchers: readonly CheckedVoucher[]): Promise<void> {

@@ -15,7 +15,7 @@ import {
   type StockMove,
 } from '@kerp/core'
 import type { BatchKind } from './batch-queue.js'
-import { runBatch } from './batch-run.js'
+import { KEYED_PLANS, runBatch } from './batch-run.js'
 import type { Database } from './database.js'
 import { DatabaseUnsuitableError, MovementRejectedError, MovementUnknownError } from './errors.js'
 import type { KnownRows } from './known-rows.js'
@@ -69,6 +69,7 @@ export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, 
           database,
           observer,
           steps: STEPS,
+          settings: KEYED_PLANS,
           work: async (client, at) => {
             const result = await moveStock(
               {
