@@ -38,7 +38,6 @@ export default defineConfig({
           name: 'faults',
           include: process.env['KERP_TEST_FULL'] === '1' ? apart : apart.slice(0, 1),
           testTimeout: 600_000,
-          fileParallelism: false,
         },
       },
     ],

@@ -19,9 +19,9 @@ import { ITEMS, OPENING, parseStockOpId, stockOp, WAREHOUSES } from './stock-ops
 import type { StockWork } from './stock-worker.js'
 
 const FULL = process.env['KERP_TEST_FULL'] === '1'
-const MOVEMENTS = FULL ? 1_000_000 : 12_000
+const MOVEMENTS = FULL ? 1_000_000 : 8_000
 const PROCESSES = 3
-const KILLS = FULL ? 40 : 6
+const KILLS = FULL ? 40 : 4
 const FLUSHES = FULL ? 10 : 2
 const SEED = 20_261_123
 
