@@ -39,10 +39,10 @@ export interface FaultProxy extends AsyncDisposable {
 
 const HEALTHY: FaultPlan = { replyDelayMs: 0, blackhole: 'none', losesReply: () => false }
 
-/** Opens a proxy in front of a server's unix socket. */
-export async function openFaultProxy(targetPath: string): Promise<FaultProxy> {
+/** Opens a proxy in front of a server's unix socket. PostgreSQL's clients look for a socket of a certain name. */
+export async function openFaultProxy(targetPath: string, name = 'proxy.sock'): Promise<FaultProxy> {
   const directory = await mkdtemp(join(tmpdir(), 'kerp-proxy-'))
-  const socketPath = join(directory, 'proxy.sock')
+  const socketPath = join(directory, name)
   const plan = { ...HEALTHY }
   const sockets = new Set<Socket>()
   let lostReplies = 0
