@@ -7,6 +7,7 @@ import { documentRules } from './tidy/document-rules.js'
 import { exportRules } from './tidy/export-rules.js'
 import { layerRules } from './tidy/layer-rules.js'
 import { manifestRules } from './tidy/manifest-rules.js'
+import { patternRules } from './tidy/pattern-rules.js'
 import { placeRules } from './tidy/place-rules.js'
 import { registerRules } from './tidy/register-rules.js'
 import { sizeRules } from './tidy/size-rules.js'
@@ -21,6 +22,7 @@ const rules = [
   ...banRules,
   ...registerRules,
   ...documentRules,
+  ...patternRules,
 ]
 const project = readTree(join(import.meta.dirname, '..'))
 

@@ -1,11 +1,15 @@
 // Tables whose rows are kept by key: only what changed is written, and it lights up for a moment.
 
-const GROUPING = /\B(?=(\d{3})+(?!\d))/g
+const GROUP = 3
 
 /** `1234567.50` as `1,234,567.50`; digits are never read as a number. */
 export function grouped(text) {
   const [whole, fraction] = text.split('.')
-  return whole.replace(GROUPING, ',') + (fraction === undefined ? '' : `.${fraction}`)
+  const [, sign, digits] = /^(-?)(.*)$/.exec(whole)
+  const groups = []
+  for (let end = digits.length; end > 0; end -= GROUP)
+    groups.unshift(digits.slice(Math.max(0, end - GROUP), end))
+  return sign + groups.join(',') + (fraction === undefined ? '' : `.${fraction}`)
 }
 
 /** Exact sums of decimal texts that have the same number of decimals. */

@@ -24,5 +24,5 @@ export function parseQuantity(text: unknown, field = 'quantity'): bigint {
  * formatQuantity(12500n) // '12.5'
  */
 export function formatQuantity(thousandths: bigint): string {
-  return formatDecimal(thousandths, QUANTITY_EXPONENT).replace(/\.?0+$/, '')
+  return formatDecimal(thousandths, QUANTITY_EXPONENT).replace(/\.?0{1,3}$/, '')
 }
