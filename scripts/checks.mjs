@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkApiReports } from './api-reports.mjs'
+import { auditDependencies } from './audit.mjs'
 import { buildPackages, checkPublishing, checkTypeResolution, packPackages } from './packages.mjs'
 import { binOf, runQuietly } from './processes.mjs'
 import { runQuickStart } from './quick-start.mjs'
@@ -12,13 +13,14 @@ import { checkSizes } from './sizes.mjs'
 const SLOTS = 2
 
 /**
- * The checks by name; `needs` come first. Each resolves with `{ code, output }`.
+ * The checks by name; `needs` come first. Each resolves with `{ code, output }`, and perhaps with a `note` for its line.
  */
 export const CHECKS = {
   build: { run: () => buildPackages() },
   format: { run: () => runTool('@biomejs/biome', ['ci', '--colors=off', '.']) },
   lint: { run: () => runTool('eslint', ['--max-warnings=0', '.']) },
   typecheck: { run: () => runTool('typescript', [], 'tsc') },
+  audit: { run: () => auditDependencies() },
   unused: { run: () => runTool('knip', ['--no-progress']) },
   pack: { needs: 'build', run: packPackages },
   publint: { needs: 'pack', run: checkPublishing },
@@ -63,10 +65,10 @@ async function runCheck(name, slots, outcomeOf, tarballs) {
   }
   return slots(async () => {
     const begun = performance.now()
-    const { code, output } = await run(tarballs)
+    const { code, output, note = '' } = await run(tarballs)
     const seconds = ((performance.now() - begun) / 1000).toFixed(1)
     if (code !== 0 && output.trim() !== '') console.log(output.trimEnd())
-    console.log(`${code === 0 ? 'ok    ' : 'FAILED'}  ${name}  ${seconds} s`)
+    console.log(`${code === 0 ? 'ok    ' : 'FAILED'}  ${name}  ${seconds} s${note && `: ${note}`}`)
     return code === 0
   })
 }

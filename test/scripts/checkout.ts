@@ -11,6 +11,7 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const NPX = `#!/bin/sh
 env > "$CHECKOUT/npx-environment"
 echo "$*" >> "$CHECKOUT/npx-calls"
+case "$*" in *" audit "*) echo "$AUDIT_ANSWER"; exit "\${AUDIT_CODE:-0}" ;; esac
 [ -z "$NPX_FAILS" ] || { echo "ERR_PNPM_NOT_TODAY"; exit "$NPX_FAILS"; }
 sleep 0.3
 mkdir -p "$CHECKOUT/node_modules"
