@@ -10,6 +10,7 @@ import {
   RedisNotDoneError,
   redisCommand,
   redisHealth,
+  redisHealthCauses,
   whenReady,
 } from '@kerp/redis'
 import { mockRedis } from '@kerp/redis/testing'
@@ -64,6 +65,12 @@ describe('mockRedis', () => {
   it('passes the check for coordination', async () => {
     expect(await redisHealth(mockRedis())).toMatchObject({ reachable: true, role: 'master' })
     expect(await assertCoordinationRedis(mockRedis())).toMatchObject({ maxmemoryPolicy: 'noeviction' })
+  })
+
+  it('is in good health: it has no version whose holes it could share', async () => {
+    const health = await redisHealth(mockRedis())
+    expect(health).toMatchObject({ reachable: true, version: undefined, unreadable: undefined })
+    expect(redisHealthCauses(health, 'coordination')).toEqual([])
   })
 
   it('forgets scripts at SCRIPT FLUSH and gets them again', async () => {

@@ -103,6 +103,7 @@ function openMock({ RedisMock, lua }: Engine, options: object): RedisClient {
       return run(source, rest)
     },
     script: (...args: unknown[]) => scriptCommand(scripts, args.flat().map(String)),
+    info: () => Promise.resolve(INFO),
     // Shown as missing, so that who needs them can say so before the first call.
     ssubscribe: undefined,
     spublish: undefined,
@@ -112,6 +113,11 @@ function openMock({ RedisMock, lua }: Engine, options: object): RedisClient {
   Object.defineProperty(mock, 'status', { get: () => (mock.connected ? 'ready' : 'end') })
   return asClient(mock)
 }
+
+/** What holds for a mock. ioredis-mock shows the INFO of some server with its version, whose faults the mock has not. */
+const INFO = ['role:master', 'maxmemory:0', 'maxmemory_policy:noeviction', 'aof_enabled:0', 'loading:0'].join(
+  '\r\n',
+)
 
 /** The methods of a client are far more than a mock has; those that it lacks throw when they are called. */
 function asClient(mock: object): RedisClient {
