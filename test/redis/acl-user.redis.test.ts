@@ -25,8 +25,10 @@ import { freshCompany } from '../support/fresh-company.js'
 const PASSWORD = 'a-password-of-this-test'
 const ALL: readonly RedisRole[] = [
   ...(['registers', 'relay', 'cache', 'sessions', 'locks'] as const),
-  ...(['publisher', 'subscriber', 'consumer', 'rateLimits'] as const),
+  ...(['publisher', 'subscriber', 'consumer', 'batches', 'rateLimits'] as const),
 ]
+/** What belongs to no company, so that no user of one company may do it. */
+const OF_NO_COMPANY: readonly RedisRole[] = ['sessions', 'batches']
 
 let server: PrivateRedis
 let admin: RedisClient
@@ -211,6 +213,7 @@ describe('A user is refused', () => {
       registers: keys.balance({ companyId, account: '1101', fiscalYear: 2026 }),
       cache: keys.report({ companyId, type: 'financial', parameters: {} }),
       sessions: keys.session('s'),
+      batches: '{kerp-bullmq}:batches:1',
       locks: keys.lock({ companyId, type: 'item', id: 'A' }),
       publisher: keys.eventsStream(companyId),
       consumer: keys.deadEvents({ companyId, group: 'g' }),
@@ -261,11 +264,12 @@ describe('A user is refused', () => {
 
   it('every key and channel of another company, when it is of one', async () => {
     const redis = await as(
-      ALL.filter((role) => role !== 'sessions'),
+      ALL.filter((role) => !OF_NO_COMPANY.includes(role)),
       { companyId: own },
     )
     for (const [role, key] of Object.entries(everyKey(own))) {
-      expect([role, await write(redis, key)]).toEqual([role, role === 'sessions' ? 'NOPERM' : 'done'])
+      const isCompanys = !OF_NO_COMPANY.includes(role as RedisRole)
+      expect([role, await write(redis, key)]).toEqual([role, isCompanys ? 'done' : 'NOPERM'])
     }
     const keys = createKeys()
     for (const key of [
@@ -320,6 +324,7 @@ describe('aclUser', () => {
       { roles: [] },
       { roles: ['admin'] },
       { roles: ['sessions'], companyId: 'c1' },
+      { roles: ['batches'], companyId: 'c1' },
       { companyId: 'c1}:*' },
       { companyId: '*' },
       { namespace: 'a*' },

@@ -22,6 +22,8 @@ export type RedisRole =
   | 'subscriber'
   /** `Consumer`, `DeadLetters`. */
   | 'consumer'
+  /** `bullmqDriver` of durable batches, whose keys belong to no company; its `prefix` is `{kerp-bullmq}` behind the namespace. */
+  | 'batches'
   /** Counters of calls on `Keys.rateLimit`, for example by rate-limiter-flexible. */
   | 'rateLimits'
 
@@ -97,6 +99,16 @@ export const ROLE_GRANTS: Readonly<Record<RedisRole, RoleGrant>> = {
     ),
     keys: ['stream:{C}:events', 'watermark:{C}:events', 'consumer:{C}:*', 'dead:{C}:*'],
     channels: EVENT_CHANNELS,
+  },
+  batches: {
+    commands: words(
+      `${SCRIPT} script|exists script|load multi exec bzpopmin del exists get hdel hexists hget hgetall hincrby hmget ` +
+        'hmset hset incr lindex llen lpush lrange lrem ltrim persist pexpire pttl rpop rpoplpush sadd scard set smembers ' +
+        'srem xadd xtrim zadd zcard zcount zpopmin zrange zrangebyscore zrem zremrangebyrank zremrangebyscore zrevrange ' +
+        'zrevrangebyscore zscore',
+    ),
+    keys: ['{kerp-bullmq}:*'],
+    channels: [],
   },
   rateLimits: {
     commands: words(`${SCRIPT} get set incrby pttl expire pexpire del multi exec`),

@@ -16,7 +16,8 @@ export interface AclUserOptions {
   readonly namespace?: string
   /**
    * Only this company's keys and channels. Names that companies share stay open: heartbeats, the list of companies and
-   * the channels that wake waiters of locks. Not with `sessions`, which belong to no company. @defaultValue every company
+   * the channels that wake waiters of locks. Not with `sessions` and `batches`, which belong to no company.
+   * @defaultValue every company
    */
   readonly companyId?: string
 }
@@ -77,7 +78,7 @@ function rulesOf({ roles, password, namespace, companyId }: AclUserOptions): rea
 function grantOf(role: RedisRole, isOfCompany: boolean): (typeof ROLE_GRANTS)[RedisRole] {
   const words = Object.keys(ROLE_GRANTS)
   if (!words.includes(role)) throw new InvalidOptionError(OWNER, 'roles', `of ${words.join(', ')}`, role)
-  if (isOfCompany && role === 'sessions') {
+  if (isOfCompany && !ROLE_GRANTS[role].keys.some((key) => key.includes('{C}'))) {
     throw new InvalidOptionError(
       OWNER,
       'roles',
