@@ -5,12 +5,13 @@
  */
 
 import { closeRedis, connectRedis, type CreateRedisOptions, type RedisClient } from '@kerp/redis'
-import { mockRedis, openPrivateCluster, openPrivateReplicas } from '@kerp/redis/testing'
+import { mockRedis, openPrivateCluster, openPrivateRedis, openPrivateReplicas } from '@kerp/redis/testing'
 import { afterAll, beforeAll, inject } from 'vitest'
+import { newAuthority } from '../support/certificates.js'
 
 /** One kind of Redis. */
 export interface Backend {
-  readonly name: 'mock' | 'redis' | 'sentinel' | 'cluster'
+  readonly name: 'mock' | 'redis' | 'tls' | 'sentinel' | 'cluster'
   /** A client of it, open while the suite runs. */
   client(): RedisClient
 }
@@ -24,6 +25,17 @@ export function mockBackend(): Backend {
 /** The server that all tests share; so each test takes a company of its own. */
 export function redisBackend(): Backend {
   return realBackend('redis', () => Promise.resolve([{ path: inject('redisSocket') }]))
+}
+
+/** A server that speaks nothing but TLS, to clients that show a certificate. */
+export function tlsBackend(): Backend {
+  return realBackend('tls', async () => {
+    const { ca, certify } = await newAuthority()
+    const server = await openPrivateRedis({
+      tls: { ...(await certify('localhost')), ca, clientsShowOne: true },
+    })
+    return [{ url: server.url, tls: { ca, ...(await certify('client')) } }, server]
+  })
 }
 
 /** The master of three servers, as three Sentinels name it. */

@@ -1,6 +1,7 @@
 /** The beginning and the end of a client, each by a deadline. */
 
 import { systemClock } from '@kerp/core'
+import { type ConnectAttempt, connectFaultOf, endedSilently } from './connect-faults.js'
 import { createRedis } from './create-redis.js'
 import { RedisNotDoneError, RedisRefusedError } from './errors.js'
 import type { RedisClient } from './outcome.js'
@@ -55,7 +56,8 @@ export function whenReady(redis: RedisClient, deadlineMs = READY_MS): Promise<vo
 class WaitingRoom {
   readonly #redis: RedisClient
   readonly #waiting = new Set<(failure: Error | undefined) => void>()
-  #lastCode = ''
+  #fault: string | undefined
+  #isAccepted = false
 
   constructor(redis: RedisClient) {
     this.#redis = redis
@@ -71,7 +73,7 @@ class WaitingRoom {
         else reject(failure)
       }
       const timer = systemClock.setTimer(deadlineMs, () =>
-        leave(notReady(`there was no connection within ${deadlineMs} ms${this.#lastCode}`)),
+        leave(notReady(`there was no connection within ${deadlineMs} ms${this.#because()}`)),
       )
       if (this.#waiting.size === 0) this.#listen('on')
       this.#waiting.add(leave)
@@ -83,14 +85,34 @@ class WaitingRoom {
     this.#redis[how]('ready', this.#onReady)
     this.#redis[how]('end', this.#onEnd)
     this.#redis[how]('error', this.#onError)
+    this.#redis[how]('connect', this.#onConnect)
+    this.#redis[how]('close', this.#onClose)
+  }
+
+  get #attempt(): ConnectAttempt {
+    const { options } = this.#redis
+    const tls = 'redisOptions' in options ? options.redisOptions?.tls : 'tls' in options && options.tls
+    // A cluster is there when one of its nodes has told which there are.
+    return { speaksTls: Boolean(tls), isAccepted: this.#isAccepted && !this.#redis.isCluster }
+  }
+
+  #because(): string {
+    return this.#fault === undefined ? '' : ` (${this.#fault})`
   }
 
   readonly #onReady = (): void => this.#dismiss(undefined)
   readonly #onEnd = (): void => this.#dismiss(notReady('the connection was closed'))
   readonly #onError = (error: unknown): void => {
-    this.#lastCode = systemCodeOf(error)
+    this.#fault = connectFaultOf(error, this.#attempt) ?? this.#fault
+    this.#isAccepted = false
     const refusal = refusalOf(error)
     if (refusal !== undefined) this.#dismiss(refusal)
+  }
+
+  readonly #onConnect = (): void => void (this.#isAccepted = true)
+  readonly #onClose = (): void => {
+    if (this.#attempt.isAccepted) this.#fault = endedSilently(this.#attempt)
+    this.#isAccepted = false
   }
 
   #dismiss(failure: Error | undefined): void {
@@ -142,9 +164,4 @@ function refusalOf(error: unknown): RedisRefusedError | undefined {
   const credentials = code === 'WRONGPASS' || code === 'NOAUTH' || code === 'NOPERM'
   if (!credentials) return undefined
   return new RedisRefusedError({ operation: 'connect', replyCode: code, reason })
-}
-
-function systemCodeOf(error: unknown): string {
-  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
-  return typeof code === 'string' && /^E[A-Z_]{2,20}$/.test(code) ? ` (${code})` : ''
 }

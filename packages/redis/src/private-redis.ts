@@ -13,10 +13,23 @@ import { type Closable, closeOnce } from '@kerp/core'
 import { Redis, type RedisOptions } from 'ioredis'
 import { RedisMissingError } from './errors.js'
 
+/** What a server shows to its clients, as PEM. */
+export interface PrivateTls {
+  /** The certificate, of a name that clients connect to: `localhost`, or 127.0.0.1. */
+  readonly cert: string
+  readonly key: string
+  /** Who signs certificates of clients. */
+  readonly ca: string
+  /** Refuses clients without a certificate of `ca`. @defaultValue false */
+  readonly clientsShowOne?: boolean
+}
+
 /** How a private server is started. */
 export interface PrivateRedisOptions {
   /** Listens on a free port of 127.0.0.1 too. @defaultValue false: a unix socket only */
   readonly tcp?: boolean
+  /** Speaks TLS on its port, and nothing else; the unix socket stays as it is. Implies `tcp`. */
+  readonly tls?: PrivateTls
   /** More arguments for the server; they win over the defaults, for example `['--maxmemory', '20mb']`. */
   readonly args?: readonly string[]
   /** The program to run. @defaultValue `redis-server`, else `valkey-server`, from PATH */
@@ -28,7 +41,7 @@ export interface PrivateRedisOptions {
 /** A private server. Closing it ends the process and removes its directory; clients are the caller's. */
 export interface PrivateRedis extends Closable {
   readonly socketPath: string
-  /** Only with `tcp`. */
+  /** Only with `tcp` or `tls`. */
   readonly port: number | undefined
   /** For REDIS_URL: the port when there is one, else the socket's path, which ioredis takes as well. */
   readonly url: string
@@ -93,7 +106,8 @@ export async function openPrivateServer(options: PrivateServerOptions): Promise<
     )
   }
   const directory = await mkdtemp(join(tmpdir(), 'kerp-redis-'))
-  const port = options.port ?? (options.tcp === true ? await freePort() : undefined)
+  const listens = options.tcp === true || options.tls !== undefined
+  const port = options.port ?? (listens ? await freePort() : undefined)
   const server = new RunningRedis(binary, directory, port, options)
   try {
     await server.start()
@@ -109,6 +123,7 @@ class RunningRedis implements PrivateRedis {
   readonly close = closeOnce(() => this.#end())
   readonly #startMs: number
   readonly #config: string | undefined
+  readonly #tls: PrivateTls | undefined
   readonly #args: readonly string[]
   #guard: ChildProcess | undefined
   #pid = 0
@@ -121,6 +136,7 @@ class RunningRedis implements PrivateRedis {
   ) {
     this.socketPath = join(directory, 'redis.sock')
     this.#config = options.config
+    this.#tls = options.tls
     this.#startMs = options.startMs ?? START_MS
     this.#args = [...this.#defaults(), ...(options.args ?? [])]
   }
@@ -130,7 +146,8 @@ class RunningRedis implements PrivateRedis {
   }
 
   get url(): string {
-    return this.port === undefined ? this.socketPath : `redis://127.0.0.1:${this.port}`
+    if (this.port === undefined) return this.socketPath
+    return this.#tls === undefined ? `redis://127.0.0.1:${this.port}` : `rediss://localhost:${this.port}`
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -140,6 +157,7 @@ class RunningRedis implements PrivateRedis {
   async start(): Promise<void> {
     // The shell holds the pipe's reading end: when this process dies, however it dies, the pipe ends.
     const file = await this.#configFile()
+    await this.#writeCertificates()
     const argv = ['-c', GUARD, 'kerp-redis-guard', this.directory, this.binary, ...file, ...this.#args]
     const guard = spawn('/bin/sh', argv, { stdio: ['pipe', 'pipe', 'ignore'] })
     this.#guard = guard
@@ -189,6 +207,13 @@ class RunningRedis implements PrivateRedis {
     return [path]
   }
 
+  async #writeCertificates(): Promise<void> {
+    if (this.#tls === undefined) return
+    for (const name of CERTIFICATES) {
+      await writeFile(join(this.directory, name), this.#tls[name], { mode: 0o600 })
+    }
+  }
+
   async #end(): Promise<void> {
     await this.kill()
     await rm(this.directory, { recursive: true, force: true })
@@ -214,11 +239,32 @@ class RunningRedis implements PrivateRedis {
   }
 
   #defaults(): string[] {
-    const listen = ['--port', String(this.port ?? 0), '--bind', '127.0.0.1', '--unixsocket', this.socketPath]
+    const port = String(this.port ?? 0)
+    const ports = this.#tls === undefined ? ['--port', port] : ['--port', '0', '--tls-port', port]
+    const listen = [...ports, ...this.#tlsArgs(), '--bind', '127.0.0.1', '--unixsocket', this.socketPath]
     const disk = ['--dir', this.directory, '--save', '', '--appendonly', 'no', '--daemonize', 'no']
     return [...listen, ...disk, '--maxmemory-policy', 'noeviction']
   }
+
+  #tlsArgs(): readonly string[] {
+    if (this.#tls === undefined) return []
+    const [cert, key, ca] = CERTIFICATES.map((name) => join(this.directory, name))
+    const clients = this.#tls.clientsShowOne === true ? 'yes' : 'no'
+    return [
+      '--tls-cert-file',
+      `${cert}`,
+      '--tls-key-file',
+      `${key}`,
+      '--tls-ca-cert-file',
+      `${ca}`,
+      '--tls-auth-clients',
+      clients,
+    ]
+  }
 }
+
+/** Files of a server that speaks TLS, by the option that fills them. */
+const CERTIFICATES = ['cert', 'key', 'ca'] as const
 
 /**
  * Starts the server in the background, tells its process id, and kills it when its own input ends; a stopped

@@ -12,6 +12,7 @@ export {
   openPrivateRedis,
   type PrivateRedis,
   type PrivateRedisOptions,
+  type PrivateTls,
 } from './private-redis.js'
 export {
   openPrivateReplicas,
