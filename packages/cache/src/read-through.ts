@@ -11,6 +11,7 @@ import { companyOfKey, type Key, type Keys } from '@kerp/keys'
 import { redisCommand } from '@kerp/redis'
 import { type CacheDefinition, resolveDefinition } from './cache-definition.js'
 import { CachedValues } from './cached-values.js'
+import { InvalidationMemory } from './invalidation-memory.js'
 import {
   type ReadThroughOptions,
   type ReadThroughParts,
@@ -111,6 +112,7 @@ export class ReadThrough {
     try {
       const call = { deadlineMs: invalidateDeadlineMs, observer, effect: 'idempotent' } as const
       await redisCommand(redis, 'del', keys, call)
+      InvalidationMemory.of(redis).remember(scope, keys)
       // A single value is named by its key and its lease.
       observer.cacheInvalidation?.({ scope: kind, count: kind === 'key' ? keys.length / 2 : keys.length })
     } finally {
