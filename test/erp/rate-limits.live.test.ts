@@ -70,3 +70,29 @@ describe('A user who calls a route too often', () => {
       .toBe(ONE_TOO_MANY.join())
   })
 })
+
+describe('An address that opens sessions too often', () => {
+  it('is sent away before its body is read, and told when to come back', async () => {
+    await using other = await openPrivateRedis({ tcp: true })
+    const DATABASE_URL = await freshDatabase(inject('databaseUrl'))
+    const erp = await startErp({ DATABASE_URL, REDIS_URL: other.url, SESSION_LIMIT_PER_MINUTE: '3' })
+    const open = (body: string): Promise<Response> =>
+      fetch(`${erp.url}/session`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    try {
+      const statuses: number[] = []
+      for (const company of ['c1', 'c2', 'none', 'c1']) {
+        statuses.push((await open(JSON.stringify({ company, user: 'kim' }))).status)
+      }
+      expect(statuses).toEqual([200, 200, 404, 429])
+      const refused = await open('{')
+      expect(refused.status).toBe(429)
+      expect(await refused.json()).toMatchObject({ error: { code: 'RATE_LIMITED', retryable: true } })
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+      const client = other.client()
+      expect(await client.keys('rate:*')).toEqual(['rate:{anybody}:127.0.0.1:POST.session'])
+      client.disconnect()
+    } finally {
+      await erp.stop()
+    }
+  })
+})

@@ -26,10 +26,13 @@ describe('The settings', () => {
   })
 
   it('limit calls beyond what a process can answer, or as told', () => {
-    expect(readConfig({}).rateLimitPerMinute).toBe(600_000)
-    expect(readConfig({ RATE_LIMIT_PER_MINUTE: '0' }).rateLimitPerMinute).toBe(0)
-    for (const limit of ['many', '-1', '1e3', '1000000000']) {
-      expect(() => readConfig({ RATE_LIMIT_PER_MINUTE: limit })).toThrow(/RATE_LIMIT_PER_MINUTE/)
+    expect(readConfig({})).toMatchObject({ rateLimitPerMinute: 600_000, sessionLimitPerMinute: 60_000 })
+    const none = { RATE_LIMIT_PER_MINUTE: '0', SESSION_LIMIT_PER_MINUTE: '0' }
+    expect(readConfig(none)).toMatchObject({ rateLimitPerMinute: 0, sessionLimitPerMinute: 0 })
+    for (const name of ['RATE_LIMIT_PER_MINUTE', 'SESSION_LIMIT_PER_MINUTE']) {
+      for (const limit of ['many', '-1', '1e3', '1000000000']) {
+        expect(() => readConfig({ [name]: limit })).toThrow(name)
+      }
     }
   })
 

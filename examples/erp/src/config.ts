@@ -25,6 +25,8 @@ export interface ErpConfig {
   readonly liveOrigins: readonly string[]
   /** Calls of one user on one route in a minute: `RATE_LIMIT_PER_MINUTE`; 0 for any number. */
   readonly rateLimitPerMinute: number
+  /** Sessions that one address may open in a minute: `SESSION_LIMIT_PER_MINUTE`; 0 for any number. */
+  readonly sessionLimitPerMinute: number
   /** `step:n`, for crash tests. */
   readonly failPoint: string | undefined
 }
@@ -67,7 +69,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): E
     dataDir: value('DATA_DIR'),
     authSecret: authSecret ?? LOOPBACK_SECRET,
     liveOrigins: (value('LIVE_ORIGINS') ?? '').split(',').filter((origin) => origin !== ''),
-    rateLimitPerMinute: rateLimitOf(value('RATE_LIMIT_PER_MINUTE')),
+    rateLimitPerMinute: limitOf('RATE_LIMIT_PER_MINUTE', value('RATE_LIMIT_PER_MINUTE'), 600_000),
+    sessionLimitPerMinute: limitOf('SESSION_LIMIT_PER_MINUTE', value('SESSION_LIMIT_PER_MINUTE'), 60_000),
     failPoint: value('FAIL_POINT'),
   }
 }
@@ -76,10 +79,9 @@ function portOf(text: string | undefined): number {
   return wholeNumberOption('erp', 'PORT', numberIn(text), { min: 0, max: 65_535, fallback: 3_000 })
 }
 
-/** More than one process can answer, unless an operator who knows the clients sets less. */
-function rateLimitOf(text: string | undefined): number {
-  const bounds = { min: 0, max: 100_000_000, fallback: 600_000 }
-  return wholeNumberOption('erp', 'RATE_LIMIT_PER_MINUTE', numberIn(text), bounds)
+/** Unless an operator who knows the clients sets less, more than honest ones ask for. */
+function limitOf(name: string, text: string | undefined, fallback: number): number {
+  return wholeNumberOption('erp', name, numberIn(text), { min: 0, max: 100_000_000, fallback })
 }
 
 function numberIn(text: string | undefined): number | string | undefined {

@@ -168,12 +168,12 @@ async function openParts(
   const shown = { ...figures, ...goods, ...relays }
   const doors = { ...shown, ledger, chart, histories }
   const server = createServer(say)
-  sessionRoutes(server, sessions)
+  const limitsOf = (perMinute: number): RateLimits => new RateLimits({ redis: redis.client, keys, perMinute })
+  sessionRoutes(server, { sessions, limits: limitsOf(config.sessionLimitPerMinute) })
   pageRoutes(server, { redis, balances, relay })
   probeRoutes(server, { pool, redis, registers, relay, registry, metrics, start })
-  const requireReady = (): void => start.require()
-  const limits = new RateLimits({ redis: redis.client, keys, perMinute: config.rateLimitPerMinute })
-  companyRoutes(server, { sessions, limits, requireReady }, (routes) => openDoors(routes, doors, observer))
+  const gate = { sessions, limits: limitsOf(config.rateLimitPerMinute), requireReady: () => start.require() }
+  companyRoutes(server, gate, (routes) => openDoors(routes, doors, observer))
   await start.begin()
   if (!start.isDone) say('the database cannot be reached yet: answering 503 until it can')
   const url = await server.listen({ host: config.host, port: config.port })

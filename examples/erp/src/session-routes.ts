@@ -4,6 +4,7 @@ import { InvalidInputError } from '@kerp/core'
 import { findCompany } from './companies.js'
 import { NotFoundError } from './http/errors.js'
 import { textField } from './http/fields.js'
+import type { RateLimits } from './http/rate-limits.js'
 import { bodyFields, type HttpServer } from './http/server.js'
 import type { Sessions } from './session.js'
 
@@ -12,9 +13,21 @@ const USER = /^[\p{L}\p{N}][\p{L}\p{N} ._@-]{0,63}$/u
 /** It becomes part of a key. */
 const USER_BYTES_MAX = 128
 
-/** Registers the route. */
-export function sessionRoutes(server: HttpServer, sessions: Sessions): void {
-  server.post('/session', (request) => {
+/** Whose counters those of addresses are: nobody has a session yet, and no company is called so. */
+const ANYBODY = 'anybody'
+
+/** What the route works with. */
+export interface SessionDoor {
+  readonly sessions: Sessions
+  /** Calls of one address; the address of a proxy counts for all behind it. */
+  readonly limits: RateLimits
+}
+
+/** Registers the route; an address that calls it too often is answered 429 before the body is read. */
+export function sessionRoutes(server: HttpServer, { sessions, limits }: SessionDoor): void {
+  const onRequest = (request: { readonly ip: string }): Promise<void> =>
+    limits.admit({ companyId: ANYBODY, user: request.ip, endpoint: 'POST.session' })
+  server.post('/session', { onRequest }, (request) => {
     const body = bodyFields(request)
     const companyId = textField(body, 'company')
     const user = textField(body, 'user')

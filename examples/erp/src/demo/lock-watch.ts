@@ -18,6 +18,8 @@ export class LockWatch {
     this.#url = url
     this.#tokens = tokens
     this.#looking = this.#look()
+    // An app that ends while it is looked at ends the looking; it is told to who closes the watch, if anybody does.
+    this.#looking.catch(() => undefined)
   }
 
   /** Opens a session for each company and begins to look. */

@@ -41,7 +41,7 @@ export class MalformedRequestError extends KerpError {
   }
 }
 
-/** The user called this route too often. */
+/** The user, or the address, called this route too often. */
 export class RateLimitedError extends KerpError {
   static override readonly errorName = 'RateLimitedError'
   /** When it may be called again, for `Retry-After`. */
@@ -49,7 +49,7 @@ export class RateLimitedError extends KerpError {
 
   constructor(waitMs: number) {
     const retryAfterS = Math.max(1, Math.ceil(waitMs / 1_000))
-    super(`Too many calls of this route by this user; the next one may come in ${retryAfterS} s.`, {
+    super(`Too many calls of this route by one caller; the next one may come in ${retryAfterS} s.`, {
       code: 'RATE_LIMITED',
       retryable: true,
     })

@@ -15,7 +15,7 @@ export interface RateLimitsOptions {
   /** Counters may be evicted: then a user has a few calls more. */
   readonly redis: RedisClient
   readonly keys: Keys
-  /** Calls of one user on one route in a minute; 0 for any number. */
+  /** Calls of one user, or address, on one route in a minute; 0 for any number. */
   readonly perMinute: number
   readonly clock?: Clock
 }
