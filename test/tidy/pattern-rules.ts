@@ -45,9 +45,11 @@ function faultOf({ source, flags }: Found): string | undefined {
 }
 
 function judge(source: string, flags: string): string | undefined {
-  const { status, complexity } = checkSync(source, flags, PROOF)
-  if (status === 'safe') return undefined
-  return complexity === undefined ? 'nothing is proven of it' : `it takes ${complexity.summary} time`
+  const found = checkSync(source, flags, PROOF)
+  if (found.status === 'safe') return undefined
+  return found.status === 'vulnerable'
+    ? `it takes ${found.complexity.summary} time`
+    : 'nothing is proven of it'
 }
 
 function checkPatterns(tree: SourceTree): readonly string[] {
