@@ -30,11 +30,12 @@ export function redisBackend(): Backend {
 /** A server that speaks nothing but TLS, to clients that show a certificate. */
 export function tlsBackend(): Backend {
   return realBackend('tls', async () => {
-    const { ca, certify } = await newAuthority()
+    const authority = await newAuthority()
+    const { ca } = authority
     const server = await openPrivateRedis({
-      tls: { ...(await certify('localhost')), ca, clientsShowOne: true },
+      tls: { ...(await authority.certify('localhost')), ca, clientsShowOne: true },
     })
-    return [{ url: server.url, tls: { ca, ...(await certify('client')) } }, server]
+    return [{ url: server.url, tls: { ca, ...(await authority.certify('client')) } }, server]
   })
 }
 
