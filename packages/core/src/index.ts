@@ -115,6 +115,7 @@ export {
   registerName,
 } from './read-token.js'
 export { RecentFailures } from './recent-failures.js'
+export { PollPace, type PollPaceOptions } from './poll-pace.js'
 export { Repeater, type RepeaterOptions } from './repeater.js'
 export {
   type DeadlineOptions,

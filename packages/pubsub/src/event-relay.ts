@@ -6,8 +6,8 @@ import {
   closeOnce,
   type EventAdvance,
   type EventHead,
-  jitteredBackoffMs,
   KerpError,
+  PollPace,
   withDeadline,
 } from '@kerp/core'
 import { CompanyPublishing, type CompanyState, isBefore } from './company-publishing.js'
@@ -28,8 +28,6 @@ export interface EventRelayReport {
   readonly error: unknown
 }
 
-const BACKOFF_STEPS = 40
-const WAKE_RETRY_MS = 1_000
 const SINK_HEADS_MAX = 1_000
 
 /** Failures without one success after which a turn leaves the remaining companies to the next one. */
@@ -45,6 +43,7 @@ const FAILURES_MAX = 8
 export class EventRelay implements Closable {
   readonly #parts: EventRelayParts
   readonly #publishing: CompanyPublishing
+  readonly #pace: PollPace
   /** One small entry for each company that ever had an event. */
   readonly #states = new Map<string, CompanyState>()
   readonly #recorded = new Map<string, string>()
@@ -54,20 +53,16 @@ export class EventRelay implements Closable {
   #recordedMs = Number.NEGATIVE_INFINITY
   #freshMs: number
   #failures = 0
-  #wakes = 0
   #running: Promise<void> | undefined
   #current: Promise<unknown> = Promise.resolve()
-  #interrupt: (() => void) | undefined
-  #wake: { close(): Promise<void> } | undefined
-  #wakeTriedMs = Number.NEGATIVE_INFINITY
   readonly #close = closeOnce(async () => {
     this.#closing.abort(new ClosedError('EventRelay'))
-    this.#interrupt?.()
+    this.#pace.stop()
     await this.#running
     await this.#current
     this.#publishing.close()
     await this.#record().catch(() => undefined)
-    await this.#wake?.close()
+    await this.#pace.close()
   })
 
   /**
@@ -78,6 +73,8 @@ export class EventRelay implements Closable {
   constructor(options: EventRelayOptions) {
     this.#parts = resolveEventRelayOptions(options)
     this.#publishing = new CompanyPublishing(this.#parts)
+    const { source } = this.#parts
+    this.#pace = new PollPace({ ...this.#parts, source: 'EventRelay', onWake: (wake) => source.onWake(wake) })
     this.#freshMs = this.#parts.clock.monotonicMs()
   }
 
@@ -114,11 +111,13 @@ export class EventRelay implements Closable {
   async #loop(): Promise<void> {
     const { clock, pollMs, checkMs, wakeGapMs } = this.#parts
     while (!this.#closing.signal.aborted) {
-      await this.#subscribe()
-      const wakes = this.#wakes
+      await this.#pace.listen()
+      const { wakes } = this.#pace
       const report = await this.#turn(clock.monotonicMs() - this.#checkedMs >= checkMs)
-      if (report.error !== undefined) await this.#pause(this.#backoffMs(this.#failures))
-      else if (report.ok) await this.#pause(this.#wakes > wakes ? wakeGapMs : Math.max(wakeGapMs, pollMs))
+      if (report.error !== undefined) await this.#pace.rest(this.#pace.backoffMs(this.#failures))
+      else if (report.ok) {
+        await this.#pace.pause(this.#pace.wakes > wakes ? wakeGapMs : Math.max(wakeGapMs, pollMs))
+      }
     }
   }
 
@@ -227,42 +226,6 @@ export class EventRelay implements Closable {
       for (const { companyId, position } of heads) this.#recorded.set(companyId, position)
     }
     this.#recordedMs = clock.monotonicMs()
-  }
-
-  async #subscribe(): Promise<void> {
-    const { clock, source } = this.#parts
-    if (this.#wake !== undefined || clock.monotonicMs() - this.#wakeTriedMs < WAKE_RETRY_MS) return
-    this.#wakeTriedMs = clock.monotonicMs()
-    try {
-      this.#wake = await source.onWake(() => this.#onWake())
-    } catch (error) {
-      // Wake-ups only save time: polling goes on without them.
-      this.#tell(error)
-    }
-  }
-
-  #onWake(): void {
-    this.#wakes += 1
-    if (this.#failures === 0) this.#interrupt?.()
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        timer.cancel()
-        if (this.#interrupt === end) this.#interrupt = undefined
-        resolve()
-      }
-      const timer = this.#parts.clock.setTimer(delayMs, end)
-      this.#interrupt = end
-      if (this.#closing.signal.aborted) end()
-    })
-  }
-
-  #backoffMs(failures: number): number {
-    const { backoffMsMax, random } = this.#parts
-    const backoffMs = Math.max(1, backoffMsMax / BACKOFF_STEPS)
-    return Math.max(1, jitteredBackoffMs(failures, { backoffMs, backoffMsMax, random }))
   }
 
   #tell(error: unknown): void {

@@ -5,8 +5,8 @@ import {
   ClosedError,
   closeOnce,
   DeadlineExceededError,
-  jitteredBackoffMs,
   KerpError,
+  PollPace,
   sleep,
   withDeadline,
 } from '@kerp/core'
@@ -14,8 +14,6 @@ import { RelayBehindError } from './errors.js'
 import { type OutboxRelayOptions, type RelayParts, resolveRelayOptions } from './relay-options.js'
 import { RelayPasses, type RelayReport } from './relay-passes.js'
 
-const BACKOFF_STEPS = 40
-const WAKE_RETRY_MS = 1_000
 const CAUGHT_UP_DEADLINE_MS = 10_000
 
 /**
@@ -27,6 +25,7 @@ const CAUGHT_UP_DEADLINE_MS = 10_000
 export class OutboxRelay implements Closable {
   readonly #parts: RelayParts
   readonly #passes: RelayPasses
+  readonly #pace: PollPace
   #running: Promise<void> | undefined
   #current: Promise<unknown> = Promise.resolve()
   #next: Promise<RelayReport> | undefined
@@ -34,17 +33,13 @@ export class OutboxRelay implements Closable {
   #touchedMs = Number.NEGATIVE_INFINITY
   #freshMs: number
   #failures = 0
-  #wakes = 0
-  #interrupt: (() => void) | undefined
-  #wake: { close(): Promise<void> } | undefined
-  #wakeTriedMs = Number.NEGATIVE_INFINITY
   readonly #closing = new AbortController()
   readonly #close = closeOnce(async () => {
     this.#closing.abort(new ClosedError('OutboxRelay'))
-    this.#interrupt?.()
+    this.#pace.stop()
     await this.#running
     await this.#current
-    await this.#wake?.close()
+    await this.#pace.close()
   })
 
   /**
@@ -55,6 +50,12 @@ export class OutboxRelay implements Closable {
   constructor(options: OutboxRelayOptions) {
     this.#parts = resolveRelayOptions(options)
     this.#passes = new RelayPasses(this.#parts, this.#closing.signal)
+    const { outbox } = this.#parts
+    this.#pace = new PollPace({
+      ...this.#parts,
+      source: 'OutboxRelay',
+      onWake: (wake) => outbox.onWake(wake),
+    })
     this.#freshMs = this.#parts.clock.monotonicMs()
   }
 
@@ -107,7 +108,7 @@ export class OutboxRelay implements Closable {
         },
       )
       if (report.ok) return
-      const waitMs = this.#backoffMs(attempt)
+      const waitMs = this.#pace.backoffMs(attempt)
       if (clock.monotonicMs() + waitMs >= endMs) throw behind(report.error)
       await sleep(clock, waitMs, this.#closing.signal)
     }
@@ -126,18 +127,19 @@ export class OutboxRelay implements Closable {
     const { clock, heartbeatMs, pollMs, wakeGapMs } = this.#parts
     for (;;) {
       if (this.#isClosing()) return
-      await this.#subscribe()
+      await this.#pace.listen()
       if (clock.monotonicMs() - this.#touchedMs >= heartbeatMs) this.#everyone = true
-      const wakes = this.#wakes
+      const { wakes } = this.#pace
       const { beat } = await this.#pass()
       if (this.#failures > 0) {
-        const backoffMs = this.#backoffMs(this.#failures)
+        const backoffMs = this.#pace.backoffMs(this.#failures)
         // One company that fails must not make the others wait for their heartbeat.
-        await this.#pause(beat ? Math.min(backoffMs, heartbeatMs) : backoffMs)
+        await this.#pace.rest(beat ? Math.min(backoffMs, heartbeatMs) : backoffMs)
         continue
       }
       const beatMs = this.#touchedMs + heartbeatMs - clock.monotonicMs()
-      await this.#pause(this.#wakes > wakes ? wakeGapMs : Math.max(wakeGapMs, Math.min(pollMs, beatMs)))
+      const pollNextMs = Math.max(wakeGapMs, Math.min(pollMs, beatMs))
+      await this.#pace.pause(this.#pace.wakes > wakes ? wakeGapMs : pollNextMs)
     }
   }
 
@@ -169,43 +171,6 @@ export class OutboxRelay implements Closable {
     observer.relayTick?.({ ok, rows, companies, elapsedMs: clock.monotonicMs() - begunMs })
     observer.relayLag?.({ lagMs: this.lagMs })
     return report
-  }
-
-  async #subscribe(): Promise<void> {
-    const { clock, outbox, observer } = this.#parts
-    if (this.#wake !== undefined || clock.monotonicMs() - this.#wakeTriedMs < WAKE_RETRY_MS) return
-    this.#wakeTriedMs = clock.monotonicMs()
-    try {
-      this.#wake = await outbox.onWake(() => this.#onWake())
-    } catch (error) {
-      // Wake-ups only save time: polling goes on without them.
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      observer.backgroundError?.({ source: 'OutboxRelay', code })
-    }
-  }
-
-  #onWake(): void {
-    this.#wakes += 1
-    if (this.#failures === 0) this.#interrupt?.()
-  }
-
-  #pause(delayMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        timer.cancel()
-        if (this.#interrupt === end) this.#interrupt = undefined
-        resolve()
-      }
-      const timer = this.#parts.clock.setTimer(delayMs, end)
-      this.#interrupt = end
-      if (this.#isClosing()) end()
-    })
-  }
-
-  #backoffMs(failures: number): number {
-    const { backoffMsMax, random } = this.#parts
-    const backoffMs = Math.max(1, backoffMsMax / BACKOFF_STEPS)
-    return Math.max(1, jitteredBackoffMs(failures, { backoffMs, backoffMsMax, random }))
   }
 
   // A method, for the flag may change while a pass is awaited.
