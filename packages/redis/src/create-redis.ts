@@ -3,6 +3,7 @@
 import { inspect } from 'node:util'
 import { jitteredBackoffMs, type Observer, systemClock } from '@kerp/core'
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
+import { disconnectOnce } from './disconnect-once.js'
 import type { RedisClient } from './outcome.js'
 import {
   type CreateRedisOptions,
@@ -119,6 +120,7 @@ function observeFailure(observer: Observer | undefined): void {
 
 /** The client's options hold the password in clear, and loggers walk through objects. */
 function guard(client: RedisClient, resolved: ResolvedRedisOptions): RedisClient {
+  disconnectOnce(client)
   if (resolved.place.kind === 'sentinel' && client instanceof Redis) {
     keepAlive(client, reconnectWait(resolved.reconnectMsMax))
   }
