@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { banRules } from './tidy/ban-rules.js'
 import { documentRules } from './tidy/document-rules.js'
 import { exportRules } from './tidy/export-rules.js'
+import { guaranteeRules } from './tidy/guarantee-rules.js'
 import { layerRules } from './tidy/layer-rules.js'
 import { manifestRules } from './tidy/manifest-rules.js'
 import { patternRules } from './tidy/pattern-rules.js'
@@ -22,6 +23,7 @@ const rules = [
   ...banRules,
   ...registerRules,
   ...documentRules,
+  ...guaranteeRules,
   ...patternRules,
 ]
 const project = readTree(join(import.meta.dirname, '..'))

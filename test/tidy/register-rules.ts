@@ -1,4 +1,4 @@
-/** The registers of docs/ and the code say the same: error codes, metrics, guarantees. */
+/** The registers of docs/ and the code say the same: error codes, metrics. */
 
 import ts from 'typescript'
 import { quotedIn, tableRowsOf } from './markdown.js'
@@ -15,7 +15,6 @@ import {
 const CODE = /^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*$/
 const ERRORS = 'docs/errors.md'
 const METRICS = 'docs/metrics.md'
-const GUARANTEES = 'docs/guarantees.md'
 
 /** Every error code of the packages with the place that makes it. */
 function codesOf(tree: SourceTree): ReadonlyMap<string, string> {
@@ -111,55 +110,9 @@ function metricNamesIn(cell: string): readonly string[] {
   return quotedIn(cell).map((text) => text.replace(/\{.*$/, ''))
 }
 
-function checkGuarantees(tree: SourceTree): readonly string[] {
-  const titles = pathsOf(tree, /^test\/(?:.*\.test|conformance\/.*)\.ts$/).flatMap((path) =>
-    titlesOf(tree, path),
-  )
-  return tableRowsOf(tree, GUARANTEES).flatMap(({ cells, line }) => {
-    const named = quotedIn(cells.at(-1) ?? '')
-    if (named.length === 0)
-      return [`${GUARANTEES}:${line}: name the test that shows this in the last column.`]
-    return named
-      .filter((name) => !titles.some((title) => title.test(name)))
-      .map(
-        (name) =>
-          `${GUARANTEES}:${line}: no test is called “${name}”; write it, or name the one that shows this.`,
-      )
-  })
-}
-
-// `test(…)`, `it.each(…)(…)`, `test.skipIf(…)(…)`: whatever stands between, it begins with one of the two words.
-function isTestFunction(callee: ts.Expression): boolean {
-  let node = callee
-  while (
-    ts.isCallExpression(node) ||
-    ts.isPropertyAccessExpression(node) ||
-    ts.isTaggedTemplateExpression(node)
-  ) {
-    node = ts.isTaggedTemplateExpression(node) ? node.tag : node.expression
-  }
-  return ts.isIdentifier(node) && (node.text === 'test' || node.text === 'it')
-}
-
-/** A pattern for each title; what a template or `test.each` fills in stands for any text. */
-function titlesOf(tree: SourceTree, path: string): readonly RegExp[] {
-  return nodesOf(parse(tree, path))
-    .filter(ts.isCallExpression)
-    .flatMap(({ expression, arguments: [title] }) => {
-      if (title === undefined || !isTestFunction(expression)) return []
-      if (ts.isStringLiteralLike(title)) return [titlePattern(title.text.split(/%[sdifjo#]|\$\w+/))]
-      if (!ts.isTemplateExpression(title)) return []
-      return [titlePattern([title.head.text, ...title.templateSpans.map(({ literal }) => literal.text)])]
-    })
-}
-
-function titlePattern(parts: readonly string[]): RegExp {
-  return new RegExp(`^${parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`)
-}
-
 const heading = '| code | class |\n| --- | --- |\n'
 
-/** Error codes, metrics and guarantees, both ways. */
+/** Error codes and metrics, both ways. */
 export const registerRules: readonly Rule[] = [
   {
     title: 'every error code is in docs/errors.md',
@@ -193,14 +146,5 @@ export const registerRules: readonly Rule[] = [
     check: checkListedMetrics,
     counterexample: { [METRICS]: `| metric |\n| --- |\n| \`relay_rows_total{result}\` |` },
     finds: 'docs/metrics.md:3: nothing reports relay_rows_total',
-  },
-  {
-    title: 'every guarantee names the test that shows it',
-    check: checkGuarantees,
-    counterexample: {
-      [GUARANTEES]: '| promise | test |\n| --- | --- |\n| exact | `it is exact` |\n| fast | `it is fast` |',
-      'test/a.test.ts': `test('it is exact', run)`,
-    },
-    finds: 'docs/guarantees.md:4: no test is called “it is fast”',
   },
 ]
