@@ -1,3 +1,4 @@
+import { systemClock } from '@kerp/core'
 import { recordingObserver } from '@kerp/core/testing'
 import { LockUnavailableError, Locks } from '@kerp/inventory-lock'
 import { createKeys } from '@kerp/keys'
@@ -98,6 +99,29 @@ describe('when Redis cannot be asked', () => {
     expect(good.status).toBe('fulfilled')
     await world[Symbol.asyncDispose]()
   })
+})
+
+test('a try whose grant came late ends when that grant cannot be renewed: it does not ask a second time', async () => {
+  const { redis } = await openServer()
+  let lateMs = 0
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + lateMs }
+  let next: 'late' | 'lost' | 'well' = 'well'
+  const call = async (name: string, args: string[]): Promise<unknown> => {
+    if (next === 'lost') {
+      next = 'well'
+      throw new Error('Connection is closed.')
+    }
+    const reply = await redis.call(name, args)
+    if (next === 'late') [next, lateMs] = ['lost', 9_000]
+    return reply
+  }
+  await using world = new LockWorld(redis)
+  const { locks } = world.process({ clock, commandMs: 10_000 }, { call })
+  expect(await (await locks.tryAcquire(world.resource('B')))?.release()).toBe('released')
+  next = 'late'
+  const trying = locks.tryAcquire(world.resource('A'), { ttlMs: 10_000 })
+  await expect(trying).rejects.toMatchObject({ code: 'LOCK_UNAVAILABLE', retryable: true })
+  await expect.poll(() => redis.exists(world.key('A'))).toBe(0)
 })
 
 describe('what locks leave in Redis', () => {

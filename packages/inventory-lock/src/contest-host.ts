@@ -17,6 +17,8 @@ export interface ContestHost<C = unknown> {
   readonly wheel: TimerWheel
   readonly observations: LockObservations
   readonly waitersMax: number
+  /** Deadline of one call to Redis, and of a try, in ms. */
+  readonly commandMs: number
   /** A new owner's text: unique for ever. */
   nextOwner(grantMs: number): string
   /** This process, as others see it. */

@@ -227,7 +227,8 @@ export class Contest implements HoldingOwner<Grant>, Candidate {
     const ttlMs = this.#line.head?.options.ttlMs ?? grant.ttlMs
     const begun = readClocks(this.clock)
     const lease = { names: this.names, grant: grant.text, ttlMs }
-    const [isOurs = false] = await this.#host.commands.extend([lease], CONFIRM_MS).catch(() => [])
+    const deadlineMs = this.#confirmMs(begun)
+    const [isOurs = false] = await this.#host.commands.extend([lease], deadlineMs).catch(() => [])
     const now = readClocks(this.clock)
     if (isOurs) {
       grant.isListed = true
@@ -241,8 +242,16 @@ export class Contest implements HoldingOwner<Grant>, Candidate {
     } else {
       this.#grant = undefined
       this.#host.background(this.#host.commands.leave(this.names, grant.owner, ttlMs))
+      if (head?.isTry === true) this.#line.failHead(new LockUnavailableError(this.title, undefined))
       this.#begin(now)
     }
+  }
+
+  /** A try ends by the deadline of the one call that it is. */
+  #confirmMs(now: ClockReading): number {
+    const { head } = this.#line
+    if (head?.isTry !== true) return CONFIRM_MS
+    return Math.max(1, Math.min(CONFIRM_MS, head.begunMs + this.#host.commandMs - now.monotonicMs))
   }
 
   /** Gives the lock back to Redis; if others of this process wait, asks for it again in the same call. */

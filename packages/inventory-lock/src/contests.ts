@@ -40,6 +40,7 @@ export class Contests implements ContestHost<Contest> {
   readonly wheel: TimerWheel
   readonly observations: LockObservations
   readonly waitersMax: number
+  readonly commandMs: number
   readonly #options: ResolvedLocksOptions
   readonly #contests = new Map<string, Contest>()
   readonly #background = new Set<Promise<unknown>>()
@@ -52,13 +53,14 @@ export class Contests implements ContestHost<Contest> {
   #onEmpty: () => void = () => undefined
 
   constructor(options: ResolvedLocksOptions, commands: LockCommands, observations: LockObservations) {
-    const { clock, random, holder, keys, redis, observer, waitersMax } = options
+    const { clock, random, holder, keys, redis, observer, waitersMax, commandMs } = options
     this.#options = options
     this.clock = clock
     this.random = random
     this.commands = commands
     this.observations = observations
     this.waitersMax = waitersMax
+    this.commandMs = commandMs
     this.wheel = new TimerWheel(clock, WAIT_TICK_MS)
     this.keeper = new LeaseKeeper({
       clock,

@@ -19,7 +19,8 @@ export abstract class LockProvider<L extends HeldLock, O extends AcquireOptions 
   protected abstract readonly clock: Clock
 
   /**
-   * The lock if it is free and nobody waits for it, else null. One round trip; none if this process has it.
+   * The lock if it is free and nobody waits for it, else null. One round trip; none if this process has it. Settles by
+   * the deadline of that round trip.
    *
    * @throws {LockUnavailableError} `LOCK_UNAVAILABLE`, retryable.
    * @throws {RedisUnsuitableError} `REDIS_UNSUITABLE` when Redis may evict locks.
