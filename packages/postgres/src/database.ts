@@ -58,14 +58,14 @@ export class Database {
   ): Promise<T> {
     const startMs = this.clock.monotonicMs()
     const client = await this.acquire(operation, deadlineMs)
-    const leftMs = Math.max(1, deadlineMs - (this.clock.monotonicMs() - startMs))
+    const leftMs = (): number => Math.max(1, deadlineMs - (this.clock.monotonicMs() - startMs))
     let healthy = false
     try {
-      const answer = await this.#limited(operation, leftMs, work(client), outcome)
+      const answer = await this.#limited(operation, leftMs(), work(client), outcome)
       healthy = true
       return answer
     } catch (error) {
-      healthy = isAnswered(error) && (await rolledBack(client, leftMs, this.clock))
+      healthy = isAnswered(error) && (await rolledBack(client, leftMs(), this.clock))
       throw error
     } finally {
       giveBack(client, !healthy)
