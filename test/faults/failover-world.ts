@@ -14,6 +14,7 @@ import { OutboxRelay, Registers } from '@kerp/registers'
 import { expect } from 'vitest'
 import { type OwnStock, ownStock, stocked } from '../postgres/own-stock.js'
 import { twoLines } from '../postgres/own-database.js'
+import { EventHearing } from './event-hearing.js'
 
 const PROCESSES = 2
 const POSTERS = 3
@@ -61,12 +62,8 @@ export class FailoverWorld implements AsyncDisposable {
   readonly #closers: (() => Promise<unknown>)[] = []
   readonly #working: Promise<void>[] = []
   #processes: readonly Process[] = []
-  #log: EventLog | undefined
+  #hearing: EventHearing | undefined
   #stopped = false
-  /** The last event that was heard; every one up to it was heard once. */
-  #heard = 0
-  #heardAgain = 0
-  #filledFromLog = 0
   #grants = 0
 
   private constructor(
@@ -128,7 +125,7 @@ export class FailoverWorld implements AsyncDisposable {
     expect(inOrder.filter(({ fence }, at) => fence < (inOrder[at - 1]?.fence ?? 0))).toEqual([])
     const [onHand] = await this.database.row(this.companyId)
     expect(onHand).toBe(OPENING - BigInt(writes.length))
-    const events = await this.#judgeEvents()
+    const events = await this.#hearing?.judge()
     await this.#judgeCaches()
     return { vouchers, states: states.size, writes: writes.length, refused, ...events }
   }
@@ -154,10 +151,10 @@ export class FailoverWorld implements AsyncDisposable {
       this.#closers.push(() => part.close())
       return part
     }
-    this.#log = new EventLog({ pool })
+    const log = new EventLog({ pool })
     const relaying = { keys, redis: await connect(), backoffMsMax: 500 }
     opened(new OutboxRelay({ ...relaying, outbox, pollMs: 20 })).start()
-    opened(new EventRelay({ ...relaying, source: this.#log, sharded, checkMs: 200 })).start()
+    opened(new EventRelay({ ...relaying, source: log, sharded, checkMs: 200 })).start()
     const processes: Process[] = []
     for (let at = 0; at < PROCESSES; at += 1) {
       const redis = await connect()
@@ -170,38 +167,15 @@ export class FailoverWorld implements AsyncDisposable {
       })
     }
     this.#processes = processes
-    await this.#listen(opened(new Subscriber({ redis: await connect(), keys, events: erpEvents, sharded })))
+    this.#hearing = new EventHearing(log, this.companyId)
+    await this.#hearing.listen(
+      opened(new Subscriber({ redis: await connect(), keys, events: erpEvents, sharded })),
+    )
     for (const [at, process] of processes.entries()) {
       for (let poster = 0; poster < POSTERS; poster += 1)
         this.#working.push(this.#post(process, `${at}-${poster}`))
       this.#working.push(this.#move(process, String(at)), this.#read(process))
     }
-  }
-
-  async #listen(subscriber: Subscriber<typeof erpEvents.schemas>): Promise<void> {
-    const { companyId } = this
-    const onEvents = async ({ events }: { readonly events: readonly { readonly id: string }[] }) => {
-      for (const { id } of events) await this.#hear(Number(id))
-    }
-    const listening = subscriber.subscribe({ companyId, from: 'now' }, { onEvents, onReset: () => undefined })
-    this.#heard = await this.#head()
-    await listening.started
-  }
-
-  /** As the demo does it: what a stream lost before it was heard is in the database's log. */
-  async #hear(position: number): Promise<void> {
-    if (position <= this.#heard) {
-      this.#heardAgain += 1
-      return
-    }
-    if (position > this.#heard + 1) {
-      const after = String(this.#heard)
-      const limit = position - 1 - this.#heard
-      const missed = await this.#log?.read({ companyId: this.companyId, after, limit })
-      expect(missed?.events.length).toBe(limit)
-      this.#filledFromLog += limit
-    }
-    this.#heard = position
   }
 
   async #post({ balances }: Process, name: string): Promise<void> {
@@ -247,28 +221,6 @@ export class FailoverWorld implements AsyncDisposable {
         this.promises.refused += 1
         await pause(5)
       }
-    }
-  }
-
-  async #judgeEvents(): Promise<{
-    readonly events: number
-    readonly again: number
-    readonly fromLog: number
-  }> {
-    const head = await this.#head()
-    await expect.poll(() => this.#heard, PATIENCE).toBe(head)
-    const audit = await this.#log?.audit(this.companyId)
-    expect(audit).toMatchObject({ ok: true, differences: [] })
-    return { events: head, again: this.#heardAgain, fromLog: this.#filledFromLog }
-  }
-
-  /** Numbers what was committed. */
-  async #head(): Promise<number> {
-    for (;;) {
-      const advanced = await this.#log?.advance({ limit: 1_000, all: true })
-      if (advanced?.isMore === true) continue
-      const own = advanced?.heads.find(({ companyId }) => companyId === this.companyId)
-      return Number(own?.position ?? 0)
     }
   }
 

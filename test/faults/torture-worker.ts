@@ -1,5 +1,5 @@
 /**
- * A process of the stock torture: an app with its own connections, relay and sweeper, that sends movements from
+ * A process of a torture: an app with its own connections, relays and sweeper, that sends movements and vouchers from
  * several callers at once, many of them more than once, and says on standard output what it was told.
  *
  * Lines: `done SPACE ID HASH`, `refused ID CODE`, `retried CODE`, `passed N` (number N needs no more sending), `over`.
@@ -9,16 +9,19 @@ import { createInterface } from 'node:readline/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isRetryableError, type RegisterImage } from '@kerp/core'
 import { seededRandom } from '@kerp/core/testing'
+import { BalanceCache } from '@kerp/balance-cache'
 import { ReservationSweeper, Stock } from '@kerp/inventory-lock'
 import { createKeys } from '@kerp/keys'
-import { anyWarehouse, Outbox, RegisterRows, StockLedger } from '@kerp/postgres'
+import { anyAccount, anyWarehouse, EventLog, Ledger, Outbox, RegisterRows, StockLedger } from '@kerp/postgres'
+import { EventRelay } from '@kerp/pubsub'
 import { createRedis } from '@kerp/redis'
 import { OutboxRelay, Registers } from '@kerp/registers'
 import pg from 'pg'
 import { ITEMS, type StockOp, stockOp, stockOpId, WAREHOUSES } from './stock-ops.js'
+import { isVoucher, voucherOp } from './voucher-ops.js'
 
 /** What the process is to do. */
-export interface StockWork {
+export interface TortureWork {
   readonly databaseUrl: string
   readonly redisPath: string
   readonly companyId: string
@@ -29,6 +32,8 @@ export interface StockWork {
   /** Seeds of the other processes: their movements are sent again from here, too. */
   readonly seeds: readonly number[]
   readonly callers: number
+  /** Of the numbers, those that are vouchers; the others move stock. */
+  readonly voucherShare: number
 }
 
 /** What a machine that does many other things needs; the test looks at what was refused for good. */
@@ -36,7 +41,7 @@ const ATTEMPTS_MAX = 100
 const RETRY_MS = 100
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-const work = JSON.parse(String((await lines.next()).value)) as StockWork
+const work = JSON.parse(String((await lines.next()).value)) as TortureWork
 const { companyId } = work
 const pool = new pg.Pool({ connectionString: work.databaseUrl, max: 8 })
 pool.on('error', () => undefined)
@@ -49,6 +54,10 @@ const registers = new Registers({ redis, keys, source })
 const stock = new Stock({ store, registers, source })
 const relay = new OutboxRelay({ redis, keys, outbox: new Outbox({ pool }) })
 const sweeper = new ReservationSweeper({ stock, everyMs: 20 })
+const ledger = new Ledger({ pool, accounts: anyAccount, deadlineMs: 60_000 })
+const balances = new BalanceCache({ registers, source })
+const events = new EventRelay({ redis, keys, source: new EventLog({ pool }), backoffMsMax: 500 })
+if (work.voucherShare > 0) events.start()
 relay.start()
 sweeper.start()
 
@@ -95,7 +104,17 @@ async function told(
   }
 }
 
+async function post(seed: number, n: number): Promise<void> {
+  const voucher = voucherOp(companyId, seed, n)
+  await told('voucher', voucher.id, async () => {
+    const posted = await ledger.post(voucher)
+    await balances.apply(posted)
+    return posted
+  })
+}
+
 async function send(seed: number, n: number): Promise<void> {
+  if (isVoucher(seed, n, work.voucherShare)) return post(seed, n)
   const op: StockOp = stockOp(seed, n)
   const id = stockOpId(seed, n)
   const ids = { companyId, movementId: id, reservationId: id }
@@ -144,7 +163,9 @@ await Promise.all(Array.from({ length: work.callers }, caller))
 say(`over ${sent}`)
 await sweeper.close()
 await relay.close()
+await events.close()
 await store.close()
+await ledger.close()
 await pool.end()
 redis.disconnect()
 process.exit(0)
