@@ -154,7 +154,7 @@ describe('The demo', () => {
   })
 
   const topologies: readonly (readonly [string, readonly string[]])[] = [
-    ['sentinel', ['masterKill', 'failover']],
+    ['sentinel', ['masterKill', 'replicaLag', 'failover']],
     ['cluster', ['slotMove', 'masterKill']],
   ]
 

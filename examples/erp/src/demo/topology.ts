@@ -1,7 +1,12 @@
 /** `--topology`: a Redis of many processes on loopback, and what goes wrong with it while the job runs. */
 
 import { createKeys } from '@kerp/keys'
-import { openPrivateCluster, openPrivateReplicas } from '@kerp/redis/testing'
+import {
+  openPrivateCluster,
+  openPrivateReplicas,
+  type PrivateRedis,
+  type PrivateReplicas,
+} from '@kerp/redis/testing'
 import { COMPANIES } from '../companies.js'
 import type { ErpConfig } from '../config.js'
 import { type Fault, pause } from './faults.js'
@@ -19,6 +24,10 @@ export interface Topology {
 }
 
 const HALF_WAY_MS = 300
+/** Longer than the Sentinels wait before they call a server down. */
+const LAG_MS = 1_500
+const LOOK_EVERY_MS = 50
+const LOOKS_MAX = 400
 
 /** @throws {RedisMissingError} `REDIS_MISSING`, which says what to install. */
 export function openTopology(name: TopologyName): Promise<Topology> {
@@ -34,6 +43,17 @@ async function openSentinels(): Promise<Topology> {
     share: 0.2,
     run: async () => (await replicas.master()).kill(),
   }
+  const lag: Fault = {
+    kind: 'replicaLag',
+    words: 'a replica stands still while its master goes on',
+    share: 0.4,
+    run: async () => {
+      const replica = await replicaOf(replicas)
+      replica.pause()
+      await pause(LAG_MS)
+      replica.resume()
+    },
+  }
   const failover: Fault = {
     kind: 'failover',
     words: 'another master is ordered',
@@ -43,9 +63,25 @@ async function openSentinels(): Promise<Topology> {
   return {
     words: 'a master, two replicas and three Sentinels',
     settings: { redisSentinels: addressesOf(nodes), redisSentinelName: name },
-    faults: [failover, kill],
+    faults: [kill, lag, failover],
     close: () => replicas.close(),
   }
+}
+
+/** One that lives and follows the master, by the master's own word; after a failover that takes a moment. */
+async function replicaOf(replicas: PrivateReplicas): Promise<PrivateRedis> {
+  const client = (await replicas.master()).client()
+  try {
+    for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
+      const told = await client.info('replication')
+      const found = replicas.servers.find(({ port }) => told.includes(`port=${port ?? 0},state=online`))
+      if (found !== undefined) return found
+      await pause(LOOK_EVERY_MS)
+    }
+  } finally {
+    client.disconnect()
+  }
+  throw new RangeError(`the master has no replica after ${LOOKS_MAX * LOOK_EVERY_MS} ms`)
 }
 
 async function openCluster(): Promise<Topology> {
