@@ -26,11 +26,13 @@ const rules = [
   ...guaranteeRules,
   ...patternRules,
 ]
+/** In a full run the costly proofs about patterns are made as well. */
+const PATIENCE = { timeout: 600_000 }
 const project = readTree(join(import.meta.dirname, '..'))
 
 describe('in this project', () => {
   for (const { title, check } of rules) {
-    test(title, () => {
+    test(title, PATIENCE, () => {
       expect(check(project).join('\n')).toBe('')
     })
   }

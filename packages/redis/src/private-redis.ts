@@ -17,6 +17,7 @@ import { RedisMissingError } from './errors.js'
 export interface PrivateTls {
   /** The certificate, of a name that clients connect to: `localhost`, or 127.0.0.1. */
   readonly cert: string
+  /** The certificate's private key. */
   readonly key: string
   /** Who signs certificates of clients. */
   readonly ca: string
