@@ -1,8 +1,12 @@
 /** What a client leaves behind on the sockets of connections that end. */
 
-import { closeRedis, connectRedis, redisCommand } from '@kerp/redis'
+import { closeRedis, connectRedis, redisCommand, whenReady } from '@kerp/redis'
 import { openPrivateCluster, openPrivateRedis, type PrivateRedis } from '@kerp/redis/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { openFaultProxy } from '../support/fault-proxy.js'
+
+/** How long a connection may be silent, in ms. */
+const READ_MS = 500
 
 /** Warnings of Node, as it gives one for the eleventh listener of an event. */
 function warnings(): readonly string[] {
@@ -43,6 +47,25 @@ describe('A connection that is to end', () => {
     await expect.poll(() => subscribersOf(nodes.nodes), { timeout: 30_000 }).toBe(1)
     await closeRedis(redis)
     expect(heard).toEqual([])
+  })
+})
+
+describe('A connection that takes the place of a lost one', () => {
+  it('is not ended for the silence of the lost one', async () => {
+    await using server = await openPrivateRedis()
+    await using proxy = await openFaultProxy(server.socketPath)
+    const redis = await connectRedis({ path: proxy.socketPath, readTimeoutMs: READ_MS }, 10_000, {})
+    proxy.plan.blackhole = 'replies'
+    const lost = redisCommand(redis, 'get', ['a'])
+    proxy.heal()
+    proxy.cut()
+    await expect(lost).rejects.toMatchObject({ code: 'REDIS_UNKNOWN' })
+    await whenReady(redis, 10_000)
+    let ends = 0
+    redis.on('close', () => (ends += 1))
+    await new Promise((resolve) => setTimeout(resolve, 2 * READ_MS))
+    expect(ends).toBe(0)
+    await closeRedis(redis)
   })
 })
 

@@ -4,6 +4,7 @@ import { inspect } from 'node:util'
 import { jitteredBackoffMs, type Observer, systemClock } from '@kerp/core'
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis'
 import { disconnectOnce } from './disconnect-once.js'
+import { forgetSilence } from './forget-silence.js'
 import type { RedisClient } from './outcome.js'
 import {
   type CreateRedisOptions,
@@ -121,6 +122,7 @@ function observeFailure(observer: Observer | undefined): void {
 /** The client's options hold the password in clear, and loggers walk through objects. */
 function guard(client: RedisClient, resolved: ResolvedRedisOptions): RedisClient {
   disconnectOnce(client)
+  forgetSilence(client)
   if (resolved.place.kind === 'sentinel' && client instanceof Redis) {
     keepAlive(client, reconnectWait(resolved.reconnectMsMax))
   }
