@@ -35,6 +35,7 @@ type StreamCommand = (data: MockData, args: readonly string[]) => LuaValue
 /** The commands, by lower-case name. */
 export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
   xadd(data, [key = '', ...rest]) {
+    refuseOption('XADD', rest[0], ['NOMKSTREAM', 'MINID'])
     const stream = streamAt(data, key, true)
     const max = rest[0]?.toUpperCase() === 'MAXLEN' ? Number(rest[rest[1] === '~' ? 2 : 1]) : undefined
     const [id = '*', ...fields] = max === undefined ? rest : rest.slice(rest[1] === '~' ? 3 : 2)
@@ -64,7 +65,12 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
     const first = stream.entries[stream.entries.length - Number(limit)]
     return first === undefined ? 0 : drop(stream, ({ id }) => order(id, first.id) < 0)
   },
-  xgroup(data, [action = '', key = '', name = '', from = '$']) {
+  xgroup(data, [action = '', key = '', name = '', from = '$', make = '']) {
+    refuseOption('XGROUP', action, ['SETID', 'CREATECONSUMER', 'DELCONSUMER'])
+    const makes = action.toUpperCase() === 'CREATE' && make.toUpperCase() === 'MKSTREAM'
+    if (!makes && data.get(key) === undefined) {
+      throw new MockReplyError('ERR The XGROUP subcommand requires the key to exist.')
+    }
     const stream = streamAt(data, key, true)
     if (action.toUpperCase() === 'DESTROY') return stream.groups.delete(name) ? 1 : 0
     if (stream.groups.has(name)) throw new MockReplyError('BUSYGROUP Consumer Group name already exists')
@@ -99,13 +105,14 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
       })
       if (isNew) group.lastDelivered = id
     }
-    return entries.length === 0 ? null : [[key, entries.map(reply)]]
+    return entries.length === 0 && isNew ? null : [[key, entries.map(reply)]]
   },
   xack(data, [key = '', name = '', ...ids]) {
     const group = streamAt(data, key).groups.get(name)
     return ids.filter((id) => group?.pending.delete(id)).length
   },
-  xpending(data, [key = '', name = '', from = '-', to = '+', count = '10']) {
+  xpending(data, [key = '', name = '', from, to = '+', count = '10']) {
+    if (from === undefined) throw new MockReplyError('ERR the mock knows XPENDING with a range only')
     const { pending } = groupAt(streamAt(data, key), key, name)
     const ids = [...pending.keys()].sort(order).filter((id) => isWithin(id, from, to))
     return ids.slice(0, Number(count)).map((id) => {
@@ -113,10 +120,14 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
       return [id, 'consumer', Math.round(systemClock.nowMs() - atMs), deliveries]
     })
   },
-  xautoclaim(data, [key = '', name = '', , , start = '0-0', ...rest]) {
+  xautoclaim(data, [key = '', name = '', , minIdleMs = '0', start = '0-0', ...rest]) {
     const stream = streamAt(data, key)
     const { pending } = groupAt(stream, key, name)
-    const ids = [...pending.keys()].sort(order).filter((id) => order(id, fullId(start)) >= 0)
+    const longAgoMs = systemClock.nowMs() - Number(minIdleMs)
+    const ids = [...pending]
+      .filter(([id, { atMs }]) => order(id, fullId(start)) >= 0 && atMs <= longAgoMs)
+      .map(([id]) => id)
+      .sort(order)
     const page = ids.slice(0, countOf(rest) ?? 100)
     const found = stream.entries.filter(({ id }) => page.includes(id))
     const gone = page.filter((id) => !found.some((entry) => entry.id === id))
@@ -126,6 +137,12 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
     }
     return [ids[page.length] ?? '0-0', found.map(reply), gone]
   },
+}
+
+/** What is not known is refused: taken for something else it would change what a test sees. */
+function refuseOption(command: string, option: string | undefined, unknown: readonly string[]): void {
+  if (option === undefined || !unknown.includes(option.toUpperCase())) return
+  throw new MockReplyError(`ERR the mock does not know ${command} ${option.toUpperCase()}`)
 }
 
 function streamAt(data: MockData, key: string, create = false): Stream {
