@@ -10,6 +10,7 @@ import { layerRules } from './tidy/layer-rules.js'
 import { manifestRules } from './tidy/manifest-rules.js'
 import { patternRules } from './tidy/pattern-rules.js'
 import { placeRules } from './tidy/place-rules.js'
+import { readmeRules } from './tidy/readme-rules.js'
 import { registerRules } from './tidy/register-rules.js'
 import { sizeRules } from './tidy/size-rules.js'
 import { readTree } from './tidy/source-tree.js'
@@ -25,6 +26,7 @@ const rules = [
   ...documentRules,
   ...guaranteeRules,
   ...patternRules,
+  ...readmeRules,
 ]
 /** In a full run the costly proofs about patterns are made as well. */
 const PATIENCE = { timeout: 600_000 }

@@ -23,6 +23,7 @@ import { warmBalances, type WarmOptions, type WarmProgress } from './warm.js'
 
 /** What a `BalanceCache` is made of. */
 export interface BalanceCacheOptions {
+  /** What balances are read through; closed by whoever opened them. */
   readonly registers: Registers
   /** Lists rows for warming and audits; the same database that the registers are loaded from. */
   readonly source: RegisterSource

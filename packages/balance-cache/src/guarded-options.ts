@@ -37,6 +37,7 @@ export interface GuardedBalancesOptions {
   /** Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
+  /** Reads the totals of accounts from the host's table. */
   readonly source: BalanceTotalsSource
   readonly observer?: Observer
   readonly clock?: Clock

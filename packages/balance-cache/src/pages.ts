@@ -5,6 +5,7 @@ import { type AccountRef, balanceRef } from './balance.js'
 
 /** What a walk needs to know. */
 export interface PageOptions {
+  /** The year whose balances are walked. */
   readonly fiscalYear: number
   /** Rows of one page. @defaultValue 500 */
   readonly pageSize?: number

@@ -26,9 +26,11 @@ export type InvalidationRules<S extends EventSchemas> = {
 
 /** What an `Invalidator` is made of. */
 export interface InvalidatorOptions<S extends EventSchemas> {
+  /** The cache whose values are voided. */
   readonly cache: ReadThrough
   /** The events that rules may be about. */
   readonly events: EventMap<S>
+  /** For each type of event, what it voids: tags, keys, or all of the company. */
   readonly rules: InvalidationRules<S>
 }
 

@@ -20,6 +20,7 @@ import type { WarmProgress, WarmSource } from './warm-source.js'
 export interface WarmerOptions {
   /** The Redis that is filled; asked for its memory. */
   readonly redis: RedisClient
+  /** What is filled: at each call, for each of its companies. */
   readonly sources: readonly WarmSource[]
   readonly observer?: Observer
   readonly clock?: Clock

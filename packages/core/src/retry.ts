@@ -13,16 +13,17 @@ export interface RetryOptions {
    * runs is given up with `DEADLINE_EXCEEDED`, outcome `unknown`.
    */
   readonly deadlineMs: number
-  /** @defaultValue 5 */
+  /** Attempts in all, the first one included. @defaultValue 5 */
   readonly attemptsMax?: number
   /** The wait before attempt n is random between 0 and `backoffMs · 2^(n−2)`, at most `backoffMsMax`. @defaultValue 20 */
   readonly backoffMs?: number
-  /** @defaultValue 1_000 */
+  /** The longest wait between two attempts, in ms. @defaultValue 1_000 */
   readonly backoffMsMax?: number
   /** Whether an error may be repeated. @defaultValue `retryable` of a `KerpError` */
   readonly isRetryable?: (error: unknown) => boolean
   readonly clock?: Clock
   readonly random?: RandomSource
+  /** Ends the wait for the next attempt; the call rejects with its reason. */
   readonly signal?: AbortSignal
 }
 

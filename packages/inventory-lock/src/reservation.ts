@@ -5,6 +5,7 @@ import type { Stock } from './stock.js'
 
 /** What a sweeper is made of, with its bounds. */
 export interface ReservationSweeperOptions {
+  /** Whose reservations are ended. */
   readonly stock: Pick<Stock, 'expire'>
   readonly observer?: Observer
   readonly clock?: Clock

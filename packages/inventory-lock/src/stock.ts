@@ -23,6 +23,7 @@ import { type StockReading, stockReading, stockRegister } from './stock-level.js
 export interface StockOptions {
   /** Where stock is kept: `StockLedger` of `@kerp/postgres`, or the host's own. Not closed with it. */
   readonly store: StockStore
+  /** What levels are read through; closed by whoever opened them. */
   readonly registers: Registers
   /** Lists rows for `audit`; the same database that the registers are loaded from. */
   readonly source: RegisterSource

@@ -31,14 +31,15 @@ export interface LiveClientOptions {
   readonly url: string
   /** Gets a new ticket; called for each connection. What it throws is tried again later. */
   readonly ticket: () => Promise<string>
-  /** @defaultValue 'kerp.live.v1' */
+  /** The sub-protocol that the hub speaks. @defaultValue 'kerp.live.v1' */
   readonly protocol?: string
-  /** @defaultValue a WebSocket of the browser */
+  /** Opens a connection; for tests and for programs that are no browser. @defaultValue a WebSocket of the browser */
   readonly connect?: (url: string, protocols: readonly string[]) => LiveSocket
+  /** Called with each new state of the client. */
   readonly onState?: (state: LiveState) => void
   /** Pauses between attempts are random up to this, doubled each time. @defaultValue 500 */
   readonly backoffMs?: number
-  /** @defaultValue 20_000 */
+  /** The longest pause between two attempts, in ms. @defaultValue 20_000 */
   readonly backoffMsMax?: number
   /** Silence after which the server is asked, and after twice that given up. @defaultValue 15_000 */
   readonly silenceMsMax?: number

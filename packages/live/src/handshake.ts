@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 
 /** How a server is attached. */
 export interface AttachOptions {
-  /** @defaultValue '/live' */
+  /** The path that clients connect to. @defaultValue '/live' */
   readonly path?: string
   /** Pages that may connect: scheme, host and port, compared exactly. Nobody else may, and none without an origin. */
   readonly origins: readonly string[]

@@ -44,13 +44,13 @@ export interface LiveLimits {
   readonly fragmentsMax?: number
   /** Messages and pings of one client in a second. @defaultValue 20 */
   readonly messagesPerSecondMax?: number
-  /** @defaultValue 10_000 */
+  /** Connections of this hub. @defaultValue 10_000 */
   readonly connectionsMax?: number
-  /** @defaultValue 200 */
+  /** Connections from one address. @defaultValue 200 */
   readonly connectionsPerAddressMax?: number
-  /** @defaultValue 20 */
+  /** Connections of one user. @defaultValue 20 */
   readonly connectionsPerUserMax?: number
-  /** @defaultValue 5_000 */
+  /** Connections of one company. @defaultValue 5_000 */
   readonly connectionsPerCompanyMax?: number
   /** A snapshot is used again for this long. @defaultValue 250 */
   readonly snapshotReuseMs?: number
@@ -66,8 +66,11 @@ export interface LiveLimits {
 
 /** Options of `LiveHub`. */
 export interface LiveHubOptions<E> extends LiveLimits {
+  /** Where events come from: `LogFeed`, or the host's own. */
   readonly feed: LiveFeed<E>
+  /** What a client can subscribe to, and what each event is there. */
   readonly topics: LiveTopics<E>
+  /** The state of a topic as a client first sees it. */
   readonly snapshot: LiveSnapshot
   /** Whose ticket this is; undefined for one that is none, has run out, or was used before. */
   readonly admit: (ticket: string) => Promise<LivePrincipal | undefined>

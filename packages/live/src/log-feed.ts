@@ -25,6 +25,7 @@ export type LogEvent = Pick<CommittedEvent, 'type' | 'timestamp' | 'payload'> & 
 
 /** Options of `LogFeed`. */
 export interface LogFeedOptions<S extends EventSchemas> {
+  /** The log of committed events: `EventLog` of `@kerp/postgres`. */
   readonly source: EventSource
   /** Brings events at once. Without it the log alone is asked, every `lookMs`. */
   readonly subscriber?: Subscriber<S>

@@ -7,7 +7,7 @@ import { type ResolvedWriterOptions, resolveWriterOptions, type WriterOptions } 
 
 /** What a ledger is made of. */
 export interface LedgerOptions extends WriterOptions {
-  /** @defaultValue the table of accounts of the same schema (`Accounts`) */
+  /** Which accounts may be posted to. @defaultValue the table of accounts of the same schema (`Accounts`) */
   readonly accounts?: AccountCatalog
   /** Lines of one transaction, save a single larger voucher. @defaultValue 10_000 */
   readonly batchLinesMax?: number

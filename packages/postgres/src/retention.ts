@@ -6,6 +6,7 @@ import type { Outbox } from './outbox.js'
 
 /** What retention is made of. */
 export interface RetentionOptions {
+  /** Whose rows are deleted. */
   readonly outbox: Pick<Outbox, 'trim'>
   /** Left out where no events are told. */
   readonly eventLog?: Pick<EventLog, 'trim'>

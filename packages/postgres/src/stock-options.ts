@@ -7,7 +7,7 @@ import { type ResolvedWriterOptions, resolveWriterOptions, type WriterOptions } 
 
 /** What a stock ledger is made of. */
 export interface StockLedgerOptions extends WriterOptions {
-  /** @defaultValue the table of warehouses of the same schema (`Warehouses`) */
+  /** Which warehouses have stock. @defaultValue the table of warehouses of the same schema (`Warehouses`) */
   readonly warehouses?: WarehouseCatalog
   /** Changes of rows in one transaction, save a single larger movement. @defaultValue 5_000 */
   readonly batchRowsMax?: number

@@ -39,13 +39,15 @@ export interface ConsumerOptions<S extends EventSchemas> extends ShardedOption {
   /** Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
+  /** The types of events and their schemas: `erpEvents`, or your own by `defineEvents`. */
   readonly events: EventMap<S>
   /** One per handler, the same in all processes: up to 64 of `A-Z a-z 0-9 . _ -`. */
   readonly group: string
+  /** Called with one event after the other of a company; when it resolves, the event is done. */
   readonly handler: ConsumerHandler<S>
   /** Whose events; a function is asked again every `companiesMs`. */
   readonly companies: readonly string[] | (() => Promise<readonly string[]>)
-  /** @defaultValue all types of the map */
+  /** Types that the handler is called for; the others are done at once. @defaultValue all types of the map */
   readonly types?: readonly EventType<S>[]
   /** The database's log: events that Redis lost, or trimmed, are read there. */
   readonly source?: Pick<EventSource, 'read'>
@@ -64,13 +66,13 @@ export interface ConsumerOptions<S extends EventSchemas> extends ShardedOption {
   readonly attemptsMax?: number
   /** The wait before the second call is random below this, and doubles, in ms. @defaultValue 100 */
   readonly backoffMs?: number
-  /** @defaultValue 10_000 */
+  /** The longest wait between two calls, in ms. @defaultValue 10_000 */
   readonly backoffMsMax?: number
   /** How long a process that died keeps a company's events from others, in ms. @defaultValue 10_000 */
   readonly leaseMs?: number
   /** How often each company is looked at without being told, in ms. @defaultValue 1_000 */
   readonly pollMs?: number
-  /** @defaultValue 5_000 */
+  /** How often `companies` is asked again, in ms. @defaultValue 5_000 */
   readonly companiesMs?: number
   /** Dead letters that are kept for each company. @defaultValue 10_000 */
   readonly deadMax?: number

@@ -21,6 +21,7 @@ export interface PublisherOptions<S extends EventSchemas> extends StreamLengths,
   /** Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
+  /** The types of events and their schemas: `erpEvents`, or your own by `defineEvents`. */
   readonly events: EventMap<S>
   readonly observer?: Observer
   readonly clock?: Clock

@@ -21,6 +21,7 @@ export interface SubscriberOptions<S extends EventSchemas> extends ShardedOption
   /** Commands go here; the channels get one connection of their own, a duplicate. Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
+  /** The types of events and their schemas: `erpEvents`, or your own by `defineEvents`. */
   readonly events: EventMap<S>
   readonly observer?: Observer
   readonly clock?: Clock

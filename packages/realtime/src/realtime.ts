@@ -33,9 +33,9 @@ export interface RealtimeOptions {
   readonly registry?: ProbeRegistry
   /** Hears every observation, beside the metrics. */
   readonly observer?: Observer
-  /** @defaultValue the table of accounts (`Accounts`) */
+  /** Which accounts may be posted to; `anyAccount` takes every code. @defaultValue the table of accounts (`Accounts`) */
   readonly accounts?: AccountCatalog
-  /** @defaultValue the table of warehouses (`Warehouses`) */
+  /** Which warehouses have stock; `anyWarehouse` takes every code. @defaultValue the table of warehouses (`Warehouses`) */
   readonly warehouses?: WarehouseCatalog
   /** @defaultValue those of `createKeys()` */
   readonly keys?: Keys

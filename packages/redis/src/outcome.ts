@@ -30,6 +30,7 @@ export interface RedisCallOptions {
   /** From the call to its end, in ms, whatever Redis does. @defaultValue 1_000 */
   readonly deadlineMs?: number | undefined
   readonly observer?: Observer | undefined
+  /** `none` for a call that only reads: a lost answer of it is *not done* and not *unknown*. */
   readonly effect?: CallEffect | undefined
 }
 

@@ -36,6 +36,7 @@ export interface KeyedRef {
 
 /** What a loader is made of. */
 export interface RegisterLoaderOptions {
+  /** The database that rows are loaded from. */
   readonly source: Pick<RegisterSource, 'load'>
   readonly clock: Clock
   readonly random: RandomSource

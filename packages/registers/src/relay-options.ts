@@ -18,6 +18,7 @@ export interface OutboxRelayOptions {
   /** Never closed by this class. */
   readonly redis: RedisClient
   readonly keys: Keys
+  /** Committed changes in order: `Outbox` of `@kerp/postgres`, or the host's own. */
   readonly outbox: OutboxSource
   readonly observer?: Observer
   readonly clock?: Clock

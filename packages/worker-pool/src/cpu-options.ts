@@ -8,7 +8,7 @@ import { type Clock, InvalidOptionError, wholeNumberOption } from '@kerp/core'
 export interface CpuPoolOptions {
   /** The module whose default export is the task: a path, or `new URL('./tax.js', import.meta.url)`. */
   readonly entry: string | URL
-  /** @defaultValue the processors that this process may use */
+  /** Threads, begun with the first job. @defaultValue the processors that this process may use */
   readonly threads?: number
   /** Jobs that wait for a thread; one more is refused with `OVERLOADED`. @defaultValue 100_000 */
   readonly queueMax?: number

@@ -29,6 +29,7 @@ export interface FanOutOptions<Name extends string = string> {
   readonly need?: 'all' | 'any' | readonly Name[]
   /** Sections that run at once. @defaultValue 8 */
   readonly concurrency?: number
+  /** Ends the sections that still run, as cancelled; what the others answered stays. */
   readonly signal?: AbortSignal
   readonly clock?: Clock
 }

@@ -37,13 +37,13 @@ export interface JobOptions {
   readonly key?: string
   /** Companies take turns, whatever the length of their queues; ids and keys never join across companies. */
   readonly companyId?: string
-  /** @defaultValue 'normal' */
+  /** `high`, `normal` or `low`; lower ones are late and never starved. @defaultValue 'normal' */
   readonly priority?: JobPriority
   /** From the start of one attempt to its end, in ms. @defaultValue that of the pool */
   readonly timeoutMs?: number
   /** The longest that the job waits for its start, in ms; then it is cancelled with `DEADLINE_EXCEEDED`. @defaultValue no limit */
   readonly waitMs?: number
-  /** @defaultValue that of the pool */
+  /** How often it is tried again when it fails, and after what waits. @defaultValue that of the pool */
   readonly retry?: JobRetry
   /** Ends the job when it aborts. Any number of jobs may share one signal; the pool listens to it once. */
   readonly signal?: AbortSignal

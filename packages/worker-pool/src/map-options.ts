@@ -14,7 +14,7 @@ export interface MapOptions
   readonly order?: 'completion' | 'input'
   /** Items that were read and whose results were not taken yet; none is read beyond. @defaultValue twice the concurrency */
   readonly windowMax?: number
-  /** @defaultValue 'throw' */
+  /** `throw`: the first failure ends the map · `collect`: failures are results · `{ errorsMax }`: so many are. @defaultValue 'throw' */
   readonly onError?: OnError
   /** How many items there are, for progress. @defaultValue the length of an array, the size of a set or map; else unknown */
   readonly total?: number

@@ -38,7 +38,7 @@ export interface PoolOptions {
   readonly timeoutMs?: number
   /** How long a function that was told to stop keeps its place and its key, in ms. @defaultValue 1_000 */
   readonly graceMs?: number
-  /** @defaultValue none: a job is tried once */
+  /** How often a failed job is tried again, and after what waits. @defaultValue none: a job is tried once */
   readonly retry?: JobRetry
   /** Times in a row that a higher priority begins before a lower one has its turn. @defaultValue 16 */
   readonly passesMax?: number
