@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { writeApiReports } from './api-reports.mjs'
 import { CHECKS, runChecks } from './checks.mjs'
 import { ensureInstalled } from './install.mjs'
+import { runMatrix } from './matrix.mjs'
 import { entryPoints } from './packages.mjs'
 import { binOf, nodeArgsForBench, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
 import { runTests, serverIsMissing } from './tests.mjs'
@@ -15,6 +16,7 @@ const COMMANDS = {
   bench: (args) => runBenches(args),
   test: (args) => runTests(args),
   check: (args) => runChecks(args.length > 0 ? args : Object.keys(CHECKS)),
+  matrix: (args) => runMatrix(args),
   api: async () => (await runChecks(['build'])) || writeApiReports(),
   docs: () => writeDocs(),
   build: () => runChecks(['build']),
@@ -30,7 +32,7 @@ export async function runCommand(name, args) {
     console.error(`Name one of these commands: ${Object.keys(COMMANDS).join(', ')}.`)
     return 2
   }
-  if (name === 'test' && serverIsMissing()) return 1
+  if (['test', 'matrix'].includes(name) && serverIsMissing()) return 1
   const installed = await ensureInstalled()
   return installed === 0 ? command(args) : installed
 }

@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { runPnpm } from './install.mjs'
-import { binOf, ROOT, runQuietly } from './processes.mjs'
+import { binOf, mapAtOnce, ROOT, runQuietly } from './processes.mjs'
 
 const BUILDS_AT_ONCE = 2
 
@@ -79,19 +79,14 @@ export function tarballsFor(folder, names) {
 }
 
 /** Paths of the packed packages. */
-function tarballsIn(folder) {
+export function tarballsIn(folder) {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.tgz'))
     .map((name) => join(folder, name))
 }
 
 async function forEach(items, atOnce, work) {
-  const queue = [...items]
-  const results = []
-  const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item))
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
+  const results = await mapAtOnce(items, atOnce, work)
   const failures = results.filter(({ code }) => code !== 0)
   return { code: failures[0]?.code ?? 0, output: failures.map(({ output }) => output).join('\n') }
 }

@@ -73,6 +73,18 @@ export function runQuietly(command, args, options = {}) {
   })
 }
 
+/** Does `work` for each item, at most `atOnce` at a time, and resolves with the results in the order of the items. */
+export async function mapAtOnce(items, atOnce, work) {
+  const queue = [...items.entries()]
+  const results = new Array(items.length)
+  const worker = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      results[next[0]] = await work(next[1])
+  }
+  await Promise.all(Array.from({ length: atOnce }, worker))
+  return results
+}
+
 function exitCodeOf(signal) {
   return 128 + (constants.signals[signal] ?? 0)
 }
