@@ -6,7 +6,7 @@ import { ReservationSweeper, Stock, stockLevel, stockLevelJson } from '@kerp/inv
 import { createRedis, type RedisClient } from '@kerp/redis'
 import type { Registers } from '@kerp/registers'
 import { describe, expect, test } from 'vitest'
-import { MemoryStock } from '../inventory-lock/memory-stock.js'
+import { MemoryStock } from '@kerp/postgres/testing'
 import { World } from '../registers/world.js'
 import type { Backend } from './backend.js'
 

@@ -9,6 +9,7 @@ import { seededRandom } from '@kerp/core/testing'
 import { createKeys } from '@kerp/keys'
 import { Outbox, RegisterRows } from '@kerp/postgres'
 import { OutboxRelay, Registers } from '@kerp/registers'
+import { rowsConform, type RowsUnderTest } from '@kerp/registers/testing'
 import { Redis } from 'ioredis'
 import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
@@ -38,6 +39,19 @@ interface Written {
   readonly version: string
   readonly field1: string
   readonly field2: string
+}
+
+function imageOf(row: Written): RegisterImage {
+  return {
+    ref: { companyId: row.company, family: 'balance', parts: [row.part1, row.part2] },
+    version: Number(row.version),
+    fields: [row.field1, row.field2],
+  }
+}
+
+/** Minor units as the table's column takes them. */
+function decimal(minor: bigint): string {
+  return `${minor / 100n}.${String(minor % 100n).padStart(2, '0')}`
 }
 
 /** The ERP as it was, with the patch. */
@@ -88,14 +102,34 @@ class Host {
       const { rows } = await client.query<{ epoch: string }>('SELECT kerp.epoch() AS epoch')
       const { command } = await client.query(keep ? 'COMMIT' : 'ROLLBACK')
       if (command !== 'COMMIT') return undefined
-      const images = written.map(
-        (row): RegisterImage => ({
-          ref: { companyId: row.company, family: 'balance', parts: [row.part1, row.part2] },
-          version: Number(row.version),
-          fields: [row.field1, row.field2],
-        }),
-      )
-      return { epoch: rows[0]?.epoch ?? '', images }
+      return { epoch: rows[0]?.epoch ?? '', images: written.map(imageOf) }
+    } finally {
+      client.release()
+    }
+  }
+
+  /** Adds to accounts, which may be new, and answers their rows as they then stand. */
+  async add(
+    tenant: string,
+    changes: Parameters<RowsUnderTest['commit']>[1],
+    fiscalYear: number,
+  ): Promise<RegisterImages> {
+    const client = await this.pool.connect()
+    try {
+      await client.query('BEGIN')
+      const written = new Map<string, Written>()
+      for (const account of Object.keys(changes).sort()) {
+        const [debit = 0n, credit = 0n] = changes[account] ?? []
+        const key = [tenant, account, String(fiscalYear)]
+        await client.query('INSERT INTO erp.gl_balance VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', key)
+        const { rows } = await client.query<Written>(this.change, [...key, decimal(debit), decimal(credit)])
+        for (const row of rows) written.set(row.part1, row)
+      }
+      const own = this.change === TRIGGERED ? (await client.query<Written>(OWN_ROWS)).rows : []
+      for (const row of own) written.set(row.part1, row)
+      const { rows } = await client.query<{ epoch: string }>('SELECT kerp.epoch() AS epoch')
+      await client.query('COMMIT')
+      return { epoch: rows[0]?.epoch ?? '', images: [...written.values()].map(imageOf) }
     } finally {
       client.release()
     }
@@ -149,6 +183,17 @@ describe.each([
     host.redis.disconnect()
     await pool.end()
     await onServer(inject('databaseUrl'), `DROP DATABASE ${name} WITH (FORCE)`)
+  })
+
+  rowsConform({
+    test,
+    open: () => ({
+      source: host.source,
+      outbox: host.outbox,
+      invalidations: host.outbox,
+      commit: (company, changes, fiscalYear) => host.add(company, changes, fiscalYear),
+      amountMax: 10n ** 20n - 1n,
+    }),
   })
 
   test('rows from before the patch are cached at once', async () => {

@@ -2,9 +2,9 @@
 
 import { expect, test } from 'vitest'
 import { createKeys } from '@kerp/keys'
+import { MemoryDatabase } from '@kerp/registers/testing'
 import { LocalCompany } from '../../packages/registers/src/local-company.js'
 import { registerKeyReader } from '../../packages/registers/src/register-key.js'
-import { MemoryDatabase } from './memory-database.js'
 
 const keys = createKeys()
 const KEY = keys.register({ companyId: 'c1', family: 'balance', parts: ['a', '2026'] })

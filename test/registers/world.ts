@@ -13,8 +13,8 @@ import {
   type RegistersOptions,
   type Watermark,
 } from '@kerp/registers'
+import { MemoryDatabase } from '@kerp/registers/testing'
 import { freshCompany } from '../support/fresh-company.js'
-import { MemoryDatabase } from './memory-database.js'
 
 /** A busy machine is no fault here. */
 const PATIENT = { redisDeadlineMs: 60_000, readDeadlineMs: 60_000, leaseMs: 60_000 } as const

@@ -6,7 +6,9 @@ import { nodesOf, parse, pathsOf, placeOf, type Rule, type SourceTree } from './
 
 const GUARANTEES = 'docs/guarantees.md'
 const FAULTS = 'docs/faults.md'
-const ALL_TESTS = /^test\/(?:.*\.test|(?:conformance|integrations)\/.*)\.ts$/
+/** Tests, and the suites that they share with each other and with users. */
+const ALL_TESTS =
+  /^test\/(?:.*\.test|(?:conformance|integrations)\/.*)\.ts$|^packages\/[^/]+\/src\/.*-conformance\.ts$/
 
 /** Tests that show a promise, or are none: faults, what holds on every Redis, and the frameworks. */
 const PROMISING = /^test\/(?:faults\/.*\.test|conformance\/.*|integrations\/.*|versions\/.*\.test)\.ts$/
@@ -18,7 +20,8 @@ interface Title {
   readonly place: string
 }
 
-// `test(…)`, `it.each(…)(…)`, `test.skipIf(…)(…)`: whatever stands between, it begins with one of the two words.
+// `test(…)`, `it.each(…)(…)`, `test.skipIf(…)(…)`: whatever stands between, it begins with one of the words. An exported suite
+// calls `declare(…)`.
 function isTestFunction(callee: ts.Expression): boolean {
   let node = callee
   while (
@@ -28,7 +31,7 @@ function isTestFunction(callee: ts.Expression): boolean {
   ) {
     node = ts.isTaggedTemplateExpression(node) ? node.tag : node.expression
   }
-  return ts.isIdentifier(node) && (node.text === 'test' || node.text === 'it')
+  return ts.isIdentifier(node) && ['test', 'it', 'declare'].includes(node.text)
 }
 
 const titlesByTree = new WeakMap<SourceTree, readonly Title[]>()

@@ -118,9 +118,11 @@ function membersOf(
 /** All members of a named interface, or those that `Pick` takes of it. */
 function inheritedFrom(
   interfaces: ReadonlyMap<string, ts.InterfaceDeclaration>,
-  { expression, typeArguments: [picked, names] = [] }: Partial<ts.ExpressionWithTypeArguments>,
+  type: ts.ExpressionWithTypeArguments,
 ): readonly ts.PropertySignature[] {
-  if (expression?.getText() !== 'Pick') return membersOf(interfaces, expression?.getText() ?? '')
+  const base = type.expression.getText()
+  if (base !== 'Pick') return membersOf(interfaces, base)
+  const [picked, names] = type.typeArguments ?? []
   return membersOf(interfaces, picked?.getText() ?? '').filter(({ name }) =>
     names?.getText().includes(`'${name.getText()}'`),
   )

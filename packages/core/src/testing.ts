@@ -167,3 +167,9 @@ export function faulty<T extends object>(
   })
   return { target: wrapped, plan }
 }
+
+/**
+ * Declares a test: `test` or `it` of whatever runner there is. Suites that are exported for adapters of your own are functions of it,
+ * and assert with `node:assert`.
+ */
+export type DeclareTest = (title: string, run: () => Promise<void>) => unknown

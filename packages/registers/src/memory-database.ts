@@ -1,6 +1,6 @@
 /**
- * A database in memory for tests of registers: rows with versions, an outbox, trimming, epochs, and loads that
- * can be held back. Positions are how many changes were committed, which is what a snapshot says of a database.
+ * A database in memory for tests without PostgreSQL: rows with versions, an outbox, trimming, epochs, and loads that
+ * fail or are held back. Positions are how many changes were committed, which is what a snapshot says of a database.
  */
 
 import type {
@@ -26,21 +26,34 @@ export interface HeldLoad {
   release(): void
 }
 
+/**
+ * Rows of balances and stock, their outbox and the faults that a test plans. Everything is kept until it is collected.
+ *
+ * @example
+ * const database = new MemoryDatabase()
+ * database.commit('c1', { 1101: [500n, 0n] })
+ * database.row({ companyId: 'c1', family: 'balance', parts: ['1101', '2026'] }).version // => 1
+ */
 export class MemoryDatabase implements RegisterSource, OutboxSource, InvalidationLog {
+  /** Names its history; set another one to restore or replace the database. */
   epoch = '7340000000000000001.00000001.1767225600.16384.16400.16400'
+  /** Its clock, in ms since 1970; each change moves it on by one. */
   asOfMs = 1_767_225_600_000
   /** Refs of each load, in the order in which they began. */
   readonly loads: (readonly RegisterRef[])[] = []
   /** Loads that have read and wait; filled while `holding` is true. */
   readonly held: HeldLoad[] = []
+  /** Holds back the answers of loads, in `held`. */
   holding = false
   /** Makes the next calls of `page` fail. */
   failPages = 0
+  /** Makes the next calls of `load` fail. */
   failLoads = 0
   /** Runs before a page is read. */
   beforePage: (() => unknown) | undefined
   /** Runs between the reading of a list and its answer. */
   afterList: (() => Promise<unknown> | undefined) | undefined
+  /** What was asked of `page`. */
   readonly pages: OutboxPageQuery[] = []
 
   readonly #rows = new Map<string, RegisterImage>()
@@ -49,9 +62,13 @@ export class MemoryDatabase implements RegisterSource, OutboxSource, Invalidatio
   readonly #wakes = new Set<() => void>()
 
   /** Adds to the totals of accounts of a company, in one transaction, and answers the rows as they then stand. */
-  commit(companyId: string, changes: Readonly<Record<string, readonly [bigint, bigint]>>): RegisterImages {
+  commit(
+    companyId: string,
+    changes: Readonly<Record<string, readonly [debit: bigint, credit: bigint]>>,
+    fiscalYear = 2026,
+  ): RegisterImages {
     const images = Object.entries(changes).map(([account, [debit, credit]]) => {
-      const ref: RegisterRef = { companyId, family: 'balance', parts: [account, '2026'] }
+      const ref: RegisterRef = { companyId, family: 'balance', parts: [account, String(fiscalYear)] }
       const before = this.row(ref)
       const fields = [BigInt(before.fields[0]) + debit, BigInt(before.fields[1]) + credit] as const
       return { ref, version: before.version + 1, fields: [String(fields[0]), String(fields[1])] } as const
@@ -71,6 +88,7 @@ export class MemoryDatabase implements RegisterSource, OutboxSource, Invalidatio
     this.#rows.set(nameOf(image.ref), image)
   }
 
+  /** The row as it stands; version 0 with zeros if it was never written. */
   row(ref: RegisterRef): RegisterImage {
     return this.#rows.get(nameOf(ref)) ?? { ref, version: 0, fields: ['0', '0'] }
   }
@@ -108,8 +126,8 @@ export class MemoryDatabase implements RegisterSource, OutboxSource, Invalidatio
     const images = [...this.#rows.values()]
       .filter(({ ref }) => ref.companyId === companyId && ref.family === family)
       .filter(({ ref }) => secondPart === undefined || ref.parts[1] === secondPart)
-      .sort((left, right) => (left.ref.parts[0] < right.ref.parts[0] ? -1 : 1))
-      .filter(({ ref }) => after === undefined || ref.parts[0] > after.parts[0])
+      .sort((left, right) => (isBefore(left.ref, right.ref) ? -1 : 1))
+      .filter(({ ref }) => after === undefined || isBefore(after, ref))
       .slice(0, limit)
     const listed = { epoch: this.epoch, asOfMs: this.asOfMs, images }
     await this.afterList?.()
@@ -174,6 +192,11 @@ function countOf(position: OutboxPosition): number {
   const [, count] = /^s(\d+)$/.exec(position) ?? []
   if (count === undefined) throw new RangeError(`no position of this database: ${position}`)
   return Number(count)
+}
+
+function isBefore(left: RegisterRef, right: RegisterRef): boolean {
+  if (left.parts[0] !== right.parts[0]) return left.parts[0] < right.parts[0]
+  return left.parts[1] < right.parts[1]
 }
 
 function nameOf(ref: RegisterRef): string {

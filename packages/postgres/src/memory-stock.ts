@@ -1,4 +1,4 @@
-/** A stock store in memory for tests without PostgreSQL: the same judge, over rows of a `MemoryDatabase`. */
+/** A stock store in memory for tests without PostgreSQL: the same judge as the database's, over rows in memory. */
 
 import {
   type Clock,
@@ -16,9 +16,10 @@ import {
   type StockStore,
   type StockTransfer,
 } from '@kerp/core'
-import { judge, type LockedReservation } from '../../packages/postgres/src/stock-judge.js'
-import { answerOf, type StockAnswer } from '../../packages/postgres/src/stock-kind.js'
-import { StockRows } from '../../packages/postgres/src/stock-rows.js'
+import type { MemoryRows } from './memory-rows.js'
+import { judge, type LockedReservation } from './stock-judge.js'
+import { answerOf, type StockAnswer } from './stock-kind.js'
+import { StockRows } from './stock-rows.js'
 import {
   adjustWork,
   reserveWork,
@@ -26,8 +27,7 @@ import {
   type StockChange,
   type StockWork,
   transferWork,
-} from '../../packages/postgres/src/stock-work.js'
-import type { MemoryDatabase } from '../registers/memory-database.js'
+} from './stock-work.js'
 
 interface Held {
   state: ReservationState
@@ -35,14 +35,18 @@ interface Held {
   readonly changes: readonly StockChange[]
 }
 
-/** One movement after the other; what it commits is in the database's outbox. */
+/**
+ * One movement after the other, idempotent, never below what is there; what it commits is written to `rows`.
+ *
+ * @throws what a `StockStore` throws.
+ */
 export class MemoryStock implements StockStore {
   readonly #fences = new Map<string, bigint>()
   readonly #stored = new Map<string, { hash: string; images: readonly RegisterImage[] }>()
   readonly #held = new Map<string, Held>()
 
   constructor(
-    private readonly database: MemoryDatabase,
+    private readonly rows: MemoryRows,
     private readonly clock: Clock,
   ) {}
 
@@ -109,14 +113,14 @@ export class MemoryStock implements StockStore {
     const { outcomes, accepted } = judge([work], rows, facts)
     for (const { kind, images, expiresAtMs = 0 } of accepted) {
       this.#stored.set(work.name, { hash: work.hash, images })
-      for (const image of images) this.database.write(image)
+      for (const image of images) this.rows.write(image)
       for (const row of rows.all) this.#fences.set(JSON.stringify(row.ref), row.fence)
       if (work.space === 'hold') this.#held.set(nameOf(work), { state: 'held', expiresAtMs, changes })
       if (held !== undefined && kind !== 'reserve') {
         held.state = kind === 'confirm' ? 'confirmed' : kind === 'cancel' ? 'cancelled' : 'expired'
       }
     }
-    const { epoch } = this.database
+    const { epoch } = this.rows
     const result = { epoch, outcomes, isChanged: accepted.length > 0, rowNames: [] }
     const answer: StockAnswer | KerpError = answerOf(result, work, 0)
     if (answer instanceof Error) throw answer
@@ -128,7 +132,7 @@ export class MemoryStock implements StockStore {
     const rows = new StockRows()
     rows.add(work.companyId, changes)
     for (const row of rows.all) {
-      const { version, fields } = this.database.row(row.ref)
+      const { version, fields } = this.rows.row(row.ref)
       row.version = version
       row.onHand = BigInt(fields[0])
       row.reserved = BigInt(fields[1])
