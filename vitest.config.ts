@@ -21,7 +21,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['test/**/*.test.ts', 'examples/*/test/*.test.ts'], exclude: [...needsServers, ...apart] },
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts', 'examples/*/test/*.test.ts'],
+          exclude: [...needsServers, ...apart],
+        },
       },
       {
         extends: true,
