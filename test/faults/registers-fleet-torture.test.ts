@@ -18,6 +18,7 @@ import { freshCompany } from '../support/fresh-company.js'
 import { Fleet } from './fleet.js'
 import type { Outage } from './fleet-judge.js'
 import { nowMs } from './fleet-words.js'
+import { serverFaults } from './server-faults.js'
 
 const FULL = process.env['KERP_TEST_FULL'] === '1'
 const READS = FULL ? 1_000_000 : 10_000
@@ -39,6 +40,7 @@ class Torture implements AsyncDisposable {
   readonly deeds: Record<string, number> = {}
   readonly admin: Redis
   readonly pool: pg.Pool
+  readonly #servers: ReturnType<typeof serverFaults>
   #fleet: Fleet | undefined
 
   private constructor(
@@ -51,6 +53,8 @@ class Torture implements AsyncDisposable {
     this.admin.on('error', () => undefined)
     this.pool = new pg.Pool({ connectionString: postgres.url, max: 4 })
     this.pool.on('error', () => undefined)
+    const last = (ms: number): Promise<void> => this.#while(ms)
+    this.#servers = serverFaults({ redis, postgres, admin: this.admin, last })
   }
 
   static async open(): Promise<Torture> {
@@ -74,17 +78,9 @@ class Torture implements AsyncDisposable {
 
   /** One fault after the other, in an order of chance; each is over when its function returns. */
   readonly faults: Readonly<Record<string, () => Promise<unknown>>> = {
-    killedRedis: async () => {
-      await this.redis.kill()
-      await this.#while(400)
-      await this.redis.restart()
-    },
-    frozenRedis: async () => {
-      this.redis.pause()
-      await this.#while(1_500)
-      this.redis.resume()
-    },
-    emptiedRedis: () => this.admin.flushall(),
+    killedRedis: () => this.#servers.killedRedis(),
+    frozenRedis: () => this.#servers.frozenRedis(),
+    emptiedRedis: () => this.#servers.emptiedRedis(),
     starvedRedis: async () => {
       await this.admin.config('SET', 'maxmemory-policy', 'allkeys-random')
       await this.admin.config('SET', 'maxmemory', '1500kb')
@@ -101,12 +97,8 @@ class Torture implements AsyncDisposable {
       await this.redis.kill()
       await this.redis.restart({ keepData: true })
     },
-    restartedDatabase: () => this.#withoutDatabase(() => this.postgres.restart()),
-    killedDatabase: () =>
-      this.#withoutDatabase(async () => {
-        await this.postgres.kill()
-        await this.postgres.restart()
-      }),
+    restartedDatabase: () => this.#withoutDatabase(() => this.#servers.restartedDatabase()),
+    killedDatabase: () => this.#withoutDatabase(() => this.#servers.killedDatabase()),
     killedRelay: async () => {
       this.fleet.killRelay()
       await this.#while(1_200)
