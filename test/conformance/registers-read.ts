@@ -80,7 +80,7 @@ export function readConformance(redis: () => RedisClient): void {
       const world = new World(redis())
       world.commit({ hot: [5n, 0n] })
       await world.relay.tick()
-      const impatient = world.newRegisters({ waitMs: 0 })
+      const impatient = world.newRegisters({ waitMs: 0, redisDeadlineMs: 5_000 })
       const before = world.observer.of('redisOperation').length
       const asked = (name: string) =>
         world.observer
