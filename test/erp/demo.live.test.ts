@@ -137,17 +137,20 @@ describe('The demo', () => {
     expect(fieldOf(again.report, 'figures', 'movementsReplayed')).toBe(moved)
   })
 
-  it('holds while Redis is killed, full and frozen, PostgreSQL is killed, and a second process of it is killed', {
+  it('holds while Redis is killed, full and frozen, PostgreSQL is killed and goes back, and a second process of it is killed', {
     timeout: BUSY_MS,
   }, async () => {
     const run = await demo(['--exit', '--json', '--faults', '--invoices', '60'])
     expect(run.code, run.output).toBe(0)
     expect(fieldOf(run.report, 'ok')).toBe(true)
     const audit = fieldOf(run.report, 'audit') as readonly unknown[]
-    expect(audit.map((line) => fieldOf(line, 'name'))).toContain(
-      'every voucher that the killed process acknowledged is there',
+    expect(audit.map((line) => fieldOf(line, 'name'))).toEqual(
+      expect.arrayContaining([
+        'every voucher that the killed process acknowledged is there',
+        'every voucher that the database forgot counts once again',
+      ]),
     )
-    for (const kind of ['kill', 'memoryFull', 'databaseKill', 'pause', 'appKill']) {
+    for (const kind of ['kill', 'memoryFull', 'databaseKill', 'pause', 'appKill', 'databaseBack']) {
       expect(fieldOf(run.report, 'figures', `${kind}RecoveredMs`)).toEqual(expect.any(Number))
     }
     expect(run.output).toContain('all in use again after, ms')

@@ -4,6 +4,7 @@
  */
 
 import { KerpError } from '@kerp/core'
+import type { PrivatePostgres } from '@kerp/postgres/testing'
 import { RedisMissingError } from '@kerp/redis'
 import { COMPANIES, WAREHOUSES } from './companies.js'
 import { type ErpConfig, readConfig } from './config.js'
@@ -19,6 +20,7 @@ import { ownFaults } from './demo/own-faults.js'
 import { runPayroll } from './demo/payroll-job.js'
 import { runReports } from './demo/report-job.js'
 import { auditDemo, type DemoReport, demoReport, printReport } from './demo/report.js'
+import { restoreBackup } from './demo/restored-backup.js'
 import { Screen } from './demo/screen.js'
 import { SecondApp } from './demo/second-app.js'
 import { openTopology, type Topology } from './demo/topology.js'
@@ -104,7 +106,9 @@ async function runDemo(config: ErpConfig, { options, screen, topology }: Run): P
       server !== undefined && second !== undefined
         ? ownFaults(server, database.server, second)
         : (topology?.faults ?? [])
-    const report = await Promise.race([runJob(erp, { options, screen, gaps, faults, second }), asked])
+    const restorable = second === undefined ? undefined : database.server
+    const job = runJob(erp, { options, screen, gaps, faults, second, restorable })
+    const report = await Promise.race([job, asked])
     if (report === undefined) return EXIT_INTERRUPTED
     if (!options.exit) screen.line(`The app stays up at ${erp.url} until Ctrl-C.`)
     if (options.json) screen.line(JSON.stringify(report))
@@ -125,11 +129,13 @@ interface Job {
   readonly gaps: GapCount
   readonly faults: readonly Fault[]
   readonly second: SecondApp | undefined
+  /** A database that may be put back to a backup. */
+  readonly restorable: PrivatePostgres | undefined
 }
 
 /** From the first HTTP answer to the printed audit. */
 async function runJob(erp: Erp, job: Job): Promise<DemoReport> {
-  const { options, screen, gaps, second } = job
+  const { options, screen, gaps, second, restorable } = job
   await fetch(`${erp.url}/healthz`)
   const firstAnswerMs = performance.now()
   screen.line(`listening on ${erp.url}`)
@@ -149,13 +155,14 @@ async function runJob(erp: Erp, job: Job): Promise<DemoReport> {
     screen,
     onProgress: (share) => faults.onProgress(VOUCHERS_SHARE + share * (1 - VOUCHERS_SHARE)),
   })
-  const faultReports = await faults.finish()
+  await faults.finish()
   const secondReport = await second?.finish(erp)
   const heard = await events.close(gaps)
+  const backup = restorable === undefined ? undefined : await restoreBackup(erp, restorable, faults)
   const fiscalYear = yearsOf(invoices)[0] ?? new Date().getUTCFullYear()
   const reading = { erp, screen, fiscalYear }
   const { reports, result: payroll } = await runReports(reading, () => runPayroll(erp, screen))
-  const audit = await auditDemo(erp, { month, goods, heard, second: secondReport })
+  const audit = await auditDemo(erp, { month, goods, heard, second: secondReport, backup })
   const times = { firstAnswerMs, warmMs, totalMs: performance.now() }
   const report = demoReport(erp, {
     month,
@@ -165,10 +172,11 @@ async function runJob(erp: Erp, job: Job): Promise<DemoReport> {
     payroll,
     audit,
     times,
-    faults: faultReports,
+    faults: faults.reports,
     second: secondReport,
+    backup,
   })
-  printReport(screen, report, faultReports)
+  printReport(screen, report, faults.reports)
   return report
 }
 

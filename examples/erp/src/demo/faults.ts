@@ -49,12 +49,21 @@ export class Faults {
     const [next] = this.#due
     if (next === undefined || share < next.share) return
     this.#due.shift()
-    this.#running = this.#running.then(() => this.#do(next))
+    void this.do(next)
+  }
+
+  /** Does one more, after those that were begun. */
+  do(fault: Fault): Promise<void> {
+    this.#running = this.#running.then(() => this.#do(fault))
+    return this.#running
   }
 
   /** Waits for the faults that were begun; all of them, once the job has reached its end. */
-  async finish(): Promise<readonly FaultReport[]> {
-    await this.#running
+  finish(): Promise<void> {
+    return this.#running
+  }
+
+  get reports(): readonly FaultReport[] {
     return this.#reports
   }
 

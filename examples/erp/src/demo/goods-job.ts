@@ -4,7 +4,6 @@
  */
 
 import { InsufficientStockError, type StockAdjustment } from '@kerp/core'
-import type { StockLevel } from '@kerp/inventory-lock'
 import { COMPANIES, type Company, WAREHOUSES } from '../companies.js'
 import type { Erp } from '../main.js'
 import { CENTRAL_WAREHOUSE, type GoodsMove, type GoodsPlan } from './goods.js'
@@ -228,11 +227,9 @@ class CompanyGoods {
     const refs = rowsOf(this.#plan.items)
     const sums = new Map<string, bigint>()
     for (let from = 0; from < refs.length; from += PAGE_ROWS) {
-      const page: readonly StockLevel[] = await this.#erp.stock.getMany(
-        this.company.id,
-        refs.slice(from, from + PAGE_ROWS),
-      )
-      for (const { item, onHand } of page) sums.set(item, (sums.get(item) ?? 0n) + onHand)
+      const page = refs.slice(from, from + PAGE_ROWS)
+      const { answer } = await patiently(() => this.#erp.stock.getMany(this.company.id, page))
+      for (const { item, onHand } of answer) sums.set(item, (sums.get(item) ?? 0n) + onHand)
     }
     return sums
   }

@@ -11,6 +11,7 @@ import type { MonthReport } from './month-job.js'
 import type { PayrollReport } from './payroll-job.js'
 import type { ReportsReport } from './report-job.js'
 import type { FaultReport } from './faults.js'
+import type { BackupReport } from './restored-backup.js'
 import type { Screen } from './screen.js'
 import type { SecondReport } from './second-app.js'
 
@@ -39,8 +40,9 @@ const PARTS_OF_FIGURE = ' · '
 /** Audits every company, and what only the demo can know: that nothing acknowledged is missing. */
 export async function auditDemo(
   erp: Erp,
-  { month, goods, heard, second }: Pick<DemoResults, 'month' | 'goods' | 'heard' | 'second'>,
+  results: Pick<DemoResults, 'month' | 'goods' | 'heard' | 'second' | 'backup'>,
 ): Promise<readonly AuditLine[]> {
+  const { month, goods, heard, second, backup } = results
   const perCompany = await Promise.all(COMPANIES.map(({ id }) => erp.audit.exactness(id)))
   const names = perCompany[0]?.map(({ name }) => name) ?? []
   const exactness = names.map((name, at): AuditLine => {
@@ -82,6 +84,15 @@ export async function auditDemo(
             second.missing,
           ),
         ]),
+    ...(backup === undefined
+      ? []
+      : [
+          counted(
+            'every voucher that the database forgot counts once again',
+            `${backup.acknowledged - backup.kept} of ${backup.acknowledged} forgotten`,
+            backup.kept + backup.wrong,
+          ),
+        ]),
     ...erp.audit.measurements(),
   ]
 }
@@ -102,6 +113,8 @@ export interface DemoResults {
   readonly faults: readonly FaultReport[]
   /** Of the second process of the app, when there is one. */
   readonly second: SecondReport | undefined
+  /** Of the database that went back to a backup, when one did. */
+  readonly backup: BackupReport | undefined
 }
 
 /** Puts everything together. */
