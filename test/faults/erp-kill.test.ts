@@ -211,9 +211,8 @@ async function checkEvents(databaseUrl: string, redisUrl: string): Promise<void>
   }
 }
 
-/** Steps on the way of a voucher. After `events.published` nothing is left to do that the next start would not see. */
-const VOUCHER_STEPS =
-  process.env['KERP_TEST_FULL'] === '1' ? STEPS : STEPS.filter((step) => step !== 'events.published')
+/** Steps on the way of a voucher; a short run takes every second one. */
+const VOUCHER_STEPS = process.env['KERP_TEST_FULL'] === '1' ? STEPS : STEPS.filter((_, at) => at % 2 === 0)
 
 function passOf(step: (typeof STEPS)[number], seed: number): number {
   const max = PASSES_MAX[step.split('.')[0] ?? ''] ?? 1
