@@ -84,6 +84,28 @@ export class JudgedTooEarly extends KerpError {
   }
 }
 
+/** Runs one of a transaction's statements and answers its rows. */
+export type RunStatement<S extends string> = (
+  statement: S,
+  values: (string | null)[],
+) => Promise<readonly Record<string, unknown>[]>
+
+/** The statements of a job on its client; those after which rows are locked, or a work may be at fault, tell what it is at. */
+export function stagedStatements<S extends string>(
+  client: DatabaseClient,
+  statements: Readonly<Record<S, string>>,
+  /** Prefix of the names of prepared statements; undefined prepares none. */
+  prefix: string | undefined,
+  at: (stage: BatchStage) => void,
+): RunStatement<S> {
+  return async (statement, values) => {
+    if (statement === 'write') at('writing')
+    else if (statement === 'insertRows' || statement === 'lockRows') at('locking')
+    const name = prefix === undefined ? {} : { name: `${prefix}${statement}` }
+    return (await client.query({ ...name, text: statements[statement], values })).rows
+  }
+}
+
 /** Runs `job` in one transaction. Never rejects. */
 export async function runBatch<R>(job: BatchJob<R>, limits: BatchLimits): Promise<BatchEnd<R>> {
   const progress: Progress = { stage: 'claiming', end: 'open' }

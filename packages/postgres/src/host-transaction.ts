@@ -7,6 +7,7 @@
  */
 
 import type { Observer, RandomSource } from '@kerp/core'
+import type { RunStatement } from './batch-run.js'
 import { KnownRows } from './known-rows.js'
 import type { Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
@@ -25,10 +26,7 @@ export interface HostContext<S extends string> {
 
 /** What the work gets. */
 export interface HostTransaction<S extends string> {
-  readonly run: (
-    statement: S | Frame,
-    values: (string | null)[],
-  ) => Promise<readonly Record<string, unknown>[]>
+  readonly run: RunStatement<S | Frame>
   /** Rows that this transaction makes may be rolled back: nothing is remembered of them. */
   readonly knownRows: KnownRows
   readonly observer: Observer

@@ -7,6 +7,7 @@
 
 import type { Observer, RegisterImage } from '@kerp/core'
 import { arrayOf, textElement } from './array-text.js'
+import type { RunStatement } from './batch-run.js'
 import {
   DatabaseUnsuitableError,
   TransactionRequiredError,
@@ -33,15 +34,9 @@ export interface PostingResult {
   readonly rowNames: readonly string[]
 }
 
-/** Runs one of the statements. */
-export type RunStatement = (
-  statement: keyof PostingStatements,
-  values: (string | null)[],
-) => Promise<readonly Record<string, unknown>[]>
-
 /** What a posting transaction is made of. */
 export interface PostingContext {
-  readonly run: RunStatement
+  readonly run: RunStatement<keyof PostingStatements>
   readonly knownRows: KnownRows
   readonly observer: Observer
   /** The mark that `beginWithin` set, in a host's transaction. */

@@ -15,7 +15,7 @@ import {
   type StockMove,
 } from '@kerp/core'
 import type { BatchKind } from './batch-queue.js'
-import { KEYED_PLANS, runBatch } from './batch-run.js'
+import { KEYED_PLANS, runBatch, stagedStatements } from './batch-run.js'
 import type { Database } from './database.js'
 import { DatabaseUnsuitableError, MovementRejectedError, MovementUnknownError } from './errors.js'
 import type { KnownRows } from './known-rows.js'
@@ -56,7 +56,8 @@ const PROBE_DEADLINE_MS = 1_000
 
 /** The kind of work that stock movements are. */
 export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, StockAnswer> {
-  const { database, statements, knownRows, observer } = parts
+  const { database, statements, knownRows, observer, preparedPrefix } = parts
+  const prefix = preparedPrefix === undefined ? undefined : `${preparedPrefix}stock_`
   return {
     owner: 'StockLedger',
     operation: OPERATION,
@@ -73,14 +74,7 @@ export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, 
           work: async (client, at) => {
             const result = await moveStock(
               {
-                run: async (statement, values) => {
-                  if (statement === 'write') at('writing')
-                  else if (statement === 'insertRows' || statement === 'lockRows') at('locking')
-                  const text = statements[statement]
-                  const prefix = parts.preparedPrefix
-                  const name = prefix === undefined ? {} : { name: `${prefix}stock_${statement}` }
-                  return (await client.query({ ...name, text, values })).rows
-                },
+                run: stagedStatements(client, statements, prefix, at),
                 knownRows,
                 observer,
               },

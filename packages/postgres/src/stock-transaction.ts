@@ -7,7 +7,7 @@
 
 import type { Observer, RegisterImage, ReservationState } from '@kerp/core'
 import { arrayOf, textArray } from './array-text.js'
-import { JudgedTooEarly } from './batch-run.js'
+import { JudgedTooEarly, type RunStatement } from './batch-run.js'
 import { DatabaseUnsuitableError, TransactionRequiredError } from './errors.js'
 import type { KnownRows } from './known-rows.js'
 import { textOf, textOrUndefined, versionOf } from './row-text.js'
@@ -37,7 +37,7 @@ export interface StockResult {
 
 /** What a stock transaction is made of. */
 export interface StockContext {
-  readonly run: (statement: keyof StockStatements, values: (string | null)[]) => Promise<readonly Row[]>
+  readonly run: RunStatement<keyof StockStatements>
   readonly knownRows: KnownRows
   readonly observer: Observer
   /** The mark that `beginWithin` set, in a host's transaction. */

@@ -3,7 +3,7 @@
 import { type KerpError, type Observer, type Posting, readTokenOf } from '@kerp/core'
 import type { BatchWork } from './batch-callers.js'
 import type { BatchKind } from './batch-queue.js'
-import { type BatchJob, runBatch } from './batch-run.js'
+import { type BatchJob, runBatch, stagedStatements } from './batch-run.js'
 import type { CheckedVoucher } from './checked-voucher.js'
 import type { Database } from './database.js'
 import {
@@ -89,15 +89,7 @@ function postingJob(parts: VoucherParts, works: readonly VoucherWork[]): BatchJo
     observer,
     steps: STEPS,
     work: async (client, at) => {
-      const run = async (
-        statement: keyof PostingStatements,
-        values: (string | null)[],
-      ): Promise<readonly Record<string, unknown>[]> => {
-        if (statement === 'write') at('writing')
-        else if (statement === 'insertRows' || statement === 'lockRows') at('locking')
-        const name = prefix === undefined ? {} : { name: `${prefix}${statement}` }
-        return (await client.query({ ...name, text: statements[statement], values })).rows
-      }
+      const run = stagedStatements(client, statements, prefix, at)
       const vouchers = works.map(({ voucher }) => voucher)
       return { result: await postVouchers({ run, knownRows, observer }, vouchers), isChanged: true }
     },
