@@ -141,6 +141,19 @@ function checkPaths(tree: SourceTree): readonly string[] {
   )
 }
 
+const TEST_FILE = /\.(?:test|conformance)\.ts$|^test\/conformance\//
+const LEFT_OUT: readonly string[] = ['skip', 'skipIf', 'runIf', 'only', 'todo', 'fails']
+const REGISTERS_A_TEST = /^(?:test|it|describe)\b/
+
+function checkLeftOut(tree: SourceTree): readonly string[] {
+  return pathsOf(tree, TEST_FILE).flatMap((path) =>
+    nodesOf(parse(tree, path))
+      .filter((node) => ts.isPropertyAccessExpression(node) && LEFT_OUT.includes(node.name.text))
+      .filter((node) => REGISTERS_A_TEST.test(node.getText()))
+      .map((node) => `${placeOf(path, node)}: run every test; a count may differ in the full run.`),
+  )
+}
+
 /** Bans with their replacements. */
 export const banRules: readonly Rule[] = [
   ...Object.keys(BANS).map((name): Rule => {
@@ -186,5 +199,11 @@ export const banRules: readonly Rule[] = [
     check: checkPaths,
     counterexample: { 'test/a.test.ts': `const script = new URL('a.ts', import.meta.url).pathname` },
     finds: 'test/a.test.ts:1: use import.meta.dirname',
+  },
+  {
+    title: 'no test is left out',
+    check: checkLeftOut,
+    counterexample: { 'test/a.redis.test.ts': `test.runIf(process.platform === 'linux')('a', () => {})` },
+    finds: 'test/a.redis.test.ts:1: run every test',
   },
 ]
