@@ -173,26 +173,26 @@ function row(name: string, of: readonly Ended[]): object {
 console.log(
   `Calls of each kind every ${EVERY_MS} ms, ${BEFORE_MS} ms before and ${DURING_MS} ms into each fault`,
 )
-console.table(
-  kinds.map(({ name, deadlineMs }) =>
-    row(
-      `${name} (${deadlineMs} ms)`,
-      ended.filter(({ call }) => call.name === name),
-    ),
+const byCall = kinds.map(({ name, deadlineMs }) =>
+  row(
+    `${name} (${deadlineMs} ms)`,
+    ended.filter(({ call }) => call.name === name),
   ),
 )
-console.table(
-  faults.map(({ name }) =>
-    row(
-      name,
-      ended.filter(({ fault }) => fault === name),
-    ),
+console.table(byCall)
+const byFault = faults.map(({ name }) =>
+  row(
+    name,
+    ended.filter(({ fault }) => fault === name),
   ),
 )
+console.table(byFault)
+const bareTimer = { p99Ms: rounded(percentile(late, 0.99), 1), worstMs: rounded(Math.max(...late), 1) }
 console.log(
   `not settled ${NEVER_MS} ms after the last call began: ${never}; a bare timer was late by p99 ` +
-    `${rounded(percentile(late, 0.99), 1)} ms, at most ${rounded(Math.max(...late), 1)} ms`,
+    `${bareTimer.p99Ms} ms, at most ${bareTimer.worstMs} ms`,
 )
+console.log(JSON.stringify({ bench: 'deadlines', byCall, byFault, neverSettled: never, bareTimer }))
 const tooLate = ended.filter(({ call, elapsedMs }) => elapsedMs > call.deadlineMs + GRACE_MS)
 for (const { call, fault, atMs, elapsedMs, how } of tooLate) {
   const words = `begun ${rounded(atMs, 0)} ms after the fault, ${rounded(elapsedMs, 0)} ms`

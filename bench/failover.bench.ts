@@ -100,12 +100,13 @@ async function measureGaps(): Promise<readonly Gap[]> {
 console.log(
   `A suspended master behind Sentinels that wait ${DOWN_AFTER_MS} ms; ${WRITERS} callers publish events`,
 )
-console.table(
-  (await measureGaps()).map(({ gapMs, switchMs, afterMs }) => ({
-    'gap in acknowledged writes, ms': rounded(gapMs, 0),
-    'Sentinel took, ms': rounded(switchMs, 0),
-    'first write after its word, ms': rounded(afterMs, 0),
-  })),
-)
+const gaps = (await measureGaps()).map(({ gapMs, switchMs, afterMs }) => ({
+  'gap in acknowledged writes, ms': rounded(gapMs, 0),
+  'Sentinel took, ms': rounded(switchMs, 0),
+  'first write after its word, ms': rounded(afterMs, 0),
+}))
+console.table(gaps)
 console.log(`Reads every ${READ_EVERY_MS} ms and postings every ${POST_EVERY_MS} ms while Redis is away`)
-console.table([await measureOutage('killed'), await measureOutage('suspended')])
+const outages = [await measureOutage('killed'), await measureOutage('suspended')]
+console.table(outages)
+console.log(JSON.stringify({ bench: 'failover', gaps, outages }))

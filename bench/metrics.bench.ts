@@ -186,26 +186,23 @@ async function seriesAtStart(): Promise<number> {
   return new Set(lines.map((line) => line.replace(/ .*$/, '').replace(/le="[^"]*",?/, ''))).size
 }
 
-console.log(`series at the start, buckets as one: ${await seriesAtStart()}`)
-const ns = fastestNs()
-console.table(
-  Object.fromEntries(
-    Object.entries(ns).map(([name, value]) => [name, { 'ns per update': Number(value.toFixed(1)) }]),
-  ),
-)
+const seriesBefore = await seriesAtStart()
+console.log(`series at the start, buckets as one: ${seriesBefore}`)
+const nanoseconds = Object.entries(fastestNs()).map(([name, ns]) => ({
+  name,
+  nsPerUpdate: Number(ns.toFixed(1)),
+}))
+console.table(nanoseconds)
 const cpu = await cpuOfGets()
 const base = cpu['none'] ?? Number.NaN
-console.table(
-  Object.fromEntries(
-    Object.entries(cpu).map(([name, value]) => [
-      name,
-      {
-        'µs CPU per GET': Number(value.toFixed(2)),
-        'more than none, %': Math.round((value / base - 1) * 100),
-      },
-    ]),
-  ),
-)
+const gets = Object.entries(cpu).map(([name, micros]) => ({
+  name,
+  cpuMicrosPerGet: Number(micros.toFixed(2)),
+  morePercent: Math.round((micros / base - 1) * 100),
+}))
+console.table(gets)
 if (called === 0) throw new Error('the loop was not run')
-console.table(await scrapes())
+const scrape = await scrapes()
+console.table(scrape)
 await metrics.close()
+console.log(JSON.stringify({ bench: 'metrics', seriesBefore, updates: nanoseconds, gets, scrape }))

@@ -1,13 +1,13 @@
 // What each command of package.json does once the dependencies are there.
 
-import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeApiReports } from './api-reports.mjs'
+import { runBenches } from './benches.mjs'
 import { CHECKS, runChecks } from './checks.mjs'
 import { ensureInstalled } from './install.mjs'
 import { runMatrix } from './matrix.mjs'
 import { entryPoints } from './packages.mjs'
-import { binOf, nodeArgsForBench, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
+import { binOf, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
 import { runTests, serverIsMissing } from './tests.mjs'
 
 const COMMANDS = {
@@ -38,9 +38,9 @@ export async function runCommand(name, args) {
 }
 
 // The caller's directory is kept, so that a relative path among the arguments means what the caller meant.
-function runSource(file, args, nodeArgs = nodeArgsForSource()) {
+function runSource(file, args) {
   const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json') }
-  return runForeground(process.execPath, [...nodeArgs, join(ROOT, file), ...args], { env })
+  return runForeground(process.execPath, [...nodeArgsForSource(), join(ROOT, file), ...args], { env })
 }
 
 /** The reference of every exported name, from the sources, as a site under .kerp/docs. */
@@ -65,25 +65,4 @@ function writeDocs() {
 function formatFiles(paths) {
   const args = [binOf('@biomejs/biome'), 'format', '--write', ...(paths.length > 0 ? paths : ['.'])]
   return runForeground(process.execPath, args, { cwd: ROOT })
-}
-
-// Of the built packages, as users run them and as the peers are: running sources adds work to every function in them.
-async function runBenches(names) {
-  const folder = join(ROOT, 'bench')
-  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.bench.ts')) : []
-  const known = files.map((file) => file.slice(0, -'.bench.ts'.length)).sort()
-  // `balance` means all that begin with it.
-  const meant = (name) => known.filter((each) => each === name || each.startsWith(`${name}-`))
-  const unknown = names.filter((name) => meant(name).length === 0)
-  if (unknown.length > 0) {
-    console.error(`There is no bench called ${unknown.join(', ')}; there are ${known.join(', ')}.`)
-    return 2
-  }
-  const built = await runChecks(['build'])
-  if (built !== 0) return built
-  for (const name of names.length > 0 ? new Set(names.flatMap(meant)) : known) {
-    const code = await runSource(`bench/${name}.bench.ts`, [], nodeArgsForBench())
-    if (code !== 0) return code
-  }
-  return 0
 }

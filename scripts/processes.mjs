@@ -36,7 +36,10 @@ export function nodeArgsForBench() {
 
 /** Runs a child on this terminal, passes signals on, and resolves with its exit code. */
 export function runForeground(command, args, options = {}) {
-  const child = spawn(command, args, { stdio: 'inherit', ...options })
+  return endOf(spawn(command, args, { stdio: 'inherit', ...options }), command)
+}
+
+function endOf(child, command) {
   return new Promise((resolve) => {
     const release = passSignalsOn(child)
     child.once('error', (error) => {
@@ -49,6 +52,17 @@ export function runForeground(command, args, options = {}) {
       resolve(code ?? exitCodeOf(signal))
     })
   })
+}
+
+/** Runs a child that prints on this terminal, and resolves with its exit code and its stdout. */
+export async function runAloud(command, args, options = {}) {
+  const child = spawn(command, args, { ...options, stdio: ['inherit', 'pipe', 'inherit'] })
+  let stdout = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text
+    process.stdout.write(text)
+  })
+  return { code: await endOf(child, command), stdout }
 }
 
 /** Runs a child without input and resolves with its exit code, its stdout, and all that it printed as `output`. */
