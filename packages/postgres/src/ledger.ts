@@ -94,13 +94,14 @@ export class Ledger implements Closable {
    * Posts a voucher, together with others that arrive meanwhile, and answers when it is on the disk.
    *
    * The same voucher again, at any time and in any process, has no effect and gets the same answer. Settles
-   * within `deadlineMs`, accounts that are looked up for the first time aside.
+   * within `deadlineMs`; where accounts are looked up for the first time, within twice of it.
    *
    * @throws {VoucherInvalidError} `VOUCHER_INVALID`: refused before any SQL.
    * @throws {VoucherConflictError} `VOUCHER_CONFLICT`: the id belongs to another voucher.
    * @throws {VoucherRejectedError} `VOUCHER_REJECTED`: a constraint or trigger of the database refused it.
    * @throws {PostingUnknownError} `POSTING_UNKNOWN`, retryable: post the same voucher again to learn it.
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable: nothing was done.
+   * @throws {DeadlineExceededError} `DEADLINE_EXCEEDED`, retryable: `accounts` did not answer, nothing was done.
    * @throws {OverloadedError} `OVERLOADED`, retryable: nothing was done. After `close`: `CLOSED`.
    */
   async post(voucher: Voucher): Promise<PostedVoucher> {

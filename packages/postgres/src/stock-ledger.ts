@@ -58,8 +58,9 @@ const EXPIRE_MAX = 1_000
  *
  * Beside the refusals of `StockStore`, every method that changes something throws `MovementInvalidError`
  * (`MOVEMENT_INVALID`) before any SQL, `MovementRejectedError` (`MOVEMENT_REJECTED`), and, retryable with the same
- * id: `MovementUnknownError` (`MOVEMENT_UNKNOWN`), `DatabaseUnavailableError` (`DATABASE_UNAVAILABLE`) and
- * `OverloadedError` (`OVERLOADED`). It settles within `deadlineMs`.
+ * id: `MovementUnknownError` (`MOVEMENT_UNKNOWN`), `DatabaseUnavailableError` (`DATABASE_UNAVAILABLE`),
+ * `OverloadedError` (`OVERLOADED`), and `DeadlineExceededError` (`DEADLINE_EXCEEDED`) when `warehouses` does not
+ * answer. It settles within `deadlineMs`; where warehouses are looked up for the first time, within twice of it.
  *
  * @example
  * const stock = new StockLedger({ pool: new pg.Pool() })
@@ -239,7 +240,9 @@ export class StockLedger implements StockStore, Closable {
   async #checkWarehouses(work: StockWork): Promise<void> {
     const warehouses = warehousesOf(work)
     if (this.#catalog.knowsPostable(work.companyId, warehouses)) return
-    const known = await this.#catalog.lookup(work.companyId, warehouses)
+    const { deadlineMs } = this.#resolved.bounds
+    const lookup = this.#catalog.lookup(work.companyId, warehouses)
+    const known = await this.#database.within('looking up warehouses', deadlineMs, lookup)
     const unknown = warehouses.find((warehouse) => !known.has(warehouse))
     if (unknown !== undefined)
       throw new MovementInvalidError('warehouse', 'a warehouse of the company', unknown)
