@@ -114,6 +114,18 @@ describe('an audit', () => {
     expect(await cache.audit(world.companyId, { fiscalYear: 2026 })).toMatchObject({ different: 0 })
   })
 
+  test('lists a hundred differences, and counts all of them to the observer', async () => {
+    const { world, cache } = await openCache(102)
+    await cache.warm(world.companyId, { fiscalYear: 2026 })
+    const { generation } = await world.watermark()
+    for (let account = 1_000; account < 1_102; account += 1) {
+      await world.putRaw(String(account), `r1|${generation}|0000000000000009|1|0`)
+    }
+    const audit = await cache.audit(world.companyId, { fiscalYear: 2026 })
+    expect([audit.different, audit.differences.length]).toEqual([102, 100])
+    expect(world.observer.of('registerFork')).toEqual([{ count: 102 }])
+  })
+
   test('finds a balance that the database never reached', async () => {
     const { world, cache } = await openCache(1)
     await world.get('1000')

@@ -151,7 +151,7 @@ export class BalanceCache {
   /**
    * Compares cached balances with their rows, page by page, while posting may go on.
    *
-   * A difference is reported as a fork to the observer, and all registers of the company are voided, unless
+   * Each difference is counted as a fork to the observer, and all registers of the company are voided, unless
    * `repair` is false.
    *
    * @throws what the source throws.
@@ -159,8 +159,8 @@ export class BalanceCache {
   async audit(companyId: string, options: BalanceAuditOptions): Promise<BalanceAudit> {
     const parts = { registers: this.#registers, source: this.#source }
     const audit = await auditBalances(parts, companyId, options)
-    if (audit.differences.length > 0) {
-      this.#observer.registerFork?.({ count: audit.differences.length })
+    if (audit.different > 0) {
+      this.#observer.registerFork?.({ count: audit.different })
       if (options.repair !== false) await this.invalidateAll(companyId)
     }
     return audit
