@@ -160,6 +160,7 @@ describe('the log of events', () => {
       { ...event, type: 'a b' },
       { ...event, payload: undefined },
       { ...event, payload: 10n },
+      { ...event, payload: Symbol('x') },
       { ...event, payload: circle },
       { ...event, payload: 'x'.repeat(50_000) },
       { ...event, about: 'a\u0000' },

@@ -55,9 +55,7 @@ function payloadText(payload: unknown): string {
 /** Undefined for what JSON has no form for. Escapes lone surrogates and NUL by itself. */
 function jsonOf(payload: unknown): string | undefined {
   try {
-    // Wrapped, as JSON.stringify answers undefined for some values, which its type does not say.
-    const text = JSON.stringify([payload])
-    return payload === undefined || typeof payload === 'function' ? undefined : text.slice(1, -1)
+    return JSON.stringify(payload)
   } catch {
     return undefined
   }
