@@ -1,27 +1,26 @@
 /** A stock store in memory for tests without PostgreSQL: the same judge as the database's, over rows in memory. */
 
-import {
-  type Clock,
-  type KerpError,
-  MovementConflictError,
-  type RegisterImage,
-  readTokenOf,
-  type ReservationChange,
-  type ReservationRef,
-  type ReservationState,
-  type StockAdjustment,
-  type StockExpiry,
-  type StockMovement,
-  type StockReservation,
-  type StockStore,
-  type StockTransfer,
+import type {
+  Clock,
+  RegisterImage,
+  ReservationChange,
+  ReservationRef,
+  ReservationState,
+  StockAdjustment,
+  StockExpiry,
+  StockMovement,
+  StockReservation,
+  StockStore,
+  StockTransfer,
 } from '@kerp/core'
 import type { MemoryRows } from './memory-rows.js'
+import { answerOf, changeOf, movementOf, type StockAnswer } from './stock-answer.js'
 import { judge, type LockedReservation } from './stock-judge.js'
-import { answerOf, type StockAnswer } from './stock-kind.js'
 import { StockRows } from './stock-rows.js'
 import {
   adjustWork,
+  END_STATES,
+  isEnd,
   reserveWork,
   settleWork,
   type StockChange,
@@ -87,25 +86,17 @@ export class MemoryStock implements StockStore {
   }
 
   async #moved(work: StockWork): Promise<StockMovement> {
-    const { kind, epoch, images } = await this.#do(work)
-    const token = readTokenOf({ epoch, images })
-    const { companyId, id } = work
-    return { companyId, movementId: id, replayed: kind === 'replayed', epoch, images, token }
+    return movementOf(work, await this.#do(work))
   }
 
   async #changed(work: StockWork): Promise<ReservationChange> {
-    const { kind, epoch, images, state, expiresAtMs } = await this.#do(work)
-    const { companyId, id } = work
-    if (state === undefined || expiresAtMs === undefined) throw new MovementConflictError(companyId, id)
-    const token = readTokenOf({ epoch, images })
-    const facts = { state, expiresAt: new Date(expiresAtMs), replayed: kind === 'replayed' }
-    return { companyId, reservationId: id, ...facts, epoch, images, token }
+    return changeOf(work, await this.#do(work))
   }
 
-  async #do(work: StockWork): Promise<Exclude<StockAnswer, { kind: 'notDue' }>> {
+  async #do(work: StockWork): Promise<StockAnswer> {
     await Promise.resolve()
     const held = this.#held.get(nameOf(work))
-    const changes = work.space === 'settle' ? (held?.changes ?? []) : work.changes
+    const changes = isEnd(work.kind) ? (held?.changes ?? []) : work.changes
     const rows = this.#rowsOf(work, changes)
     const reservations = new Map<string, LockedReservation>()
     if (held !== undefined) reservations.set(work.name, { ...held, isDue: this.#isDue(held) })
@@ -115,16 +106,14 @@ export class MemoryStock implements StockStore {
       this.#stored.set(work.name, { hash: work.hash, images })
       for (const image of images) this.rows.write(image)
       for (const row of rows.all) this.#fences.set(JSON.stringify(row.ref), row.fence)
-      if (work.space === 'hold') this.#held.set(nameOf(work), { state: 'held', expiresAtMs, changes })
-      if (held !== undefined && kind !== 'reserve') {
-        held.state = kind === 'confirm' ? 'confirmed' : kind === 'cancel' ? 'cancelled' : 'expired'
-      }
+      if (kind === 'reserve') this.#held.set(nameOf(work), { state: 'held', expiresAtMs, changes })
+      // The ids of movements are others than those of reservations: only an end concerns what is held.
+      if (held !== undefined && isEnd(kind)) held.state = END_STATES[kind]
     }
     const { epoch } = this.rows
     const result = { epoch, outcomes, isChanged: accepted.length > 0, rowNames: [] }
-    const answer: StockAnswer | KerpError = answerOf(result, work, 0)
+    const answer = answerOf(result, work, 0)
     if (answer instanceof Error) throw answer
-    if (answer.kind === 'notDue') throw new MovementConflictError(work.companyId, work.id)
     return answer
   }
 

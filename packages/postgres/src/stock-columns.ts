@@ -4,17 +4,12 @@ import { arrayOf, textElement, traceparentArray } from './array-text.js'
 import { DatabaseUnsuitableError } from './errors.js'
 import type { AcceptedMovement } from './stock-judge.js'
 import type { StockRows } from './stock-rows.js'
+import { END_STATES, isEnd } from './stock-work.js'
 
 /** The parameters of `write`, and how many rows it must write. */
 export interface WrittenColumns {
   readonly parameters: string[]
   readonly counts: Readonly<Record<'movements' | 'lines' | 'holds' | 'ends' | 'outbox', number>>
-}
-
-const END_STATES: Readonly<Record<string, string>> = {
-  confirm: 'confirmed',
-  cancel: 'cancelled',
-  expire: 'expired',
 }
 
 /** Lays accepted movements out. */
@@ -30,8 +25,7 @@ export function writtenColumns(accepted: readonly AcceptedMovement[], rows: Stoc
     const id = textElement(work.id)
     append(movements, [company, work.space, id, kind, work.hash, textElement(rowsOf(movement))])
     appendLines(lines, movement, company, id)
-    const state = END_STATES[kind]
-    if (state !== undefined) append(ends, [company, id, state])
+    if (isEnd(kind)) append(ends, [company, id, END_STATES[kind]])
     else if (expiresAtMs !== undefined) {
       const moment = `"${new Date(expiresAtMs).toISOString()}"`
       append(holds, [company, id, textElement(heldLines(movement)), moment])

@@ -5,7 +5,7 @@
 
 import type { RegisterImage, ReservationState, StockShortage } from '@kerp/core'
 import { type StockRow, type StockRows, stockImage } from './stock-rows.js'
-import type { StockChange, StockWork } from './stock-work.js'
+import { END_STATES, type EndKind, isEnd, type StockChange, type StockWork } from './stock-work.js'
 
 /** A reservation as it stands under its lock. */
 export interface LockedReservation {
@@ -107,13 +107,6 @@ function heldFacts(work: StockWork, facts: StockFacts): { state?: 'held'; expire
   return { state: 'held', expiresAtMs: reservation.expiresAtMs }
 }
 
-const STATES = { confirm: 'confirmed', cancel: 'cancelled', expire: 'expired' } as const
-type EndKind = keyof typeof STATES
-
-function isEnd(kind: StockWork['kind']): kind is EndKind {
-  return kind in STATES
-}
-
 /** The end of a reservation: decided by its row, whoever asks. */
 function judgeEnd(
   work: StockWork,
@@ -128,7 +121,7 @@ function judgeEnd(
   if (state !== 'held') {
     const images = facts.stored.get(work.name)?.images ?? []
     if (asked === 'expire') return { kind: 'notDue' }
-    const isAnswer = state === STATES[asked] || (asked === 'cancel' && state === 'expired')
+    const isAnswer = state === END_STATES[asked] || (asked === 'cancel' && state === 'expired')
     return isAnswer ? { kind: 'replayed', images, state, expiresAtMs } : { kind: 'settled', state }
   }
   if (asked === 'expire' && !isDue) return { kind: 'notDue' }
@@ -144,7 +137,7 @@ function judgeEnd(
   accept({ work, kind, changes: freed, images, expiresAtMs })
   // Its time was up: that is what is written, and what whoever wanted to confirm hears.
   if (kind === 'expire' && asked === 'confirm') return { kind: 'settled', state: 'expired' }
-  return { kind: 'done', images, state: STATES[kind], expiresAtMs }
+  return { kind: 'done', images, state: END_STATES[kind], expiresAtMs }
 }
 
 function fenceRefusal(

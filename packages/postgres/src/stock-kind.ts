@@ -1,41 +1,17 @@
-/** Movements of stock as works of a queue: how a batch of them is done, and what each caller is told. */
+/** Movements of stock as works of a queue: how a batch of them is done, and which of them wait for rows of others. */
 
-import {
-  type Clock,
-  FencedError,
-  InsufficientStockError,
-  type KerpError,
-  MovementConflictError,
-  type Observer,
-  type RegisterImage,
-  ReservationExpiredError,
-  ReservationNotFoundError,
-  ReservationSettledError,
-  type ReservationState,
-  type StockMove,
-} from '@kerp/core'
+import type { KerpError, Observer, StockMove } from '@kerp/core'
 import type { BatchKind } from './batch-queue.js'
 import { KEYED_PLANS, runBatch, stagedStatements } from './batch-run.js'
 import type { Database } from './database.js'
-import { DatabaseUnsuitableError, MovementRejectedError, MovementUnknownError } from './errors.js'
+import { MovementRejectedError, MovementUnknownError } from './errors.js'
 import type { KnownRows } from './known-rows.js'
 import { textOf } from './row-text.js'
-import type { StockOutcome } from './stock-judge.js'
+import { answerOf, type StockAnswer } from './stock-answer.js'
 import { StockRows } from './stock-rows.js'
 import type { StockStatements } from './stock-statements.js'
 import { linesOfReservations, moveStock, type StockResult } from './stock-transaction.js'
 import { stockRowName, type StockWork } from './stock-work.js'
-
-/** What a committed movement is answered with. */
-export type StockAnswer =
-  | {
-      readonly kind: 'done' | 'replayed'
-      readonly epoch: string
-      readonly images: readonly RegisterImage[]
-      readonly state?: ReservationState
-      readonly expiresAtMs?: number
-    }
-  | { readonly kind: 'notDue' }
 
 /** What every batch shares. */
 export interface StockParts {
@@ -45,7 +21,6 @@ export interface StockParts {
   readonly preparedPrefix: string | undefined
   readonly knownRows: KnownRows
   readonly observer: Observer
-  readonly clock: Clock
   /** Called after each commit that wrote outbox rows. */
   readonly onCommitted: () => void
 }
@@ -100,46 +75,6 @@ export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, 
       observer.stockMove?.({ kind, result: resultOf(answer), elapsedMs })
       observer.companyWork?.({ companyId, work: 'movement', count: 1 })
     },
-  }
-}
-
-/** What a movement is answered with, or why it was refused. */
-export function answerOf(result: StockResult, work: StockWork, place: number): StockAnswer | KerpError {
-  const outcome = result.outcomes.get(work)
-  if (outcome === undefined) return new DatabaseUnsuitableError('A movement of the batch was not judged.')
-  switch (outcome.kind) {
-    case 'done':
-      // The call that came first did it; those who joined it find it done.
-      return { ...outcome, epoch: result.epoch, kind: place === 0 ? 'done' : 'replayed' }
-    case 'replayed':
-      return { ...outcome, epoch: result.epoch, kind: 'replayed' }
-    case 'notDue':
-      return { kind: 'notDue' }
-    case 'conflict':
-    case 'insufficient':
-    case 'fenced':
-    case 'notFound':
-    case 'settled':
-      return refusalOf(work, outcome)
-  }
-}
-
-type Refusal = Exclude<StockOutcome, { kind: 'done' | 'replayed' | 'notDue' }>
-
-function refusalOf({ companyId, id, fence }: StockWork, outcome: Refusal): KerpError {
-  switch (outcome.kind) {
-    case 'conflict':
-      return new MovementConflictError(companyId, id)
-    case 'insufficient':
-      return new InsufficientStockError(companyId, outcome.shortages)
-    case 'fenced':
-      return new FencedError(outcome.row, String(fence), outcome.rowFence.toString())
-    case 'notFound':
-      return new ReservationNotFoundError(companyId, id)
-    case 'settled':
-      return outcome.state === 'expired'
-        ? new ReservationExpiredError(companyId, id)
-        : new ReservationSettledError(companyId, id, outcome.state)
   }
 }
 

@@ -6,7 +6,7 @@ import {
   closeOnce,
   combineObservers,
   currentTraceparent,
-  readTokenOf,
+  InvalidInputError,
   type ReservationChange,
   type ReservationRef,
   type StockAdjustment,
@@ -16,7 +16,6 @@ import {
   type StockReservation,
   type StockStore,
   type StockTransfer,
-  InvalidInputError,
   systemClock,
   systemRandom,
 } from '@kerp/core'
@@ -24,18 +23,20 @@ import type { AccountCatalog } from './account-catalog.js'
 import { BatchQueue } from './batch-queue.js'
 import { CachedCatalog } from './cached-catalog.js'
 import { Database } from './database.js'
-import { DatabaseUnsuitableError, MovementInvalidError } from './errors.js'
+import { MovementInvalidError } from './errors.js'
 import { KnownRows } from './known-rows.js'
 import type { Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
+import { changeOf, movementOf, type StockAnswer } from './stock-answer.js'
 import { auditStock, type StockAudit } from './stock-audit.js'
-import { type StockAnswer, stockKind } from './stock-kind.js'
+import { stockKind } from './stock-kind.js'
 import { type ResolvedStockOptions, resolveStockOptions, type StockLedgerOptions } from './stock-options.js'
 import { stockStatements, type StockStatements } from './stock-statements.js'
 import type { StockResult } from './stock-transaction.js'
 import { type LockedStock, moveWithin, raiseStockFence, type StockWithin } from './stock-within.js'
 import {
   adjustWork,
+  checkStockRef,
   reserveWork,
   settleWork,
   type StockWork,
@@ -46,7 +47,7 @@ import { WakeSender } from './wake-sender.js'
 import { type WarehouseCatalog, Warehouses } from './warehouses.js'
 
 const AUDIT_TIMES = 12
-const WAREHOUSES_MAX = 100_000
+const WAREHOUSES_REMEMBERED_MAX = 100_000
 const EXPIRE_MAX = 1_000
 
 /**
@@ -90,7 +91,12 @@ export class StockLedger implements StockStore, Closable {
     this.#tracing = options.tracing
     this.#database = database
     this.#statements = statements
-    this.#catalog = new CachedCatalog(catalogOf(warehouses), clock, resolved.warehousesTtlMs, WAREHOUSES_MAX)
+    this.#catalog = new CachedCatalog(
+      catalogOf(warehouses),
+      clock,
+      resolved.warehousesTtlMs,
+      WAREHOUSES_REMEMBERED_MAX,
+    )
     this.#wake = new WakeSender(database, schema, clock, resolved.wakeEveryMs)
     this.#within = { schema, statements, observer, random, lockTimeoutMs: bounds.lockTimeoutMs }
     const kind = stockKind({
@@ -99,7 +105,6 @@ export class StockLedger implements StockStore, Closable {
       preparedPrefix: isPrepared ? `${schema}_` : undefined,
       knownRows: new KnownRows(),
       observer,
-      clock,
       onCommitted: () => this.#wake.send(),
     })
     this.#queue = new BatchQueue(kind, bounds, clock, random)
@@ -119,7 +124,7 @@ export class StockLedger implements StockStore, Closable {
 
   async reserve(reservation: StockReservation): Promise<ReservationChange> {
     const work = reserveWork(reservation)
-    await this.#checkWarehouses(work)
+    await this.#checkWarehouses(work.companyId, warehousesOf(work))
     return changeOf(work, await this.#queue.add(this.#traced(work)))
   }
 
@@ -177,7 +182,7 @@ export class StockLedger implements StockStore, Closable {
   /** As `adjustWithin`. */
   async reserveWithin(queryable: Queryable, reservation: StockReservation): Promise<ReservationChange> {
     const work = reserveWork(reservation)
-    await this.#checkWarehouses(work)
+    await this.#checkWarehouses(work.companyId, warehousesOf(work))
     return changeOf(work, await moveWithin(this.#within, queryable, this.#traced(work)))
   }
 
@@ -192,14 +197,13 @@ export class StockLedger implements StockStore, Closable {
    * keeps the row locked until the transaction ends, and answers how it stands. Read nothing of it before.
    *
    * @throws {FencedError} `FENCED`, not retryable: a later holder of the lock was here. Roll back.
+   * @throws {MovementInvalidError} `MOVEMENT_INVALID` for a row that there cannot be.
+   * @throws {InvalidInputError} `INVALID_INPUT` for a fence that is none.
    */
   async raiseFence(queryable: Queryable, ref: StockRef, fence: string): Promise<LockedStock> {
-    const work = adjustWork({ ...ref, movementId: 'fence', quantity: 1n })
-    await this.#checkWarehouses(work)
-    const [change] = work.changes
-    if (change === undefined) throw new DatabaseUnsuitableError('A checked row has no name.')
-    const { item, warehouse } = change
-    return raiseStockFence(this.#within, queryable, { companyId: work.companyId, item, warehouse }, fence)
+    const row = checkStockRef(ref)
+    await this.#checkWarehouses(row.companyId, [row.warehouse])
+    return raiseStockFence(this.#within, queryable, row, fence)
   }
 
   /** Tells relays to look at once: for hosts, after the COMMIT of a movement within. Only a hint; never throws. */
@@ -218,12 +222,12 @@ export class StockLedger implements StockStore, Closable {
   }
 
   async #move(work: StockWork): Promise<StockMovement> {
-    await this.#checkWarehouses(work)
+    await this.#checkWarehouses(work.companyId, warehousesOf(work))
     return movementOf(work, await this.#queue.add(this.#traced(work)))
   }
 
   async #moveWithin(queryable: Queryable, work: StockWork): Promise<StockMovement> {
-    await this.#checkWarehouses(work)
+    await this.#checkWarehouses(work.companyId, warehousesOf(work))
     return movementOf(work, await moveWithin(this.#within, queryable, this.#traced(work)))
   }
 
@@ -237,11 +241,10 @@ export class StockLedger implements StockStore, Closable {
     return traceparent === undefined ? work : { ...work, traceparent }
   }
 
-  async #checkWarehouses(work: StockWork): Promise<void> {
-    const warehouses = warehousesOf(work)
-    if (this.#catalog.knowsPostable(work.companyId, warehouses)) return
+  async #checkWarehouses(companyId: string, warehouses: readonly string[]): Promise<void> {
+    if (this.#catalog.knowsPostable(companyId, warehouses)) return
     const { deadlineMs } = this.#resolved.bounds
-    const lookup = this.#catalog.lookup(work.companyId, warehouses)
+    const lookup = this.#catalog.lookup(companyId, warehouses)
     const known = await this.#database.within('looking up warehouses', deadlineMs, lookup)
     const unknown = warehouses.find((warehouse) => !known.has(warehouse))
     if (unknown !== undefined)
@@ -257,34 +260,4 @@ function catalogOf(warehouses: WarehouseCatalog): AccountCatalog {
       return new Map([...known].map((code) => [code, 'postable']))
     },
   }
-}
-
-function movementOf({ companyId, id }: StockWork, answer: StockAnswer): StockMovement {
-  const { kind, epoch, images } = committed(answer)
-  const token = readTokenOf({ epoch, images })
-  return { companyId, movementId: id, replayed: kind === 'replayed', epoch, images, token }
-}
-
-function changeOf({ companyId, id }: StockWork, answer: StockAnswer): ReservationChange {
-  const { kind, epoch, images, state, expiresAtMs } = committed(answer)
-  if (state === undefined || expiresAtMs === undefined) {
-    throw new DatabaseUnsuitableError('The movement of a reservation exists, but the reservation does not.')
-  }
-  const token = readTokenOf({ epoch, images })
-  const expiresAt = new Date(expiresAtMs)
-  return {
-    companyId,
-    reservationId: id,
-    state,
-    expiresAt,
-    replayed: kind === 'replayed',
-    epoch,
-    images,
-    token,
-  }
-}
-
-function committed(answer: StockAnswer): Exclude<StockAnswer, { kind: 'notDue' }> {
-  if (answer.kind !== 'notDue') return answer
-  throw new DatabaseUnsuitableError('Only a sweep can find that a reservation is not due.')
 }

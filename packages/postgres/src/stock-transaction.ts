@@ -11,6 +11,7 @@ import { JudgedTooEarly, type RunStatement } from './batch-run.js'
 import { DatabaseUnsuitableError, TransactionRequiredError } from './errors.js'
 import type { KnownRows } from './known-rows.js'
 import { textOf, textOrUndefined, versionOf } from './row-text.js'
+import { writtenColumns } from './stock-columns.js'
 import {
   judge,
   type LockedReservation,
@@ -20,8 +21,7 @@ import {
 } from './stock-judge.js'
 import { StockRows } from './stock-rows.js'
 import type { StockStatements } from './stock-statements.js'
-import type { StockChange, StockWork } from './stock-work.js'
-import { writtenColumns } from './stock-columns.js'
+import { isEnd, type StockChange, type StockWork } from './stock-work.js'
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -78,7 +78,9 @@ export async function linesOfReservations(
   read: (values: string[]) => Promise<readonly Row[]>,
   works: readonly StockWork[],
 ): Promise<ReadonlyMap<StockWork, readonly StockChange[]>> {
-  const ends = new Map(works.filter(isEnd).map((work) => [reservationName(work.companyId, work.id), work]))
+  const ends = new Map(
+    works.filter(({ kind }) => isEnd(kind)).map((work) => [reservationName(work.companyId, work.id), work]),
+  )
   const lines = new Map<StockWork, readonly StockChange[]>()
   if (ends.size === 0) return lines
   for (const row of await read(idParameters([...ends.values()]))) {
@@ -234,10 +236,6 @@ function rowIn(rows: StockRows, found: Row): ReturnType<StockRows['row']> {
 /** Of a reservation, whoever asks for it: its making and its end have the same. */
 function reservationName(companyId: string, id: string): string {
   return `${companyId}\n${id}`
-}
-
-function isEnd({ space }: StockWork): boolean {
-  return space === 'settle'
 }
 
 function idParameters(works: readonly StockWork[]): string[] {

@@ -1,7 +1,7 @@
 /** A movement of stock, checked completely before any SQL: what is to be done to which rows. */
 
 import { hash } from 'node:crypto'
-import { InvalidInputError, type StockFence } from '@kerp/core'
+import { InvalidInputError, type ReservationState, type StockFence, type StockRef } from '@kerp/core'
 import { MovementInvalidError } from './errors.js'
 import { checkCompanyId, checkName } from './identifiers.js'
 
@@ -10,8 +10,18 @@ const RESERVATION_LINES_MAX = 1_000
 /** The longest reservation, in ms: 400 days. */
 const RESERVATION_TTL_MS_MAX = 400 * 86_400_000
 
+/** How a reservation ends: the state that it then has. */
+export const END_STATES = {
+  confirm: 'confirmed',
+  cancel: 'cancelled',
+  expire: 'expired',
+} as const satisfies Readonly<Record<string, ReservationState>>
+
+/** What ends a reservation. */
+export type EndKind = keyof typeof END_STATES
+
 /** What a movement is. */
-export type StockKind = 'adjust' | 'transfer' | 'reserve' | 'confirm' | 'cancel' | 'expire'
+export type StockKind = 'adjust' | 'transfer' | 'reserve' | EndKind
 
 /** Whose ids a movement's id is one of: movements, reservations, ends of reservations. */
 export type StockSpace = 'move' | 'hold' | 'settle'
@@ -86,12 +96,23 @@ export function reserveWork(input: unknown): StockWork {
 }
 
 /** @throws {MovementInvalidError} `MOVEMENT_INVALID` */
-export function settleWork(kind: 'confirm' | 'cancel' | 'expire', input: unknown): StockWork {
+export function settleWork(kind: EndKind, input: unknown): StockWork {
   const fields = record(input, 'reservation')
   return workOf(kind, fields, nameOf(fields, 'reservationId'), [])
 }
 
-/** The rows that it names, for asking whether their warehouses exist. */
+/** Whether a movement ends a reservation. */
+export function isEnd(kind: StockKind): kind is EndKind {
+  return kind in END_STATES
+}
+
+/** The name of a row of stock. @throws {MovementInvalidError} `MOVEMENT_INVALID` */
+export function checkStockRef(input: unknown): StockRef {
+  const fields = record(input, 'ref')
+  return { companyId: checkCompanyId(fields['companyId'], MovementInvalidError), ...placeOf(fields, '') }
+}
+
+/** The warehouses of its rows, each once; none for the end of a reservation. */
 export function warehousesOf(work: StockWork): readonly string[] {
   return [...new Set(work.changes.map(({ warehouse }) => warehouse))]
 }
