@@ -7,8 +7,8 @@
 import { KerpError, type Observer, type Step } from '@kerp/core'
 import { type Database, isTimeout } from './database.js'
 import type { DatabaseClient } from './database-pool.js'
-import { beginBatch } from './posting-statements.js'
 import { type FailureKind, failureKindOf, sqlStateOf } from './sql-state.js'
+import { beginBatch } from './transaction-statements.js'
 
 /** How a batch ended. */
 export type BatchEnd<R> =

@@ -3,8 +3,8 @@
 import { type Clock, DeadlineExceededError, KerpError, retry, systemClock, withDeadline } from '@kerp/core'
 import type { DatabaseClient, DatabasePool, Statement, StatementResult } from './database-pool.js'
 import { DatabaseUnavailableError, DatabaseUnsuitableError } from './errors.js'
-import { beginBatch } from './posting-statements.js'
 import { failureKindOf, sqlStateOf } from './sql-state.js'
+import { beginBatch } from './transaction-statements.js'
 
 type Rows = readonly Record<string, unknown>[]
 

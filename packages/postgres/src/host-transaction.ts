@@ -11,9 +11,10 @@ import type { RunStatement } from './batch-run.js'
 import { KnownRows } from './known-rows.js'
 import type { Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
+import type { WithinStatements } from './transaction-statements.js'
 
 /** The statements that begin and end the work. */
-type Frame = 'beginWithin' | 'endWithin'
+type Frame = keyof WithinStatements
 
 /** What work in a host's transaction shares with the queue of its ledger; `S` are the names of its statements. */
 export interface HostContext<S extends string> {

@@ -3,8 +3,10 @@
  * parsers and their array handling do not matter.
  */
 
+import { WITHIN_STATEMENTS, type WithinStatements } from './transaction-statements.js'
+
 /** The statements for one schema. */
-export interface PostingStatements {
+export interface PostingStatements extends WithinStatements {
   /** Names the reversed voucher's one reversal; answers who holds it, in a second statement. */
   readonly claimReversal: string
   readonly readReversal: string
@@ -21,8 +23,6 @@ export interface PostingStatements {
   readonly heldRows: string
   /** Changes the rows, writes vouchers, lines and outbox; answers the rows, what was written, and the epoch. */
   readonly write: string
-  readonly beginWithin: string
-  readonly endWithin: string
 }
 
 const KEYS = 'unnest($1::text::text[], $2::text::text[], $3::text::text[]) AS k(company, id, request_hash)'
@@ -30,9 +30,6 @@ const KEY_ORDER = 'ORDER BY k.company COLLATE "C", k.id COLLATE "C"'
 const ROWS =
   'unnest($1::text::text[], $2::text::text[], $3::text::integer[]) AS k(company, account, fiscal_year)'
 const ON_ROW = 'b.company = k.company AND b.account = k.account AND b.fiscal_year = k.fiscal_year'
-/** The setting that makes a COMMIT wait for the disk, unless the host asks for more. */
-export const DURABLE = `CASE WHEN current_setting('synchronous_commit') IN ('on', 'remote_apply')
-  THEN current_setting('synchronous_commit') ELSE 'on' END`
 
 /** Builds the statements; `schema` has been checked and needs no quotes. */
 export function postingStatements(schema: string): PostingStatements {
@@ -66,24 +63,8 @@ FROM ${ROWS} JOIN ${schema}.balance b ON ${ON_ROW}
 WHERE NOT EXISTS (SELECT FROM free f
   WHERE f.company = b.company AND f.account = b.account AND f.fiscal_year = b.fiscal_year)`,
     write: write(schema),
-    beginWithin: `
-SELECT set_config('kerp.within', $1, true), set_config('synchronous_commit', ${DURABLE}, true),
-  current_setting('lock_timeout') AS lock_timeout,
-  set_config('lock_timeout', CASE WHEN current_setting('lock_timeout') = '0' THEN $2
-    ELSE current_setting('lock_timeout') END, true)`,
-    endWithin: `SELECT set_config('lock_timeout', $1, true)`,
+    ...WITHIN_STATEMENTS,
   }
-}
-
-/**
- * Opens a transaction with its own limits, whose COMMIT waits for the disk, whatever the server's or the role's
- * defaults are.
- */
-export function beginBatch(lockTimeoutMs: number, statementTimeoutMs: number): string {
-  return `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = ${lockTimeoutMs};
-SET LOCAL statement_timeout = ${statementTimeoutMs};
-SET LOCAL idle_in_transaction_session_timeout = ${statementTimeoutMs};
-SELECT set_config('synchronous_commit', ${DURABLE}, true)`
 }
 
 function readPosted(schema: string): string {

@@ -8,17 +8,17 @@
 import type { Observer, RegisterImage } from '@kerp/core'
 import { arrayOf, textElement } from './array-text.js'
 import type { RunStatement } from './batch-run.js'
+import type { CheckedVoucher } from './checked-voucher.js'
 import {
   DatabaseUnsuitableError,
   TransactionRequiredError,
   VoucherConflictError,
   VoucherReversedError,
 } from './errors.js'
-import type { KnownRows } from './known-rows.js'
+import { type KnownRows, lockRows } from './known-rows.js'
 import type { PostingStatements } from './posting-statements.js'
 import { BatchRows, type RowTotals, runTotals } from './posting-totals.js'
 import { textOf, versionOf } from './row-text.js'
-import type { CheckedVoucher } from './checked-voucher.js'
 
 /** What one voucher came to, if the transaction commits. */
 export type PostingOutcome =
@@ -137,7 +137,7 @@ async function writeVouchers(
   outcomes: Map<CheckedVoucher, PostingOutcome>,
 ): Promise<string> {
   const { run, observer } = context
-  await lockRows(context, rows)
+  await readLocked(context, rows)
   observer.step?.({ name: 'posting.rowsLocked' })
   const totals = runTotals(vouchers, rows)
   const written = await run('write', totals.parameters)
@@ -148,17 +148,8 @@ async function writeVouchers(
   return epoch
 }
 
-async function lockRows({ run, knownRows }: PostingContext, rows: BatchRows): Promise<void> {
-  const parameters = rows.parameters()
-  if (!knownRows.hasAll(rows.names)) await run('insertRows', parameters)
-  let locked = await run('lockRows', parameters)
-  if (locked.length < rows.all.length) {
-    // The memory of known rows is older than the database, which was restored.
-    knownRows.clear()
-    await run('insertRows', parameters)
-    locked = await run('lockRows', parameters)
-  }
-  for (const found of locked) {
+async function readLocked({ run, knownRows }: PostingContext, rows: BatchRows): Promise<void> {
+  for (const found of await lockRows(run, knownRows, rows)) {
     const row = rows.row(textOf(found, 'company'), textOf(found, 'account'), textOf(found, 'fiscal_year'))
     row.debit = BigInt(textOf(found, 'debit'))
     row.credit = BigInt(textOf(found, 'credit'))

@@ -5,10 +5,10 @@
  * written last and only for movements that were accepted.
  */
 
-import { DURABLE } from './posting-statements.js'
+import { WITHIN_STATEMENTS, type WithinStatements } from './transaction-statements.js'
 
 /** The statements for one schema. */
-export interface StockStatements {
+export interface StockStatements extends WithinStatements {
   /** Locks reservations in the order of bytes and answers their lines, which never change. */
   readonly lockReservations: string
   readonly insertRows: string
@@ -24,8 +24,6 @@ export interface StockStatements {
   readonly write: string
   /** Reservations whose time is up, the oldest first. */
   readonly due: string
-  readonly beginWithin: string
-  readonly endWithin: string
 }
 
 const ROWS = 'unnest($1::text::text[], $2::text::text[], $3::text::text[]) AS k(company, item, warehouse)'
@@ -59,12 +57,7 @@ FROM ${RESERVATIONS} JOIN ${schema}.reservation r ON ${ON_RESERVATION}`,
     due: `
 SELECT company, id FROM ${schema}.reservation WHERE state = 'held' AND expires_at <= clock_timestamp()
 ORDER BY expires_at LIMIT $1::text::integer`,
-    beginWithin: `
-SELECT set_config('kerp.within', $1, true), set_config('synchronous_commit', ${DURABLE}, true),
-  current_setting('lock_timeout') AS lock_timeout,
-  set_config('lock_timeout', CASE WHEN current_setting('lock_timeout') = '0' THEN $2
-    ELSE current_setting('lock_timeout') END, true)`,
-    endWithin: `SELECT set_config('lock_timeout', $1, true)`,
+    ...WITHIN_STATEMENTS,
   }
 }
 

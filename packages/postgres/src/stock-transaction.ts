@@ -9,7 +9,7 @@ import type { Observer, RegisterImage, ReservationState } from '@kerp/core'
 import { arrayOf, textArray } from './array-text.js'
 import { JudgedTooEarly, type RunStatement } from './batch-run.js'
 import { DatabaseUnsuitableError, TransactionRequiredError } from './errors.js'
-import type { KnownRows } from './known-rows.js'
+import { type KnownRows, lockRows } from './known-rows.js'
 import { textOf, textOrUndefined, versionOf } from './row-text.js'
 import { writtenColumns } from './stock-columns.js'
 import {
@@ -50,7 +50,7 @@ export async function moveStock(context: StockContext, works: readonly StockWork
   const lines = await lockReservations(context, works)
   const rows = new StockRows()
   for (const work of works) rows.add(work.companyId, lines.get(work) ?? work.changes)
-  await lockRows(context, rows)
+  await readLocked(context, rows)
   observer.step?.({ name: 'stock.rowsLocked' })
   const { epoch, facts } = await readFacts(context, works, lines)
   const { outcomes, accepted } = judge(works, rows, facts)
@@ -90,18 +90,9 @@ export async function linesOfReservations(
   return lines
 }
 
-async function lockRows({ run, knownRows }: StockContext, rows: StockRows): Promise<void> {
+async function readLocked({ run, knownRows }: StockContext, rows: StockRows): Promise<void> {
   if (rows.all.length === 0) return
-  const parameters = rows.parameters()
-  if (!knownRows.hasAll(rows.names)) await run('insertRows', parameters)
-  let locked = await run('lockRows', parameters)
-  if (locked.length < rows.all.length) {
-    // The memory of known rows is older than the database, which was restored.
-    knownRows.clear()
-    await run('insertRows', parameters)
-    locked = await run('lockRows', parameters)
-  }
-  for (const found of locked) {
+  for (const found of await lockRows(run, knownRows, rows)) {
     const row = rowIn(rows, found)
     row.version = versionOf(found)
     row.onHand = BigInt(textOf(found, 'on_hand'))
