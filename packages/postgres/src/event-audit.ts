@@ -1,8 +1,9 @@
 /** Audits the log of events of a company against what was committed, in one statement at one moment. */
 
+import { auditVerdict, LISTED } from './audit-verdict.js'
 import type { Database } from './database.js'
 import { between } from './outbox-statements.js'
-import { textOf, textOrUndefined } from './row-text.js'
+import { textOf } from './row-text.js'
 
 /** One thing that an audit of events found. */
 export interface EventDifference {
@@ -45,24 +46,12 @@ export async function auditEvents(
     values: [companyId],
   })
   const facts = rows[0] ?? {}
-  const differencesTotal = Number(textOf(facts, 'differences_total'))
   return {
     companyId,
-    ok: differencesTotal === 0,
+    ...auditVerdict(rows, CHECKS),
     position: textOf(facts, 'position'),
     trimmedTo: textOf(facts, 'trimmed_to'),
     pending: Number(textOf(facts, 'pending')),
-    differencesTotal,
-    differences: rows.flatMap((row) => {
-      const check = CHECKS.find((known) => known === textOrUndefined(row, 'check'))
-      if (check === undefined) return []
-      const [subject, expected, found] = [
-        textOf(row, 'subject'),
-        textOf(row, 'expected'),
-        textOf(row, 'found'),
-      ]
-      return [{ check, subject, expected, found }]
-    }),
   }
 }
 
@@ -91,7 +80,7 @@ WITH c AS MATERIALIZED (
 ), ${checks(schema)}
 SELECT f.*, (SELECT count(*) FROM found)::text AS differences_total, head.position::text AS position,
   head.trimmed_to::text AS trimmed_to, (SELECT count(*) FROM pending)::text AS pending
-FROM head LEFT JOIN (SELECT * FROM found ORDER BY "check", subject LIMIT 100) f ON true`
+FROM head LEFT JOIN ${LISTED} ON true`
 }
 
 function checks(schema: string): string {

@@ -19,6 +19,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import { arrayOf, textElement } from './array-text.js'
+import { AUDIT_TIMES } from './audit-verdict.js'
 import { Database } from './database.js'
 import type { DatabaseClient, DatabasePool } from './database-pool.js'
 import { appendParameters, type NewEvent } from './event-append.js'
@@ -48,7 +49,6 @@ export interface EventLogOptions {
 }
 
 const LIMIT_MAX = 10_000
-const AUDIT_TIMES = 12
 const WEEK_MS = 7 * 86_400_000
 const SINK = /^[a-z0-9][a-z0-9._-]{0,62}$/
 const POSITION = /^(?:0|[1-9]\d{0,17})$/

@@ -1,10 +1,11 @@
 /** Audits a company: every figure is computed again from the lines, in one statement at one moment. */
 
 import { InvalidInputError } from '@kerp/core'
+import { auditVerdict, LISTED } from './audit-verdict.js'
 import type { Database } from './database.js'
 import { checkCompanyId, checkFiscalYear } from './identifiers.js'
 import type { AuditDifference, LedgerAudit } from './ledger-reports.js'
-import { textOf, textOrUndefined } from './row-text.js'
+import { textOf } from './row-text.js'
 import { amountOf } from './voucher-reader.js'
 
 const CHECKS: readonly AuditDifference['check'][] = ['totals', 'rows', 'versions', 'running', 'vouchers']
@@ -24,28 +25,14 @@ export async function auditLedger(
     values: [companyId, year],
   })
   const facts = rows[0] ?? {}
-  const differencesTotal = Number(textOf(facts, 'differences_total'))
   return {
     companyId,
-    ok: differencesTotal === 0,
+    ...auditVerdict(rows, CHECKS),
     vouchers: Number(textOf(facts, 'vouchers')),
     lines: Number(textOf(facts, 'lines')),
     rows: Number(textOf(facts, 'rows')),
     debit: amountOf(facts, 'debit'),
     credit: amountOf(facts, 'credit'),
-    differencesTotal,
-    differences: rows.flatMap((row) => {
-      const check = CHECKS.find((known) => known === textOrUndefined(row, 'check'))
-      if (check === undefined) return []
-      return [
-        {
-          check,
-          subject: textOf(row, 'subject'),
-          expected: textOf(row, 'expected'),
-          found: textOf(row, 'found'),
-        },
-      ]
-    }),
   }
 }
 
@@ -99,5 +86,5 @@ SELECT f.*, (SELECT count(*) FROM found)::text AS differences_total,
   (SELECT count(*) FROM balances WHERE version > 0)::text AS rows,
   (SELECT coalesce(sum(debit), 0) FROM balances)::text AS debit,
   (SELECT coalesce(sum(credit), 0) FROM balances)::text AS credit
-FROM (SELECT) AS always LEFT JOIN (SELECT * FROM found ORDER BY "check", subject LIMIT 100) f ON true`
+FROM (SELECT) AS always LEFT JOIN ${LISTED} ON true`
 }

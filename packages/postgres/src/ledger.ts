@@ -10,9 +10,9 @@ import {
   systemRandom,
 } from '@kerp/core'
 import { Accounts } from './accounts.js'
-import { CachedCatalog } from './cached-catalog.js'
-import { readBooksMark, readTurnover, type TurnoverQuery, type TurnoverRow } from './turnover.js'
+import { AUDIT_TIMES } from './audit-verdict.js'
 import { BatchQueue } from './batch-queue.js'
+import { CachedCatalog } from './cached-catalog.js'
 import type { CheckedVoucher } from './checked-voucher.js'
 import { Database } from './database.js'
 import { checkCompanyId, checkName } from './identifiers.js'
@@ -25,13 +25,12 @@ import { postWithin, type WithinContext } from './post-within.js'
 import { postingStatements } from './posting-statements.js'
 import type { PostingResult } from './posting-transaction.js'
 import type { Queryable } from './queryable.js'
+import { readBooksMark, readTurnover, type TurnoverQuery, type TurnoverRow } from './turnover.js'
 import type { Approval, PostedVoucher, Reversal, StoredVoucher, Voucher } from './voucher.js'
 import { checkAccounts, checkDate, checkVoucher } from './voucher-check.js'
 import { type VoucherWork, voucherKind, voucherWork } from './voucher-kind.js'
 import { VoucherReader } from './voucher-reader.js'
 import { WakeSender } from './wake-sender.js'
-
-const AUDIT_TIMES = 12
 
 /**
  * Posting and reading vouchers of all companies of one database.

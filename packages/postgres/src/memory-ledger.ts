@@ -1,11 +1,12 @@
 /** The ledger's double for tests without PostgreSQL: the same checks and the same answers, over rows in memory. */
 
-import { type RegisterImage, readTokenOf } from '@kerp/core'
+import type { RegisterImage } from '@kerp/core'
 import { type AccountCatalog, anyAccount } from './account-catalog.js'
 import type { CheckedVoucher } from './checked-voucher.js'
 import { VoucherConflictError } from './errors.js'
 import type { MemoryRows } from './memory-rows.js'
 import type { PostedVoucher, Voucher } from './voucher.js'
+import { postedVoucher } from './voucher-answer.js'
 import { checkAccounts, checkVoucher } from './voucher-check.js'
 
 /**
@@ -42,9 +43,7 @@ export class MemoryLedger {
     }
     const images = this.#imagesOf(checked)
     for (const image of images) this.rows.write(image)
-    const { epoch } = this.rows
-    const token = readTokenOf({ epoch, images })
-    const answer: PostedVoucher = { companyId, voucherId: id, replayed: false, epoch, images, token }
+    const answer = postedVoucher(checked, { epoch: this.rows.epoch, images }, false)
     this.#posted.set(name, { hash, answer })
     return answer
   }

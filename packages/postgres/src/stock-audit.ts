@@ -1,9 +1,10 @@
 /** Audits a company's stock: every figure is computed again from the movements, in one statement at one moment. */
 
 import { InvalidInputError } from '@kerp/core'
+import { auditVerdict, LISTED } from './audit-verdict.js'
 import type { Database } from './database.js'
 import { checkCompanyId } from './identifiers.js'
-import { textOf, textOrUndefined } from './row-text.js'
+import { textOf } from './row-text.js'
 
 /** One thing that an audit of stock found. */
 export interface StockDifference {
@@ -61,10 +62,9 @@ export async function auditStock(
   })
   const facts = rows[0] ?? {}
   const count = (column: string): number => Number(textOf(facts, column))
-  const differencesTotal = count('differences_total')
   return {
     companyId,
-    ok: differencesTotal === 0,
+    ...auditVerdict(rows, CHECKS),
     rows: count('rows_'),
     movements: count('movements'),
     transfers: count('transfers'),
@@ -72,13 +72,6 @@ export async function auditStock(
     heldReservations: count('held'),
     onHand: BigInt(textOf(facts, 'on_hand')),
     reserved: BigInt(textOf(facts, 'reserved')),
-    differencesTotal,
-    differences: rows.flatMap((row) => {
-      const check = CHECKS.find((known) => known === textOrUndefined(row, 'check'))
-      if (check === undefined) return []
-      const subject = textOf(row, 'subject')
-      return [{ check, subject, expected: textOf(row, 'expected'), found: textOf(row, 'found') }]
-    }),
   }
 }
 
@@ -144,5 +137,5 @@ SELECT f.*, (SELECT count(*) FROM found)::text AS differences_total,
   (SELECT count(*) FROM ${schema}.reservation WHERE company = $1 AND state = 'held')::text AS held,
   (SELECT coalesce(sum(on_hand), 0) FROM stock)::text AS on_hand,
   (SELECT coalesce(sum(reserved), 0) FROM stock)::text AS reserved
-FROM (SELECT) AS always LEFT JOIN (SELECT * FROM found ORDER BY "check", subject LIMIT 100) f ON true`
+FROM (SELECT) AS always LEFT JOIN ${LISTED} ON true`
 }

@@ -20,6 +20,7 @@ import {
   systemRandom,
 } from '@kerp/core'
 import type { AccountCatalog } from './account-catalog.js'
+import { AUDIT_TIMES } from './audit-verdict.js'
 import { BatchQueue } from './batch-queue.js'
 import { CachedCatalog } from './cached-catalog.js'
 import { Database } from './database.js'
@@ -46,7 +47,6 @@ import {
 import { WakeSender } from './wake-sender.js'
 import { type WarehouseCatalog, Warehouses } from './warehouses.js'
 
-const AUDIT_TIMES = 12
 const WAREHOUSES_REMEMBERED_MAX = 100_000
 const EXPIRE_MAX = 1_000
 

@@ -1,23 +1,19 @@
-/** Vouchers as works of a queue: how a batch of them is posted, and what each caller is told. */
+/** Vouchers as works of a queue: how a batch of them is posted, and which of them wait for rows of others. */
 
-import { type KerpError, type Observer, type Posting, readTokenOf } from '@kerp/core'
+import type { KerpError, Observer, Posting } from '@kerp/core'
 import type { BatchWork } from './batch-callers.js'
 import type { BatchKind } from './batch-queue.js'
 import { type BatchJob, runBatch, stagedStatements } from './batch-run.js'
 import type { CheckedVoucher } from './checked-voucher.js'
 import type { Database } from './database.js'
-import {
-  DatabaseUnsuitableError,
-  PostingUnknownError,
-  VoucherConflictError,
-  VoucherRejectedError,
-} from './errors.js'
+import { PostingUnknownError, VoucherRejectedError } from './errors.js'
 import type { KnownRows } from './known-rows.js'
 import type { PostingStatements } from './posting-statements.js'
 import { BatchRows, rowName } from './posting-totals.js'
 import { type PostingResult, postVouchers } from './posting-transaction.js'
 import { textOf } from './row-text.js'
 import type { PostedVoucher } from './voucher.js'
+import { answerOf } from './voucher-answer.js'
 
 /** A voucher that waits for its transaction. */
 export interface VoucherWork extends BatchWork {
@@ -94,21 +90,6 @@ function postingJob(parts: VoucherParts, works: readonly VoucherWork[]): BatchJo
       return { result: await postVouchers({ run, knownRows, observer }, vouchers), isChanged: true }
     },
   }
-}
-
-function answerOf(
-  { epoch, outcomes }: PostingResult,
-  voucher: CheckedVoucher,
-  place: number,
-): PostedVoucher | KerpError {
-  const { companyId, id } = voucher
-  const outcome = outcomes.get(voucher)
-  if (outcome === undefined) return new DatabaseUnsuitableError('A voucher of the batch was not judged.')
-  if (outcome.kind === 'conflict') return new VoucherConflictError(companyId, id)
-  const { kind, images } = outcome
-  // The call that came first posted it; those who joined it find it posted.
-  const replayed = kind === 'replayed' || place > 0
-  return { companyId, voucherId: id, replayed, epoch, images, token: readTokenOf({ epoch, images }) }
 }
 
 /** Those of whose balance rows none is locked by somebody else now. */
