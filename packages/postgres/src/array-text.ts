@@ -21,6 +21,16 @@ export function traceparentArray(traceparents: readonly (string | undefined)[]):
     : arrayOf(traceparents.map((each) => each ?? 'NULL'))
 }
 
+/** Columns of rows that are to be written, as elements of array texts. */
+export function emptyColumns(count: number): readonly string[][] {
+  return Array.from({ length: count }, () => [])
+}
+
+/** Adds a row to columns; what it has no value for is NULL. */
+export function appendRow(columns: readonly string[][], values: readonly string[]): void {
+  columns.forEach((column, index) => column.push(values[index] ?? 'NULL'))
+}
+
 /** A list of elements that are quoted already, or are plain numbers or dates. */
 export function arrayOf(elements: readonly (string | number | bigint)[]): string {
   return `{${elements.join(',')}}`

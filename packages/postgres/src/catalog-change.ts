@@ -1,8 +1,7 @@
 /** What goes into the same transaction as a change of accounts or warehouses. */
 
-import { queryableOf } from './chunk-effects.js'
 import type { DatabaseClient } from './database-pool.js'
-import type { Queryable } from './queryable.js'
+import { type Queryable, queryableOf } from './queryable.js'
 
 /** How master data is defined. */
 export interface DefineOptions {

@@ -5,13 +5,8 @@
 
 import { type BatchEffects, type BatchFailure, type BatchItemDone, KerpError } from '@kerp/core'
 import type { DatabaseClient } from './database-pool.js'
-import type { Queryable } from './queryable.js'
+import { type Queryable, queryableOf } from './queryable.js'
 import { failureKindOf, sqlStateOf } from './sql-state.js'
-
-/** The statements of a transaction for those who write effects in it. */
-export function queryableOf(client: DatabaseClient): Queryable {
-  return { query: (text, values) => client.query({ text, values: [...values] }) }
-}
 
 /** What became of the items. */
 export interface EffectOutcome {

@@ -22,7 +22,7 @@ import type {
   BatchRunRef,
 } from '@kerp/core'
 import { textArray } from './array-text.js'
-import { queryableOf, writeEffects } from './chunk-effects.js'
+import { writeEffects } from './chunk-effects.js'
 import { chunkColumns, chunkLists, chunkOf, chunkRefOf, failureOf, runOf, totalsOf } from './chunk-rows.js'
 import { type ChunkStatements, chunkStatements } from './chunk-statements.js'
 import {
@@ -35,7 +35,7 @@ import {
 import { Database } from './database.js'
 import type { DatabaseClient } from './database-pool.js'
 import { BatchRunMissingError, BatchRunStateError } from './errors.js'
-import type { Queryable } from './queryable.js'
+import { type Queryable, queryableOf } from './queryable.js'
 import { textOf } from './row-text.js'
 
 const FAILURES_PAGE_MAX = 10_000

@@ -8,7 +8,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { DatabasePool } from './database-pool.js'
-import { checkCompanyId, checkName, isWellFormed, resolveSchema } from './identifiers.js'
+import { checkCompanyId, checkName, checkWhole, isWellFormed, resolveSchema } from './identifiers.js'
 
 /** What a chunk ledger is made of. */
 export interface ChunkLedgerOptions {
@@ -52,15 +52,10 @@ export function checkOpening(opening: BatchOpening): BatchOpening {
   if (typeof params !== 'string' || params.length > PARAMS_LENGTH_MAX || params.includes('\0')) {
     throw new InvalidInputError('params', `a text of at most ${PARAMS_LENGTH_MAX} characters`, params)
   }
-  checkCount('chunkItems', chunkItems, 1, CHUNK_ITEMS_MAX)
-  checkCount('failuresMax', failuresMax, 0, Number.MAX_SAFE_INTEGER)
-  checkCount('stopAfterFailures', stopAfterFailures, 0, Number.MAX_SAFE_INTEGER)
+  checkWhole('chunkItems', chunkItems, 1, CHUNK_ITEMS_MAX)
+  checkWhole('failuresMax', failuresMax, 0, Number.MAX_SAFE_INTEGER)
+  checkWhole('stopAfterFailures', stopAfterFailures, 0, Number.MAX_SAFE_INTEGER)
   return { ...checkRunRef(opening), batch, params, chunkItems, failuresMax, stopAfterFailures }
-}
-
-function checkCount(field: string, value: unknown, min: number, max: number): void {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return
-  throw new InvalidInputError(field, `a whole number from ${min} to ${max}`, value)
 }
 
 /** Ids of one page, each once. @throws {InvalidInputError} `INVALID_INPUT`. */

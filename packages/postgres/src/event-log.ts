@@ -27,7 +27,7 @@ import { auditEvents, type EventAudit } from './event-audit.js'
 import { committedEventOf } from './event-payload.js'
 import { type EventStatements, eventStatements } from './event-statements.js'
 import { type EventRetention, type EventTrim, trimEvents } from './event-trim.js'
-import { checkCompanyId, resolveSchema } from './identifiers.js'
+import { checkCompanyId, checkWhole, resolveSchema } from './identifiers.js'
 import { OutboxListener } from './outbox-listener.js'
 import type { Queryable } from './queryable.js'
 import { textOf, textOrUndefined } from './row-text.js'
@@ -87,7 +87,7 @@ export class EventLog implements EventSource, EventSinks {
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable.
    */
   async advance({ limit, all = false }: EventAdvanceOptions): Promise<EventAdvance> {
-    const values = [checkLimit(limit)]
+    const values = [limitText(limit)]
     const look = (await this.#read('look', []))[0] ?? {}
     const epoch = textOf(look, 'epoch')
     const done =
@@ -98,7 +98,7 @@ export class EventLog implements EventSource, EventSinks {
   /** Events after a position, at most `limit` (1 to 10,000). One statement, whose cost is that of its events. */
   async read({ companyId, after, limit }: EventPageQuery): Promise<EventPage> {
     const company = checkCompanyId(companyId, InvalidInputError)
-    const values = [company, checkPosition(after, 'after'), checkLimit(limit)]
+    const values = [company, checkPosition(after, 'after'), limitText(limit)]
     const rows = await this.#read('read', values)
     const facts = rows[0] ?? {}
     const epoch = textOf(facts, 'epoch')
@@ -229,9 +229,8 @@ function ageOf(
   return wholeNumberOption('EventLog.trim', option, value, bounds)
 }
 
-function checkLimit(limit: number): string {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= LIMIT_MAX) return String(limit)
-  throw new InvalidInputError('limit', `a whole number from 1 to ${LIMIT_MAX}`, limit)
+function limitText(limit: number): string {
+  return String(checkWhole('limit', limit, 1, LIMIT_MAX))
 }
 
 function checkPosition(position: unknown, field: string): string {

@@ -1,5 +1,6 @@
 /** The SQL of the log of events. Every parameter is text, and every column comes back as text. */
 
+import { isoText } from './moment-text.js'
 import { between } from './outbox-statements.js'
 
 /** The statements for one schema that was checked. */
@@ -20,9 +21,6 @@ export interface EventStatements {
   readonly sink: string
   readonly forgetSink: string
 }
-
-/** When an event was written, in ISO-8601. */
-const ISO = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`
 
 /** Builds the statements. */
 export function eventStatements(schema: string): EventStatements {
@@ -127,7 +125,7 @@ SELECT (SELECT ${schema}.epoch()) AS epoch,
   coalesce((SELECT trimmed_to FROM ${schema}.event_head WHERE company = $1), 0)::text AS trimmed_to,
   e.position::text AS position, e.type, e.about, e.part1, e.part2, e.version::text AS version,
   e.field1::text AS field1, e.field2::text AS field2, e.payload, e.traceparent,
-  to_char(e.written_at AT TIME ZONE 'UTC', ${ISO}) AS written_at,
+  ${isoText('e.written_at')} AS written_at,
   to_char(v.date, 'YYYY-MM-DD') AS date, v.fiscal_year::text AS fiscal_year, v.reverses, v.versions::text AS versions
 FROM (SELECT 1) one
 LEFT JOIN (

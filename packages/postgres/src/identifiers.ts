@@ -1,6 +1,6 @@
-/** The rules for what callers name: companies, voucher ids, account codes, fiscal years, the schema. */
+/** The rules for what callers name and count: companies, voucher ids, account codes, fiscal years, limits, the schema. */
 
-import { type InvalidInputError, textOption } from '@kerp/core'
+import { InvalidInputError, textOption } from '@kerp/core'
 import { VoucherInvalidError } from './errors.js'
 
 /** The most characters of a voucher id or an account code, after NFC normalisation. */
@@ -48,6 +48,12 @@ export function checkFiscalYear(value: unknown, Refused: Refusal = VoucherInvali
   throw new Refused('fiscalYear', 'a whole number from 1900 to 2999', value)
 }
 
+/** A whole number within its bounds, both included. @throws {InvalidInputError} `INVALID_INPUT` */
+export function checkWhole(field: string, value: unknown, min: number, max: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+  throw new InvalidInputError(field, `a whole number from ${min} to ${max}`, value)
+}
+
 /** Whether every surrogate has its partner; a lone one has no UTF-8 form. */
 export function isWellFormed(text: string): boolean {
   return (
@@ -56,7 +62,7 @@ export function isWellFormed(text: string): boolean {
   )
 }
 
-/** The option `schema`, as it is and quoted for SQL. */
+/** The option `schema`: a name that needs no quotes in SQL. @throws {InvalidOptionError} `INVALID_OPTION` */
 export function resolveSchema(owner: string, schema: unknown): string {
   return textOption(owner, 'schema', schema, {
     pattern: SCHEMA,

@@ -2,7 +2,7 @@
 
 import { InvalidInputError } from '@kerp/core'
 import type { Database } from './database.js'
-import { checkCompanyId, checkFiscalYear, checkName } from './identifiers.js'
+import { checkCompanyId, checkFiscalYear, checkName, checkWhole } from './identifiers.js'
 import type {
   AccountLedgerPage,
   AccountLedgerQuery,
@@ -10,6 +10,7 @@ import type {
   TrialBalance,
   TrialBalanceRow,
 } from './ledger-reports.js'
+import { msText } from './moment-text.js'
 import { textOf, textOrUndefined, versionOf } from './row-text.js'
 import { amountOf } from './voucher-reader.js'
 
@@ -30,10 +31,7 @@ export class LedgerReader {
     const companyId = checkCompanyId(query.companyId, InvalidInputError)
     const account = checkName(query.account, 'account', InvalidInputError)
     const fiscalYear = checkFiscalYear(query.fiscalYear, InvalidInputError)
-    const { limit } = query
-    if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX) {
-      throw new InvalidInputError('limit', `a whole number from 1 to ${LIMIT_MAX}`, limit)
-    }
+    const limit = checkWhole('limit', query.limit, 1, LIMIT_MAX)
     const [version, lineNumber] = readCursor(query.after)
     const rows = await this.database.read('reading an account', this.deadlineMs, {
       text: `SELECT voucher_id, line_no::text AS line_no, to_char(date, 'YYYY-MM-DD') AS date, memo,
@@ -55,7 +53,7 @@ ORDER BY version, line_no LIMIT $6::text::integer`,
     const year = checkFiscalYear(fiscalYear, InvalidInputError)
     const found = await this.database.read('reading the trial balance', this.deadlineMs, {
       text: `SELECT b.account, b.debit::text AS debit, b.credit::text AS credit, b.version::text AS version,
-  (SELECT ${this.schema}.epoch()) AS epoch, trunc(extract(epoch FROM statement_timestamp()) * 1000)::text AS as_of_ms
+  (SELECT ${this.schema}.epoch()) AS epoch, ${msText('statement_timestamp()')} AS as_of_ms
 FROM (SELECT) AS always
 LEFT JOIN ${this.schema}.balance b ON b.company = $1 AND b.fiscal_year = $2::text::integer AND b.version > 0
 ORDER BY b.account`,

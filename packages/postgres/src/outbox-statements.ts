@@ -1,5 +1,7 @@
 /** The SQL of the outbox. Every parameter is text, and every column comes back as text. */
 
+import { msText } from './moment-text.js'
+
 /** The statements for one schema that was checked. */
 export interface OutboxStatements {
   readonly tick: string
@@ -54,7 +56,7 @@ ORDER BY o.place`
     tick: `
 WITH s AS MATERIALIZED (SELECT pg_current_snapshot() AS target, $1::text::pg_snapshot AS after),
 ${byXid('s.after', 's.target', '$2', 'AND $1::text IS NOT NULL')}
-SELECT s.target::text AS target, trunc(extract(epoch FROM statement_timestamp()) * 1000)::text AS as_of_ms,
+SELECT s.target::text AS target, ${msText('statement_timestamp()')} AS as_of_ms,
   ${facts}, o.* FROM s ${joined}`,
     firstPage: `
 WITH s AS MATERIALIZED (SELECT $1::text::pg_snapshot AS after, $2::text::pg_snapshot AS target),

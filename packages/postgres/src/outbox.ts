@@ -19,7 +19,7 @@ import {
 import { Database, isTimeout } from './database.js'
 import type { DatabasePool } from './database-pool.js'
 import { DatabaseUnavailableError, DatabaseUnsuitableError, OutboxTrimmedError } from './errors.js'
-import { checkCompanyId, resolveSchema } from './identifiers.js'
+import { checkCompanyId, checkWhole, resolveSchema } from './identifiers.js'
 import { OutboxListener } from './outbox-listener.js'
 import { covers, parseSnapshot } from './outbox-position.js'
 import { type OutboxStatements, outboxStatements } from './outbox-statements.js'
@@ -75,7 +75,7 @@ export class Outbox implements OutboxSource, InvalidationLog {
   async tick(query: { readonly after?: OutboxPosition; readonly limit: number }): Promise<OutboxTick> {
     const after = query.after ?? null
     if (after !== null) parseSnapshot(after, 'after')
-    const found = await this.#read('tick', [after, checkLimit(query.limit)])
+    const found = await this.#read('tick', [after, limitText(query.limit)])
     const facts = found[0] ?? {}
     return {
       epoch: textOf(facts, 'epoch'),
@@ -98,7 +98,7 @@ export class Outbox implements OutboxSource, InvalidationLog {
     if (!/^\d{1,19}$/.test(query.afterId))
       throw new InvalidInputError('afterId', 'an id of a row', query.afterId)
     const company = query.companyId === undefined ? null : checkCompanyId(query.companyId, InvalidInputError)
-    const values = [query.after, query.target, checkLimit(query.limit), company]
+    const values = [query.after, query.target, limitText(query.limit), company]
     const found =
       query.afterId === '0'
         ? await this.#read('firstPage', values)
@@ -192,9 +192,8 @@ export class Outbox implements OutboxSource, InvalidationLog {
   }
 }
 
-function checkLimit(limit: number): string {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= LIMIT_MAX) return String(limit)
-  throw new InvalidInputError('limit', `a whole number from 1 to ${LIMIT_MAX}`, limit)
+function limitText(limit: number): string {
+  return String(checkWhole('limit', limit, 1, LIMIT_MAX))
 }
 
 /** None for the one line of facts that an answer without rows consists of. */

@@ -4,9 +4,9 @@
  */
 
 import type { RegisterImage, RegisterRef } from '@kerp/core'
-import { arrayOf, textElement, traceparentArray } from './array-text.js'
-import { DatabaseUnsuitableError } from './errors.js'
+import { appendRow, arrayOf, emptyColumns, textElement, traceparentArray } from './array-text.js'
 import type { CheckedVoucher } from './checked-voucher.js'
+import { DatabaseUnsuitableError } from './errors.js'
 
 /** A balance row while a batch runs over it. */
 export interface RowTotals {
@@ -131,8 +131,8 @@ export function runTotals(
 
 /** The columns of the rows that `write` inserts, as elements of array texts. */
 class WrittenColumns {
-  readonly #vouchers: string[][] = [[], [], [], [], [], []]
-  readonly #lines: string[][] = [[], [], [], [], [], [], [], [], [], [], [], []]
+  readonly #vouchers = emptyColumns(6)
+  readonly #lines = emptyColumns(12)
   lines = 0
 
   addVoucher(company: string, id: string, voucher: CheckedVoucher, rows: Iterable<RowTotals>): void {
@@ -146,7 +146,7 @@ class WrittenColumns {
       textElement(voucher.reverses),
       textElement(`{${versions.join(',')}}`),
     ]
-    append(this.#vouchers, values)
+    appendRow(this.#vouchers, values)
   }
 
   addLine(
@@ -170,14 +170,10 @@ class WrittenColumns {
       creditAfter,
       textElement(line.memo),
     ]
-    append(this.#lines, values)
+    appendRow(this.#lines, values)
   }
 
   parameters(): string[] {
     return [...this.#vouchers, ...this.#lines].map(arrayOf)
   }
-}
-
-function append(columns: readonly string[][], values: readonly string[]): void {
-  columns.forEach((column, index) => column.push(values[index] ?? 'NULL'))
 }

@@ -1,5 +1,7 @@
 /** The one method that the library needs of a host's transaction. */
 
+import type { DatabaseClient } from './database-pool.js'
+
 /**
  * Runs one parameterised statement (`$1`, `$2`, …) inside the host's transaction.
  *
@@ -11,4 +13,9 @@ export interface Queryable {
     text: string,
     values: readonly (string | null)[],
   ): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
+}
+
+/** A transaction of the library, for those who write in it. */
+export function queryableOf(client: DatabaseClient): Queryable {
+  return { query: (text, values) => client.query({ text, values: [...values] }) }
 }

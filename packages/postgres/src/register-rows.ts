@@ -14,7 +14,8 @@ import {
 import { textArray } from './array-text.js'
 import { Database } from './database.js'
 import type { DatabasePool } from './database-pool.js'
-import { checkCompanyId, resolveSchema } from './identifiers.js'
+import { checkCompanyId, checkWhole, resolveSchema } from './identifiers.js'
+import { msText } from './moment-text.js'
 import { checkInteger, checkPart, checkRef, type RegisterTable, tableOf } from './register-tables.js'
 import { textOf, textOrUndefined, versionOf } from './row-text.js'
 
@@ -81,9 +82,7 @@ export class RegisterRows implements RegisterSource {
   async list(listing: RegisterListing): Promise<LoadedRegisters> {
     const { companyId, family, secondPart, after, limit } = listing
     checkCompanyId(companyId, InvalidInputError)
-    if (!Number.isInteger(limit) || limit < 1 || limit > REFS_MAX) {
-      throw new InvalidInputError('limit', `a whole number from 1 to ${REFS_MAX}`, limit)
-    }
+    checkWhole('limit', limit, 1, REFS_MAX)
     const table = tableOf(family)
     if (secondPart !== undefined) checkSecond(table, secondPart)
     if (after !== undefined) checkRef(after)
@@ -137,7 +136,7 @@ ORDER BY r.part1, r.part2`
   #facts(): string {
     return `
 SELECT (SELECT ${this.#schema}.epoch()) AS epoch,
-  trunc(extract(epoch FROM statement_timestamp()) * 1000)::text AS as_of_ms,
+  ${msText('statement_timestamp()')} AS as_of_ms,
   r.family, r.part1, r.part2::text AS part2, r.version, r.field1, r.field2
 FROM (SELECT) AS always`
   }

@@ -1,6 +1,6 @@
 /** The columns of the rows that `write` inserts and changes, as array texts. */
 
-import { arrayOf, textElement, traceparentArray } from './array-text.js'
+import { appendRow, arrayOf, emptyColumns, textElement, traceparentArray } from './array-text.js'
 import { DatabaseUnsuitableError } from './errors.js'
 import type { AcceptedMovement } from './stock-judge.js'
 import type { StockRows } from './stock-rows.js'
@@ -15,20 +15,20 @@ export interface WrittenColumns {
 /** Lays accepted movements out. */
 export function writtenColumns(accepted: readonly AcceptedMovement[], rows: StockRows): WrittenColumns {
   const changed = rows.changed
-  const movements = columns(6)
-  const lines = columns(10)
-  const holds = columns(4)
-  const ends = columns(3)
+  const movements = emptyColumns(6)
+  const lines = emptyColumns(10)
+  const holds = emptyColumns(4)
+  const ends = emptyColumns(3)
   for (const movement of accepted) {
     const { work, kind, expiresAtMs } = movement
     const company = textElement(work.companyId)
     const id = textElement(work.id)
-    append(movements, [company, work.space, id, kind, work.hash, textElement(rowsOf(movement))])
+    appendRow(movements, [company, work.space, id, kind, work.hash, textElement(rowsOf(movement))])
     appendLines(lines, movement, company, id)
-    if (isEnd(kind)) append(ends, [company, id, END_STATES[kind]])
+    if (isEnd(kind)) appendRow(ends, [company, id, END_STATES[kind]])
     else if (expiresAtMs !== undefined) {
       const moment = `"${new Date(expiresAtMs).toISOString()}"`
-      append(holds, [company, id, textElement(heldLines(movement)), moment])
+      appendRow(holds, [company, id, textElement(heldLines(movement)), moment])
     }
   }
   return {
@@ -60,7 +60,7 @@ function appendLines(
   changes.forEach(({ item, warehouse, onHand, reserved }, index) => {
     const image = images[index]
     if (image === undefined) throw new DatabaseUnsuitableError('A movement has a change without an image.')
-    append(lines, [
+    appendRow(lines, [
       company,
       textElement(item),
       textElement(warehouse),
@@ -83,12 +83,4 @@ function heldLines({ changes }: AcceptedMovement): string {
   return JSON.stringify(
     changes.map(({ item, warehouse, reserved }) => [item, warehouse, reserved.toString()]),
   )
-}
-
-function columns(count: number): readonly string[][] {
-  return Array.from({ length: count }, () => [])
-}
-
-function append(to: readonly string[][], values: readonly string[]): void {
-  to.forEach((column, index) => column.push(values[index] ?? 'NULL'))
 }

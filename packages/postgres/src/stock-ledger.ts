@@ -6,7 +6,6 @@ import {
   closeOnce,
   combineObservers,
   currentTraceparent,
-  InvalidInputError,
   type ReservationChange,
   type ReservationRef,
   type StockAdjustment,
@@ -25,6 +24,7 @@ import { BatchQueue } from './batch-queue.js'
 import { CachedCatalog } from './cached-catalog.js'
 import { Database } from './database.js'
 import { MovementInvalidError } from './errors.js'
+import { checkWhole } from './identifiers.js'
 import { KnownRows } from './known-rows.js'
 import type { Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
@@ -142,9 +142,7 @@ export class StockLedger implements StockStore, Closable {
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable; some may have ended, rightly.
    */
   async expire({ limit }: { readonly limit: number }): Promise<StockExpiry> {
-    if (!Number.isInteger(limit) || limit < 1 || limit > EXPIRE_MAX) {
-      throw new InvalidInputError('limit', `a whole number from 1 to ${EXPIRE_MAX}`, limit)
-    }
+    checkWhole('limit', limit, 1, EXPIRE_MAX)
     const due = await this.#database.read('finding expired reservations', this.#resolved.readDeadlineMs, {
       text: this.#statements.due,
       values: [String(limit)],

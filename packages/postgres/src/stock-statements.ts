@@ -5,6 +5,7 @@
  * written last and only for movements that were accepted.
  */
 
+import { msText } from './moment-text.js'
 import { WITHIN_STATEMENTS, type WithinStatements } from './transaction-statements.js'
 
 /** The statements for one schema. */
@@ -30,7 +31,6 @@ const ROWS = 'unnest($1::text::text[], $2::text::text[], $3::text::text[]) AS k(
 const ON_ROW = 's.company = k.company AND s.item = k.item AND s.warehouse = k.warehouse'
 const RESERVATIONS = 'unnest($1::text::text[], $2::text::text[]) AS k(company, id)'
 const ON_RESERVATION = 'r.company = k.company AND r.id = k.id'
-const MS = (moment: string): string => `trunc(extract(epoch FROM ${moment}) * 1000)::text`
 
 /** Builds the statements; `schema` has been checked and needs no quotes. */
 export function stockStatements(schema: string): StockStatements {
@@ -51,7 +51,7 @@ ORDER BY k.company COLLATE "C", k.item COLLATE "C", k.warehouse COLLATE "C" ON C
     readStored: readStored(schema),
     readReservations: `
 SELECT r.company, r.id, r.state, (r.expires_at <= clock_timestamp())::text AS due, r.lines::text AS lines,
-  ${MS('r.expires_at')} AS expires_at_ms
+  ${msText('r.expires_at')} AS expires_at_ms
 FROM ${RESERVATIONS} JOIN ${schema}.reservation r ON ${ON_RESERVATION}`,
     write: write(schema),
     due: `
@@ -63,7 +63,7 @@ ORDER BY expires_at LIMIT $1::text::integer`,
 
 function readStored(schema: string): string {
   return `
-SELECT ${MS('clock_timestamp()')} AS now_ms, (SELECT ${schema}.epoch()) AS epoch,
+SELECT ${msText('clock_timestamp()')} AS now_ms, (SELECT ${schema}.epoch()) AS epoch,
   current_setting('kerp.within', true) AS within,
   m.company, m.space, m.id, m.request_hash, m.item, m.warehouse, m.version, m.on_hand, m.reserved
 FROM (SELECT) AS always LEFT JOIN (

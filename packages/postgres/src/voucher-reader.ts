@@ -2,12 +2,11 @@
 
 import type { Database } from './database.js'
 import { DatabaseUnsuitableError, VoucherNotFoundError } from './errors.js'
+import { isoText } from './moment-text.js'
 import { textOf, textOrUndefined } from './row-text.js'
 import type { Approval, StoredLine, StoredVoucher } from './voucher.js'
 
 type Row = Readonly<Record<string, unknown>>
-
-const ISO = `'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'`
 
 /** One voucher at a time, by company and id that were checked. */
 export class VoucherReader {
@@ -44,7 +43,7 @@ export class VoucherReader {
   async approve(companyId: string, voucherId: string, traceparent: string | undefined): Promise<Approval> {
     return this.database.transact('approving a voucher', this.deadlineMs, async (client) => {
       const values = [companyId, voucherId]
-      const shown = `to_char(approved_at AT TIME ZONE 'UTC', ${ISO}) AS approved_at`
+      const shown = `${isoText('approved_at')} AS approved_at`
       const changed = await client.query({
         text: `WITH changed AS (
   UPDATE ${this.schema}.voucher SET approved_at = clock_timestamp()
@@ -75,8 +74,8 @@ SELECT approved_at FROM changed`,
   #readText(): string {
     return `
 SELECT to_char(v.date, 'YYYY-MM-DD') AS date, v.fiscal_year::text AS fiscal_year, v.reverses, r.reversed_by,
-  to_char(v.posted_at AT TIME ZONE 'UTC', ${ISO}) AS posted_at,
-  to_char(v.approved_at AT TIME ZONE 'UTC', ${ISO}) AS approved_at,
+  ${isoText('v.posted_at')} AS posted_at,
+  ${isoText('v.approved_at')} AS approved_at,
   l.account, l.debit::text AS debit, l.credit::text AS credit, l.memo
 FROM ${this.schema}.voucher v
 LEFT JOIN ${this.schema}.reversal r ON r.company = v.company AND r.voucher_id = v.id
