@@ -53,6 +53,7 @@ export class Accounts implements AccountCatalog {
    * soon as every ledger's memory of it has expired (`accountsTtlMs`).
    *
    * @throws {InvalidInputError} `INVALID_INPUT` for a bad code or name, or a parent that does not exist.
+   * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable; safe to repeat.
    */
   async define(companyId: string, accounts: readonly Account[], options: DefineOptions = {}): Promise<void> {
     const company = checkCompanyId(companyId, InvalidInputError)
@@ -74,7 +75,12 @@ export class Accounts implements AccountCatalog {
     if (orphan !== undefined) throw new InvalidInputError('parent', 'an account of the same chart', orphan)
   }
 
-  /** The whole chart of a company, by code. */
+  /**
+   * The whole chart of a company, by code.
+   *
+   * @throws {InvalidInputError} `INVALID_INPUT` for a company id that is none.
+   * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable.
+   */
   async list(companyId: string): Promise<readonly ListedAccount[]> {
     const rows = await this.#database.read('listing accounts', DEADLINE_MS, {
       text: `SELECT a.code, a.name, a.parent, ${this.#kind()} AS kind FROM ${this.#schema}.account a
@@ -89,6 +95,7 @@ WHERE a.company = $1 ORDER BY a.code`,
     }))
   }
 
+  /** Of these accounts those that exist. @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable. */
   async lookup(companyId: string, accounts: readonly string[]): Promise<ReadonlyMap<string, AccountKind>> {
     const rows = await this.#database.read('looking up accounts', DEADLINE_MS, {
       text: `SELECT a.code, ${this.#kind()} AS kind FROM ${this.#schema}.account a
@@ -152,6 +159,5 @@ function isPlainText(text: string): boolean {
 }
 
 function kindOf(row: Readonly<Record<string, unknown>>): AccountKind {
-  const kind = textOf(row, 'kind')
-  return kind === 'group' ? 'group' : 'postable'
+  return textOf(row, 'kind') === 'group' ? 'group' : 'postable'
 }

@@ -9,7 +9,7 @@ const DEADLINE_MS = 5_000
 
 /**
  * The epoch of the primary that `pool` reaches, as every image of a row carries it: system identifier, timeline,
- * server start, and the identity of database and balance table, joined by dots. Opaque; compare for equality only.
+ * server start, and the identity of the database and of the tables of balances and stock, joined by dots. Opaque; compare for equality only.
  *
  * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable, also when the server is a replica.
  * @throws {DatabaseUnsuitableError} `DATABASE_UNSUITABLE` when the schema is missing.

@@ -165,7 +165,7 @@ export class DatabaseUnsuitableError extends KerpError {
   }
 }
 
-/** `postWithin` was given a connection on which no transaction is open; nothing was changed. */
+/** `postWithin`, or a movement within, was given a connection on which no transaction is open; nothing was changed. */
 export class TransactionRequiredError extends KerpError {
   static override readonly errorName = 'TransactionRequiredError'
 

@@ -1,14 +1,6 @@
 /** The ledger: posts vouchers exactly once each, and reads what was posted. */
 
-import {
-  type Clock,
-  type Closable,
-  closeOnce,
-  combineObservers,
-  currentTraceparent,
-  systemClock,
-  systemRandom,
-} from '@kerp/core'
+import { type Closable, closeOnce, currentTraceparent } from '@kerp/core'
 import { Accounts } from './accounts.js'
 import { AUDIT_TIMES } from './audit-verdict.js'
 import { BatchQueue } from './batch-queue.js'
@@ -31,6 +23,7 @@ import { checkAccounts, checkDate, checkVoucher } from './voucher-check.js'
 import { type VoucherWork, voucherKind, voucherWork } from './voucher-kind.js'
 import { VoucherReader } from './voucher-reader.js'
 import { WakeSender } from './wake-sender.js'
+import { withTrace } from './writer-options.js'
 
 /**
  * Posting and reading vouchers of all companies of one database.
@@ -59,10 +52,7 @@ export class Ledger implements Closable {
 
   constructor(options: LedgerOptions) {
     const resolved = resolveLedgerOptions(options)
-    const { schema, readDeadlineMs, bounds } = resolved
-    const clock: Clock = options.clock ?? systemClock
-    const random = options.random ?? systemRandom
-    const observer = combineObservers(options.observer)
+    const { schema, observer, clock, random, readDeadlineMs, preparedPrefix, bounds } = resolved
     const statements = postingStatements(schema)
     const database = new Database(options.pool, clock)
     const catalog = options.accounts ?? new Accounts({ pool: options.pool, schema, clock })
@@ -77,7 +67,7 @@ export class Ledger implements Closable {
     const kind = voucherKind({
       database,
       statements,
-      preparedPrefix: resolved.isPrepared ? `${schema}_` : undefined,
+      preparedPrefix,
       knownRows: new KnownRows(),
       observer,
       onCommitted: () => this.#wake.send(),
@@ -104,7 +94,7 @@ export class Ledger implements Closable {
    * @throws {OverloadedError} `OVERLOADED`, retryable: nothing was done. After `close`: `CLOSED`.
    */
   async post(voucher: Voucher): Promise<PostedVoucher> {
-    const checked = this.#traced(checkVoucher(voucher))
+    const checked = withTrace(checkVoucher(voucher), this.#tracing)
     await this.#checkAccounts(checked)
     return this.#queue.add(voucherWork(checked))
   }
@@ -121,7 +111,7 @@ export class Ledger implements Closable {
    * @throws {TransactionRequiredError} `TRANSACTION_REQUIRED`: no transaction is open on the queryable.
    */
   async postWithin(queryable: Queryable, voucher: Voucher): Promise<PostedVoucher> {
-    const checked = this.#traced(checkVoucher(voucher))
+    const checked = withTrace(checkVoucher(voucher), this.#tracing)
     await this.#checkAccounts(checked)
     return postWithin(this.#within, queryable, checked)
   }
@@ -147,7 +137,8 @@ export class Ledger implements Closable {
     )
     const { fiscalYear } = original
     const voucher = { companyId, id: reversal.id, date, fiscalYear, lines }
-    return this.#queue.add(voucherWork(this.#traced(checkVoucher(voucher, original.id))))
+    const checked = withTrace(checkVoucher(voucher, original.id), this.#tracing)
+    return this.#queue.add(voucherWork(checked))
   }
 
   /**
@@ -203,12 +194,6 @@ export class Ledger implements Closable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  /** Here and now, not where its transaction begins: that one belongs to many callers. */
-  #traced(voucher: CheckedVoucher): CheckedVoucher {
-    const traceparent = currentTraceparent(this.#tracing)
-    return traceparent === undefined ? voucher : { ...voucher, traceparent }
   }
 
   async #checkAccounts(voucher: CheckedVoucher): Promise<void> {

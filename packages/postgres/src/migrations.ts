@@ -15,7 +15,7 @@ import { stockSchema } from './stock-schema.js'
 export interface Migration {
   readonly version: number
   readonly name: string
-  /** Statements for a schema name that is already quoted. */
+  /** Statements for a schema name that is already checked. */
   readonly sql: (schema: string) => string
 }
 

@@ -1,11 +1,8 @@
 /** The stock ledger: moves goods exactly once per id, and never lets a row fall below what is there. */
 
 import {
-  type Clock,
   type Closable,
   closeOnce,
-  combineObservers,
-  currentTraceparent,
   type ReservationChange,
   type ReservationRef,
   type StockAdjustment,
@@ -15,8 +12,6 @@ import {
   type StockReservation,
   type StockStore,
   type StockTransfer,
-  systemClock,
-  systemRandom,
 } from '@kerp/core'
 import type { AccountCatalog } from './account-catalog.js'
 import { AUDIT_TIMES } from './audit-verdict.js'
@@ -46,6 +41,7 @@ import {
 } from './stock-work.js'
 import { WakeSender } from './wake-sender.js'
 import { type WarehouseCatalog, Warehouses } from './warehouses.js'
+import { withTrace } from './writer-options.js'
 
 const WAREHOUSES_REMEMBERED_MAX = 100_000
 const EXPIRE_MAX = 1_000
@@ -80,10 +76,7 @@ export class StockLedger implements StockStore, Closable {
 
   constructor(options: StockLedgerOptions) {
     const resolved = resolveStockOptions(options)
-    const { schema, bounds, isPrepared } = resolved
-    const clock: Clock = options.clock ?? systemClock
-    const random = options.random ?? systemRandom
-    const observer = combineObservers(options.observer)
+    const { schema, observer, clock, random, preparedPrefix, bounds } = resolved
     const database = new Database(options.pool, clock)
     const statements = stockStatements(schema)
     const warehouses = options.warehouses ?? new Warehouses({ pool: options.pool, schema, clock })
@@ -102,7 +95,7 @@ export class StockLedger implements StockStore, Closable {
     const kind = stockKind({
       database,
       statements,
-      preparedPrefix: isPrepared ? `${schema}_` : undefined,
+      preparedPrefix,
       knownRows: new KnownRows(),
       observer,
       onCommitted: () => this.#wake.send(),
@@ -125,7 +118,7 @@ export class StockLedger implements StockStore, Closable {
   async reserve(reservation: StockReservation): Promise<ReservationChange> {
     const work = reserveWork(reservation)
     await this.#checkWarehouses(work.companyId, warehousesOf(work))
-    return changeOf(work, await this.#queue.add(this.#traced(work)))
+    return changeOf(work, await this.#queue.add(withTrace(work, this.#tracing)))
   }
 
   async confirm(reservation: ReservationRef): Promise<ReservationChange> {
@@ -152,7 +145,7 @@ export class StockLedger implements StockStore, Closable {
     )
     const expired = await Promise.all(
       works.map(async (work): Promise<ReservationChange[]> => {
-        const answer = await this.#queue.add(this.#traced(work))
+        const answer = await this.#queue.add(withTrace(work, this.#tracing))
         return answer.kind === 'done' ? [changeOf(work, answer)] : []
       }),
     )
@@ -181,13 +174,13 @@ export class StockLedger implements StockStore, Closable {
   async reserveWithin(queryable: Queryable, reservation: StockReservation): Promise<ReservationChange> {
     const work = reserveWork(reservation)
     await this.#checkWarehouses(work.companyId, warehousesOf(work))
-    return changeOf(work, await moveWithin(this.#within, queryable, this.#traced(work)))
+    return changeOf(work, await moveWithin(this.#within, queryable, withTrace(work, this.#tracing)))
   }
 
   /** As `adjustWithin`. A reservation that turns out to have expired is left for the sweep. */
   async confirmWithin(queryable: Queryable, reservation: ReservationRef): Promise<ReservationChange> {
     const work = settleWork('confirm', reservation)
-    return changeOf(work, await moveWithin(this.#within, queryable, this.#traced(work)))
+    return changeOf(work, await moveWithin(this.#within, queryable, withTrace(work, this.#tracing)))
   }
 
   /**
@@ -221,22 +214,16 @@ export class StockLedger implements StockStore, Closable {
 
   async #move(work: StockWork): Promise<StockMovement> {
     await this.#checkWarehouses(work.companyId, warehousesOf(work))
-    return movementOf(work, await this.#queue.add(this.#traced(work)))
+    return movementOf(work, await this.#queue.add(withTrace(work, this.#tracing)))
   }
 
   async #moveWithin(queryable: Queryable, work: StockWork): Promise<StockMovement> {
     await this.#checkWarehouses(work.companyId, warehousesOf(work))
-    return movementOf(work, await moveWithin(this.#within, queryable, this.#traced(work)))
+    return movementOf(work, await moveWithin(this.#within, queryable, withTrace(work, this.#tracing)))
   }
 
   async #settle(work: StockWork): Promise<ReservationChange> {
-    return changeOf(work, await this.#queue.add(this.#traced(work)))
-  }
-
-  /** Here and now, not where its transaction begins: that one belongs to many callers. */
-  #traced(work: StockWork): StockWork {
-    const traceparent = currentTraceparent(this.#tracing)
-    return traceparent === undefined ? work : { ...work, traceparent }
+    return changeOf(work, await this.#queue.add(withTrace(work, this.#tracing)))
   }
 
   async #checkWarehouses(companyId: string, warehouses: readonly string[]): Promise<void> {

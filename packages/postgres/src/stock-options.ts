@@ -11,7 +11,7 @@ export interface StockLedgerOptions extends WriterOptions {
   readonly warehouses?: WarehouseCatalog
   /** Changes of rows in one transaction, save a single larger movement. @defaultValue 5_000 */
   readonly batchRowsMax?: number
-  /** How long a warehouse is remembered as existing, in ms. @defaultValue 10_000 */
+  /** How long a warehouse is remembered as existing, in ms; at most 100,000 of them are. @defaultValue 10_000 */
   readonly warehousesTtlMs?: number
 }
 

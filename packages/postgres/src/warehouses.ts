@@ -1,6 +1,6 @@
 /** The table of warehouses, and the catalogue that the stock ledger asks by default. */
 
-import { type Clock } from '@kerp/core'
+import type { Clock } from '@kerp/core'
 import { textArray } from './array-text.js'
 import { type DefineOptions, tellChange } from './catalog-change.js'
 import { Database } from './database.js'
@@ -53,6 +53,7 @@ export class Warehouses implements WarehouseCatalog {
    * Adds warehouses, or changes the names of those that exist; all or none. Safe to repeat. At most 10,000.
    *
    * @throws {MovementInvalidError} `MOVEMENT_INVALID` for a bad code or name.
+   * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable; safe to repeat.
    */
   async define(
     companyId: string,
@@ -73,13 +74,27 @@ export class Warehouses implements WarehouseCatalog {
     })
   }
 
-  /** All warehouses of a company, by code. */
+  /**
+   * All warehouses of a company, by code.
+   *
+   * @throws {MovementInvalidError} `MOVEMENT_INVALID` for a company id that is none.
+   * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable.
+   */
   async list(companyId: string): Promise<readonly Warehouse[]> {
     const rows = await this.#database.read('listing warehouses', DEADLINE_MS, {
       text: `SELECT code, name FROM ${this.#schema}.warehouse WHERE company = $1 ORDER BY code`,
       values: [checkCompanyId(companyId, MovementInvalidError)],
     })
     return rows.map((row) => ({ code: textOf(row, 'code'), name: textOf(row, 'name') }))
+  }
+
+  /** Of these warehouses those that exist. @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable. */
+  async lookup(companyId: string, warehouses: readonly string[]): Promise<ReadonlySet<string>> {
+    const rows = await this.#database.read('looking up warehouses', DEADLINE_MS, {
+      text: `SELECT code FROM ${this.#schema}.warehouse WHERE company = $1 AND code = ANY ($2::text::text[])`,
+      values: [companyId, textArray(warehouses)],
+    })
+    return new Set(rows.map((row) => textOf(row, 'code')))
   }
 
   #upsert(): string {
@@ -89,14 +104,6 @@ SELECT $1, k.code, k.name FROM unnest($2::text::text[], $3::text::text[]) AS k(c
 ORDER BY k.code COLLATE "C" ON CONFLICT (company, code) DO UPDATE SET name = excluded.name
 WHERE w.name <> excluded.name
 RETURNING code`
-  }
-
-  async lookup(companyId: string, warehouses: readonly string[]): Promise<ReadonlySet<string>> {
-    const rows = await this.#database.read('looking up warehouses', DEADLINE_MS, {
-      text: `SELECT code FROM ${this.#schema}.warehouse WHERE company = $1 AND code = ANY ($2::text::text[])`,
-      values: [companyId, textArray(warehouses)],
-    })
-    return new Set(rows.map((row) => textOf(row, 'code')))
   }
 }
 

@@ -2,10 +2,14 @@
 
 import {
   type Clock,
+  combineObservers,
+  currentTraceparent,
   type EventTracing,
   type Observer,
   oneOfOption,
   type RandomSource,
+  systemClock,
+  systemRandom,
   wholeNumberOption,
 } from '@kerp/core'
 import type { BatchBounds } from './batch-queue.js'
@@ -49,9 +53,13 @@ export interface WriterOptions {
 /** The options with their defaults. */
 export interface ResolvedWriterOptions {
   readonly schema: string
+  readonly observer: Observer
+  readonly clock: Clock
+  readonly random: RandomSource
   readonly readDeadlineMs: number
   readonly wakeEveryMs: number
-  readonly isPrepared: boolean
+  /** Prefix of the names of prepared statements; undefined prepares none. */
+  readonly preparedPrefix: string | undefined
   /** Those of the queue, save how large a batch may be in rows. */
   readonly bounds: Omit<BatchBounds, 'batchRowsMax'>
 }
@@ -62,11 +70,16 @@ export function resolveWriterOptions(owner: string, options: WriterOptions): Res
     option: keyof WriterOptions,
     bounds: { readonly min: number; readonly max: number; readonly fallback: number },
   ): number => wholeNumberOption(owner, option, options[option], bounds)
+  const schema = resolveSchema(owner, options.schema)
+  const isPrepared = oneOfOption(owner, 'prepare', options.prepare, ['on', 'off'], 'on') === 'on'
   return {
-    schema: resolveSchema(owner, options.schema),
+    schema,
+    observer: combineObservers(options.observer),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
     readDeadlineMs: whole('readDeadlineMs', { min: 10, max: 600_000, fallback: 5_000 }),
     wakeEveryMs: whole('wakeEveryMs', { min: 1, max: 60_000, fallback: 5 }),
-    isPrepared: oneOfOption(owner, 'prepare', options.prepare, ['on', 'off'], 'on') === 'on',
+    preparedPrefix: isPrepared ? `${schema}_` : undefined,
     bounds: {
       queueMax: whole('queueMax', { min: 1, max: 1_000_000, fallback: 10_000 }),
       batchMax: whole('batchMax', { min: 1, max: 5_000, fallback: 500 }),
@@ -76,4 +89,13 @@ export function resolveWriterOptions(owner: string, options: WriterOptions): Res
       outageMs: whole('outageMs', { min: 0, max: 600_000, fallback: 1_000 }),
     },
   }
+}
+
+/** Gives a work the trace of its caller: here and now, and not where its transaction begins, which many callers share. */
+export function withTrace<W extends { readonly traceparent?: string | undefined }>(
+  work: W,
+  tracing: WriterOptions['tracing'],
+): W {
+  const traceparent = currentTraceparent(tracing)
+  return traceparent === undefined ? work : { ...work, traceparent }
 }
