@@ -1,6 +1,6 @@
 /** The values of one type, read through the cache. */
 
-import { type CacheRequest, InvalidInputError, KerpError, withDeadline } from '@kerp/core'
+import { type CacheRequest, InvalidInputError, tellFailure, withDeadline } from '@kerp/core'
 import { companyOfKey, type Key } from '@kerp/keys'
 import type { ResolvedDefinition } from './cache-definition.js'
 import { EntryLoads } from './entry-loads.js'
@@ -255,15 +255,10 @@ export class CachedValues<R, T> {
         mine.isBegun = true
         return this.#loads.refresh(wanted, entry.token, seat)
       })
-      .catch((error: unknown) => this.#tellFailedRefresh(error))
+      .catch((error: unknown) => tellFailure(this.#parts.observer, 'ReadThrough', error))
       .finally(() => seat.leave())
     if (!mine.isBegun) seat.leave()
     return freshness === 'stale' ? 'stale' : 'hit'
-  }
-
-  #tellFailedRefresh(error: unknown): void {
-    const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-    this.#parts.observer.backgroundError?.({ source: 'ReadThrough', code })
   }
 
   async #fromLocal({ key }: Wanted<R>): Promise<Answer<T> | undefined> {

@@ -7,9 +7,9 @@
 
 import {
   InvalidOptionError,
-  KerpError,
   type Observer,
   systemClock,
+  tellFailure,
   type Clock,
   wholeNumberOption,
 } from '@kerp/core'
@@ -126,8 +126,7 @@ export class Warmer {
       const isDone = await run.warm(AbortSignal.any([stop, full.signal]), () => void look())
       run.end(isDone ? 'done' : full.signal.aborted ? 'memory' : 'aborted')
     } catch (error) {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      this.#options.observer?.backgroundError?.({ source: 'Warmer', code })
+      tellFailure(this.#options.observer ?? {}, 'Warmer', error)
       run.end('failed', error)
     }
   }

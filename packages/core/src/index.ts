@@ -151,4 +151,5 @@ export type {
   StockStore,
   StockTransfer,
 } from './stock-store.js'
+export { tellFailure } from './tell-failure.js'
 export { TimerWheel } from './timer-wheel.js'

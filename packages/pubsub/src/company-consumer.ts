@@ -5,7 +5,7 @@
  * lost the rest; it is filled from the log before the later event is handled.
  */
 
-import { KerpError, type Timer } from '@kerp/core'
+import { tellFailure, type Timer } from '@kerp/core'
 import type { ConsumerParts } from './consumer-options.js'
 import type { EntryHandler } from './entry-handler.js'
 import { encodeCommitted } from './envelope.js'
@@ -69,8 +69,7 @@ export class CompanyConsumer<S extends EventSchemas> {
         await this.#takeAll()
       } catch (error) {
         // Whatever was not finished stays pending; the next look goes on with it.
-        const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-        this.#parts.observer.backgroundError?.({ source: 'consumer', code })
+        tellFailure(this.#parts.observer, 'consumer', error)
         await this.#giveBack()
       } finally {
         keeper?.cancel()

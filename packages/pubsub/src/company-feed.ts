@@ -4,7 +4,7 @@
  * It never runs handlers; who waits is woken and reads the ring by itself.
  */
 
-import { KerpError } from '@kerp/core'
+import { tellFailure } from '@kerp/core'
 import { redisCommand } from '@kerp/redis'
 import { ChannelLine } from './channel-line.js'
 import { type StreamEntry, entryOf, parseBlock } from './event-block.js'
@@ -86,8 +86,7 @@ export class CompanyFeed {
         this.#parts.clock.setTimer(graceMs, () => this.#restartIfUnheard(head, tail))
       }
     } catch (error) {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      this.#parts.observer.backgroundError?.({ source: 'events', code })
+      tellFailure(this.#parts.observer, 'events', error)
     }
   }
 

@@ -3,7 +3,7 @@
  * and each time the ends of streams are looked at. A hint that is lost costs time and nothing else.
  */
 
-import { KerpError } from '@kerp/core'
+import { tellFailure } from '@kerp/core'
 import { isCompanyId } from '@kerp/keys'
 import { redisCommand } from '@kerp/redis'
 import { ChannelLine } from './channel-line.js'
@@ -64,8 +64,7 @@ export class CompanyList {
       try {
         await this.#read()
       } catch (error) {
-        const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-        this.#parts.observer.backgroundError?.({ source: 'events', code })
+        tellFailure(this.#parts.observer, 'events', error)
         return
       }
       for (const follower of followers) this.#tell(follower)

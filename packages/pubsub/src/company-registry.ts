@@ -5,7 +5,7 @@
  * It goes its own way beside publishing: a list that cannot be written delays nobody, and is written later.
  */
 
-import { type Clock, KerpError, type Observer, type Timer } from '@kerp/core'
+import { type Clock, type Observer, tellFailure, type Timer } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import type { RedisClient } from '@kerp/redis'
 import { registerCompanies } from './register-companies.lua.js'
@@ -82,8 +82,7 @@ export class CompanyRegistry {
         for (const companyId of companies) this.#waiting.delete(companyId)
       }
     } catch (error) {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      observer.backgroundError?.({ source: 'events', code })
+      tellFailure(observer, 'events', error)
       this.#retry = clock.setTimer(RETRY_MS, () => {
         this.#retry = undefined
         this.#isFlushing = true

@@ -3,7 +3,14 @@
  * whichever of its processes live.
  */
 
-import { type Closable, closeOnce, InvalidInputError, KerpError, systemRandom, type Timer } from '@kerp/core'
+import {
+  type Closable,
+  closeOnce,
+  InvalidInputError,
+  systemRandom,
+  tellFailure,
+  type Timer,
+} from '@kerp/core'
 import { validateCompanyId } from '@kerp/keys'
 import { redisCommand } from '@kerp/redis'
 import { ChannelLine } from './channel-line.js'
@@ -93,7 +100,7 @@ export class Consumer<S extends EventSchemas> implements Closable {
         await this.#observeBacklog(workers.slice(at, at + LOOKS_AT_ONCE))
       }
     } catch (error) {
-      this.#tellFailure(error)
+      tellFailure(this.#parts.observer, 'consumer', error)
     }
     if (!this.#closing.signal.aborted) {
       this.#tick = this.#parts.clock.setTimer(this.#parts.pollMs, () => void this.#look())
@@ -130,11 +137,6 @@ export class Consumer<S extends EventSchemas> implements Closable {
     })
     const waiting = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
     observer.eventBacklog({ group, waiting })
-  }
-
-  #tellFailure(error: unknown): void {
-    const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-    this.#parts.observer.backgroundError?.({ source: 'consumer', code })
   }
 
   /** Handlers that run may end, each with its event acknowledged; nothing new is begun. */

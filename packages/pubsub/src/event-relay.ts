@@ -6,8 +6,8 @@ import {
   closeOnce,
   type EventAdvance,
   type EventHead,
-  KerpError,
   PollPace,
+  tellFailure,
   withDeadline,
 } from '@kerp/core'
 import { CompanyPublishing, type CompanyState, isBefore } from './company-publishing.js'
@@ -229,7 +229,6 @@ export class EventRelay implements Closable {
   }
 
   #tell(error: unknown): void {
-    const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-    this.#parts.observer.backgroundError?.({ source: 'EventRelay', code })
+    tellFailure(this.#parts.observer, 'EventRelay', error)
   }
 }

@@ -17,6 +17,7 @@ import {
   type Notices,
   sleep,
   systemClock,
+  tellFailure,
 } from '@kerp/core'
 import type { Batch, RunnableBatch } from './batch.js'
 import { type BatchDriving, type BatchHost, inProcess } from './batch-driver.js'
@@ -208,7 +209,6 @@ export class Batches<Tx> implements Closable {
   }
 
   #failed(error: unknown): void {
-    const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-    this.#options.observer?.backgroundError?.({ source: 'batches', code })
+    tellFailure(this.#options.observer ?? {}, 'batches', error)
   }
 }

@@ -1,0 +1,10 @@
+/** Tells an observer of background work that failed and is tried again: nobody waits for it who could be told. */
+
+import { KerpError } from './errors.js'
+import type { Observer } from './observer.js'
+
+/** Observes `backgroundError`: with the code of the error, `UNEXPECTED` for one that is not of this library. */
+export function tellFailure(observer: Observer, source: string, error: unknown): void {
+  const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
+  observer.backgroundError?.({ source, code })
+}
