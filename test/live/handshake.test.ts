@@ -143,6 +143,30 @@ describe('A connection', () => {
     },
   )
 
+  it('that ends while its ticket is looked at keeps no place of its user', async () => {
+    let admit: () => void = () => undefined
+    const looked = new Promise<void>((resolve) => (admit = resolve))
+    world = await openLiveWorld({
+      connectionsPerUserMax: 1,
+      admit: async (ticket) => {
+        if (ticket === 'slow') await looked
+        return { companyId: 'c1', user: 'kim' }
+      },
+    })
+    const gone = listen(new WebSocket(world.url, PROTOCOLS, { origin: ORIGIN }))
+    gone.socket.on('open', () => {
+      gone.say({ op: 'ticket', ticket: 'slow' })
+      gone.say({ op: 'subscribe', topics: ['events'] })
+      gone.socket.terminate()
+    })
+    await eventually(() => expect(gone.closed()).toBeDefined())
+    await eventually(() => expect(world.hub.connections).toBe(0))
+    admit()
+    await looked
+    expect(await statusOf(world.url, withTicket('next'), { origin: ORIGIN })).toBe(101)
+    expect(world.hub.hasClients('c1')).toBe(false)
+  })
+
   it('is refused with 503 by a hub that closes', async () => {
     world = await openLiveWorld()
     await world.hub.close()

@@ -1,3 +1,4 @@
+import { recordingObserver } from '@kerp/core/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { brokenLinks, connect, eventually, type LiveWorld, openLiveWorld } from './live-world.js'
 
@@ -128,6 +129,32 @@ describe('A client of the hub', () => {
     world.feed.commit('c1', [4])
     await eventually(() => expect(client.values()).toEqual([4]))
     expect(JSON.stringify(client.frames)).not.toContain('"value":1')
+  })
+
+  it('that gets no snapshot is sent away with 1013, and counted', async () => {
+    const observer = recordingObserver()
+    world = await openLiveWorld({ observer, snapshot: () => Promise.reject(new Error('no rows')) })
+    const client = await world.join('c1', { topics: ['state'] })
+    await eventually(() => expect(client.closed()).toBe(1013))
+    expect(observer.of('liveClose')).toEqual([{ reason: 'overloaded' }])
+  })
+
+  it('misses an item that cannot be made, and nothing else', async () => {
+    const observer = recordingObserver()
+    world = await openLiveWorld({
+      observer,
+      topics: {
+        events: { kind: 'log', item: (event) => ({ ...event, exact: event.value === 2 ? 2n : undefined }) },
+        state: { kind: 'state', entry: (event) => ({ key: event.key, item: event }) },
+      },
+    })
+    const client = await world.join('c1')
+    await eventually(() => expect(client.frames).toHaveLength(2))
+    world.feed.commit('c1', [1, 2, 3])
+    await eventually(() => expect(client.frames.at(-1)).toMatchObject({ op: 'events', to: '3' }))
+    expect(client.values()).toEqual([1, 3])
+    expect(client.frames.at(-2)?.items?.map(({ value }) => value)).toEqual([1, 2, 3])
+    expect(observer.of('backgroundError')).toEqual([{ source: 'live', code: 'UNEXPECTED' }])
   })
 
   it('sees only the topics that its ticket allows', async () => {

@@ -12,9 +12,16 @@ export type ClientMessage =
       readonly history: string | undefined
     }
 
+/** The most characters of a ticket. */
+export const TICKET_MAX = 4_096
+
+/** Topics of one `subscribe`. */
 const TOPICS_MAX = 32
-const TEXT_MAX = 128
-const TICKET_MAX = 4_096
+
+/** The most characters of a topic's name, and of the name of a history. */
+const TOPIC_LENGTH_MAX = 128
+const HISTORY_LENGTH_MAX = 1_024
+
 const POSITION = /^(?:0|[1-9]\d{0,14})$/
 
 /** The message, or undefined when it is none. Fields that the protocol does not have are not looked at. */
@@ -32,7 +39,9 @@ export function readClientMessage(text: string): ClientMessage | undefined {
 function readSubscribe(fields: object): ClientMessage | undefined {
   const topics: unknown = ownField(fields, 'topics')
   if (!Array.isArray(topics) || topics.length === 0 || topics.length > TOPICS_MAX) return undefined
-  const names = topics.filter((name): name is string => typeof name === 'string' && name.length <= TEXT_MAX)
+  const names = topics.filter(
+    (name): name is string => typeof name === 'string' && name.length <= TOPIC_LENGTH_MAX,
+  )
   if (names.length !== topics.length) return undefined
   const resume: unknown = ownField(fields, 'resume')
   const history: unknown = ownField(fields, 'history')
@@ -40,7 +49,7 @@ function readSubscribe(fields: object): ClientMessage | undefined {
     op: 'subscribe',
     topics: names,
     resume: resume === undefined || resume === null ? undefined : positionOf(resume),
-    history: typeof history === 'string' && history.length <= TEXT_MAX * 8 ? history : undefined,
+    history: typeof history === 'string' && history.length <= HISTORY_LENGTH_MAX ? history : undefined,
   }
 }
 

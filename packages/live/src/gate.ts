@@ -2,8 +2,9 @@
 
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { KerpError, sleep, withDeadline } from '@kerp/core'
+import { sleep, tellFailure, withDeadline } from '@kerp/core'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
+import { TICKET_MAX } from './client-message.js'
 import type { ConnectionCounts } from './connection-counts.js'
 import type { LivePrincipal } from './feed.js'
 import { type AttachOptions, readOffer, type Refusal, refuse } from './handshake.js'
@@ -18,8 +19,6 @@ export interface GateHandlers {
   onDrain(client: HubClient): void
   onGone(client: HubClient): void
 }
-
-const TICKET_MAX = 4_096
 
 /** The gate of one hub. */
 export class Gate<E> {
@@ -82,16 +81,14 @@ export class Gate<E> {
     client.isAdmitting = true
     const principal = await this.#admit(ticket)
     if (client.isClosing || client.principal !== undefined) return
-    const { clock, observer } = this.#parts
+    const { clock } = this.#parts
     if (principal === undefined) {
-      observer.liveClose?.({ reason: 'ticket' })
       client.close('ticket', clock.monotonicMs())
     } else if (this.#counts.admit(principal)) {
       client.principal = principal
       // What came while the ticket was looked at was meant for afterwards.
       for (const text of client.held.splice(0)) this.#handlers.onMessage(client, text)
     } else {
-      observer.liveClose?.({ reason: 'rate' })
       client.close('rate', clock.monotonicMs())
     }
   }
@@ -153,8 +150,8 @@ export class Gate<E> {
     socket: Duplex,
     { address, principal }: { readonly address: string; readonly principal: LivePrincipal | undefined },
   ): void {
-    const { clock } = this.#parts
-    const client = new HubClient(webSocket, socket, { nowMs: clock.monotonicMs(), address })
+    const { clock, observer } = this.#parts
+    const client = new HubClient(webSocket, socket, { nowMs: clock.monotonicMs(), observer })
     client.principal = principal
     const heard = (text: string | undefined): void => {
       if (client.isClosing) return
@@ -171,6 +168,8 @@ export class Gate<E> {
     // What is no WebSocket frame is answered by ws with its own close code; there is nothing to add.
     webSocket.on('error', () => undefined)
     webSocket.on('close', () => {
+      // Its ticket may still be looked at, and must not let in who is gone.
+      client.end()
       this.#counts.leave(address)
       if (client.principal !== undefined) this.#counts.dismiss(client.principal)
       this.#handlers.onGone(client)
@@ -189,14 +188,10 @@ export class Gate<E> {
     const { admit, deadlineMs, clock, observer } = this.#parts
     const bounds = { operation: 'checking a ticket', deadlineMs, outcome: 'notDone', clock } as const
     return withDeadline(admit(ticket), bounds).catch((error: unknown) => {
-      observer.backgroundError?.({ source: 'live', code: codeOf(error) })
+      tellFailure(observer, 'live', error)
       return undefined
     })
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof KerpError ? error.code : 'UNKNOWN'
 }
 
 function textOf(data: RawData): string {

@@ -1,6 +1,7 @@
 /** One connection as the hub sees it: who it is, where it stands, and what may be written to it now. */
 
 import type { Duplex } from 'node:stream'
+import type { Observer } from '@kerp/core'
 import type { WebSocket } from 'ws'
 import { CLOSE_CODES, type CloseReason } from './close-codes.js'
 import type { LivePrincipal } from './feed.js'
@@ -14,9 +15,9 @@ import type { TopicSet } from './topics.js'
  */
 export class HubClient {
   readonly connectedMs: number
-  readonly address: string
   readonly #webSocket: WebSocket
   readonly #socket: Duplex
+  readonly #observer: Observer
   /** Undefined until a ticket was accepted. */
   principal: LivePrincipal | undefined
   /** Its ticket came as a message and is being looked at; what it says meanwhile is held. */
@@ -42,16 +43,17 @@ export class HubClient {
   constructor(
     webSocket: WebSocket,
     socket: Duplex,
-    at: { readonly nowMs: number; readonly address: string },
+    { nowMs, observer }: { readonly nowMs: number; readonly observer: Observer },
   ) {
     this.#webSocket = webSocket
     this.#socket = socket
-    this.address = at.address
-    this.connectedMs = at.nowMs
-    this.heardMs = at.nowMs
-    this.#movedMs = at.nowMs
+    this.#observer = observer
+    this.connectedMs = nowMs
+    this.heardMs = nowMs
+    this.#movedMs = nowMs
   }
 
+  /** Whether it is being closed, or has ended: nothing is done for it any more. */
   get isClosing(): boolean {
     return this.#closingMs !== undefined
   }
@@ -100,10 +102,11 @@ export class HubClient {
   close(reason: CloseReason, nowMs: number): void {
     if (this.isClosing) return
     this.#closingMs = nowMs
+    this.#observer.liveClose?.({ reason })
     this.#webSocket.close(CLOSE_CODES[reason], reason)
   }
 
-  /** Ends the connection at once. */
+  /** Ends the connection at once; one that has ended already is only noted. */
   end(): void {
     this.#closingMs ??= this.connectedMs
     this.#webSocket.terminate()

@@ -6,7 +6,7 @@
  */
 
 import type { Server } from 'node:http'
-import { type Closable, closeOnce, InvalidInputError, type Timer } from '@kerp/core'
+import { type Closable, closeOnce, InvalidInputError, tellFailure, type Timer } from '@kerp/core'
 import { type ClientMessage, readClientMessage } from './client-message.js'
 import type { CloseReason } from './close-codes.js'
 import { ConnectionCounts } from './connection-counts.js'
@@ -59,9 +59,9 @@ export class LiveHub<E> implements Closable {
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor(options: LiveHubOptions<E>) {
     this.#parts = resolveLiveHubOptions(options)
-    this.#table = new TopicTable(options.topics)
+    const { clock, observer, tickMs } = this.#parts
+    this.#table = new TopicTable(options.topics, (error) => tellFailure(observer, 'live', error))
     this.#counts = new ConnectionCounts(this.#parts)
-    const { clock, tickMs } = this.#parts
     this.#countedMs = clock.monotonicMs()
     this.#ticker = new Ticker(clock, tickMs, (rooms) => this.#flush(rooms))
     this.#gate = new Gate(this.#parts, this.#counts, {
@@ -241,7 +241,6 @@ export class LiveHub<E> implements Closable {
   }
 
   #close(client: HubClient, reason: CloseReason): void {
-    if (!client.isClosing) this.#parts.observer.liveClose?.({ reason })
     client.close(reason, this.#parts.clock.monotonicMs())
   }
 

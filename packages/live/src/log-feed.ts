@@ -12,6 +12,7 @@ import {
   type Observer,
   sleep,
   systemClock,
+  tellFailure,
   wholeNumberOption,
 } from '@kerp/core'
 import type { AnyEvent, EventSchemas, Subscriber } from '@kerp/pubsub'
@@ -60,7 +61,7 @@ export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
       this.#source,
       this.#clock,
       { companyId, handlers, lookMs: this.#lookMs },
-      (code) => this.#observer.backgroundError?.({ source: 'live', code }),
+      (error) => tellFailure(this.#observer, 'live', error),
     )
     const subscription = this.#subscriber?.subscribe(
       { companyId, from: 'now' },
@@ -90,14 +91,14 @@ class LogTail {
   readonly #source: EventSource
   readonly #clock: Clock
   readonly #parts: TailParts
-  readonly #onError: (code: string) => void
+  readonly #onError: (error: unknown) => void
   readonly #closing = new AbortController()
   readonly #running: Promise<void>
   #wakes = new AbortController()
   #at: LiveStart | undefined
   #failures = 0
 
-  constructor(source: EventSource, clock: Clock, parts: TailParts, onError: (code: string) => void) {
+  constructor(source: EventSource, clock: Clock, parts: TailParts, onError: (error: unknown) => void) {
     this.#source = source
     this.#clock = clock
     this.#parts = parts
@@ -144,7 +145,7 @@ class LogTail {
         this.#failures = 0
       } catch (error) {
         this.#failures += 1
-        this.#onError(codeOf(error))
+        this.#onError(error)
       }
       if (isMore || this.#isClosing()) continue
       const { lookMs } = this.#parts
@@ -202,9 +203,4 @@ class LogTail {
 
 function logEventOf({ position, type, timestamp, payload }: CommittedEvent): LogEvent {
   return { id: position, type, timestamp, payload }
-}
-
-function codeOf(error: unknown): string {
-  const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined
-  return typeof code === 'string' ? code : 'UNKNOWN'
 }

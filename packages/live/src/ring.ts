@@ -12,7 +12,7 @@ export interface RingBounds {
 const COMPACT_AT = 1_024
 
 /**
- * Positions count events: the first one has position 1, and `after(p)` begins with the event of position p + 1.
+ * Positions count events: the first one has position 1, and a reader at position p goes on with the event of p + 1.
  * The oldest events go when a bound is passed.
  */
 export class LiveRing {
@@ -37,10 +37,6 @@ export class LiveRing {
     return this.#start + this.#events.length - this.#gone
   }
 
-  get bytes(): number {
-    return this.#bytes
-  }
-
   /** The event of a position, if it is here. */
   at(position: number): EncodedEvent | undefined {
     return position > this.#start ? this.#events[this.#gone + position - this.#start - 1] : undefined
@@ -56,7 +52,7 @@ export class LiveRing {
     }
   }
 
-  /** Adds what lies before the start, if all of it has room. */
+  /** Adds what lies before the start; false, and nothing is added, if not all of it has room. */
   prepend(events: readonly EncodedEvent[]): boolean {
     const bytes = events.reduce((sum, event) => sum + event.bytes, 0)
     const kept = this.head - this.#start

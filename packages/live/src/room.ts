@@ -1,6 +1,6 @@
 /** One company with its clients: events come in at one end, and each client reads on from its own place. */
 
-import { withDeadline } from '@kerp/core'
+import { tellFailure, withDeadline } from '@kerp/core'
 import type { LiveStart } from './feed.js'
 import { FrameGroups } from './frame-groups.js'
 import type { HubClient } from './hub-client.js'
@@ -64,13 +64,9 @@ export class Room<E> {
     })
   }
 
-  /** How many groups of frames were built for how many events, since the room was opened. */
+  /** How many groups of frames were built since the room was opened. */
   get framesBuilt(): number {
     return this.#groups.built
-  }
-
-  get head(): number {
-    return this.#ring.head
   }
 
   close(): Promise<void> {
@@ -97,9 +93,8 @@ export class Room<E> {
       }
       if (resume !== undefined) this.#sayReset(client, 'refused')
       await this.#show(client, set, isCurrent)
-    } catch {
-      // The client comes back later by itself; the observer heard what failed from whom it failed.
-      if (isCurrent()) client.close('overloaded', this.#hub.clock.monotonicMs())
+    } catch (error) {
+      this.#failed(client, error, isCurrent())
     }
   }
 
@@ -175,9 +170,16 @@ export class Room<E> {
     const { turn } = client
     client.isJoining = true
     const isCurrent = (): boolean => client.turn === turn && !client.isClosing
-    await this.#show(client, set, isCurrent).catch(() => {
-      if (isCurrent()) client.close('overloaded', this.#hub.clock.monotonicMs())
-    })
+    await this.#show(client, set, isCurrent).catch((error: unknown) =>
+      this.#failed(client, error, isCurrent()),
+    )
+  }
+
+  /** What it asked for cannot be read now; it comes back later by itself. */
+  #failed(client: HubClient, error: unknown, isCurrent: boolean): void {
+    if (!isCurrent) return
+    tellFailure(this.#hub.observer, 'live', error)
+    client.close('overloaded', this.#hub.clock.monotonicMs())
   }
 
   /** Snapshot first; everything after its position is in the ring, so nothing has to be kept for the client. */

@@ -70,15 +70,15 @@ export class Snapshots<E> {
       .filter((index) => this.#table.kindOf(index) === 'state')
       .map((index) => this.#table.nameOf(index))
     const items = topics.length === 0 ? {} : await this.#provided(topics)
+    const historyText = JSON.stringify(history)
     const frames = [...set.order, ...set.ephemeral].map((index) => {
       const topic = this.#table.nameOf(index)
       const shown =
         this.#table.kindOf(index) === 'log'
           ? this.#recent(ring, index, to)
           : JSON.stringify(items[topic] ?? [])
-      const history64 = JSON.stringify(history)
       return textFrame(
-        `{"op":"snapshot","topic":"${topic}","to":"${to}","history":${history64},"items":${shown}}`,
+        `{"op":"snapshot","topic":"${topic}","to":"${to}","history":${historyText},"items":${shown}}`,
       )
     })
     return { to, bytes: Buffer.concat(frames) }

@@ -41,7 +41,7 @@ export interface EncodedEvent {
   readonly bytes: number
 }
 
-/** The topics that one client asked for, interned: clients with the same topics share it. */
+/** The topics that one client asked for; clients with the same topics share their frames by its `id`. */
 export interface TopicSet {
   readonly id: string
   readonly names: readonly string[]
@@ -50,8 +50,11 @@ export interface TopicSet {
   readonly ephemeral: readonly number[]
 }
 
+/** Topics of one hub. */
 const TOPICS_MAX = 32
 const TOPIC_NAME = /^[a-z][a-z0-9.-]{0,31}$/
+/** Sets that are kept for the next client; further ones are made for each client anew. */
+const SETS_MAX = 1_024
 /** Memory of an event in the ring beside its text. */
 const EVENT_OVERHEAD_BYTES = 128
 
@@ -59,10 +62,16 @@ const EVENT_OVERHEAD_BYTES = 128
 export class TopicTable<E> {
   readonly names: readonly string[]
   readonly #topics: readonly LiveTopic<E>[]
+  readonly #onUnmade: (error: unknown) => void
   readonly #sets = new Map<string, TopicSet>()
 
-  /** @throws {InvalidOptionError} `INVALID_OPTION` */
-  constructor(topics: LiveTopics<E>) {
+  /**
+   * `onUnmade` hears why an item could not be made.
+   *
+   * @throws {InvalidOptionError} `INVALID_OPTION`
+   */
+  constructor(topics: LiveTopics<E>, onUnmade: (error: unknown) => void) {
+    this.#onUnmade = onUnmade
     this.names = Object.keys(topics)
     this.#topics = Object.values(topics)
     const logs = this.#topics.filter(({ kind }) => kind === 'log').length
@@ -98,7 +107,6 @@ export class TopicTable<E> {
       order: [...ofKind('state'), ...ofKind('log')],
       ephemeral: ofKind('ephemeral'),
     }
-    // Bounded by the clients that are connected: a set lives as long as the hub, and there are few in use.
     if (this.#sets.size < SETS_MAX) this.#sets.set(id, set)
     return set
   }
@@ -107,15 +115,22 @@ export class TopicTable<E> {
   encode(event: E, companyId: string): EncodedEvent {
     let bytes = EVENT_OVERHEAD_BYTES
     const items = this.#topics.map((topic) => {
-      const item = encodeItem(topic, event, companyId)
+      const item = this.#encodeItem(topic, event, companyId)
       bytes += item?.bytes ?? 0
       return item
     })
     return { items, bytes }
   }
-}
 
-const SETS_MAX = 1_024
+  #encodeItem(topic: LiveTopic<E>, event: E, companyId: string): EncodedItem | undefined {
+    try {
+      return encodeItem(topic, event, companyId)
+    } catch (error) {
+      this.#onUnmade(error)
+      return undefined
+    }
+  }
+}
 
 function encodeItem<E>(topic: LiveTopic<E>, event: E, companyId: string): EncodedItem | undefined {
   if (topic.kind === 'ephemeral') return undefined
