@@ -1,4 +1,6 @@
 import { mockBackend } from './backend.js'
 import { consumersConform } from './events-consumed.js'
+import { followedCompaniesConform } from './events-followed.js'
 
 consumersConform(mockBackend())
+followedCompaniesConform(mockBackend())

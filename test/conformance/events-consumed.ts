@@ -1,7 +1,5 @@
 import type { CommittedEvent } from '@kerp/core'
 import {
-  type AnyEvent,
-  Consumer,
   type ConsumerOptions,
   type ErpEventSchemas,
   erpEvents,
@@ -10,31 +8,15 @@ import {
   publishRelayed,
 } from '@kerp/pubsub'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { openConsumer } from '../pubsub/consumer-world.js'
 import { eventWorld, keys, until } from '../pubsub/event-world.js'
 import { freshCompany } from '../support/fresh-company.js'
 import type { Backend } from './backend.js'
 
-type Event = AnyEvent<ErpEventSchemas>
-
 /** Durable groups. */
 export function consumersConform(backend: Backend): void {
-  function open(companyIds: readonly string[], more: Partial<ConsumerOptions<ErpEventSchemas>> = {}) {
-    const handled: Event[] = []
-    const consumer = new Consumer({
-      redis: backend.client(),
-      keys,
-      events: erpEvents,
-      group: 'g',
-      companies: companyIds,
-      pollMs: 100,
-      backoffMs: 1,
-      handler: (event) => Promise.resolve(void handled.push(event)),
-      ...more,
-    })
-    onTestFinished(() => consumer.close())
-    consumer.start()
-    return { consumer, handled, idsOf: (companyId: string) => idsOf(handled, companyId) }
-  }
+  const open = (companyIds: readonly string[], more: Partial<ConsumerOptions<ErpEventSchemas>> = {}) =>
+    openConsumer(backend.client(), companyIds, more)
 
   describe('a durable group', () => {
     it('handles every event once and in order per company, from the beginning, and leaves nothing pending', async () => {
@@ -166,6 +148,34 @@ export function consumersConform(backend: Backend): void {
       expect(handled.map(({ id }) => id)).toEqual(['n-2', 'n-3'])
     })
 
+    it.each([1, 3])(
+      'puts an event aside that ended %i processes, and calls its handler for those behind it',
+      async (attemptsMax) => {
+        const { companyId, publishMany } = eventWorld(backend.client())
+        await publishMany(3)
+        const lease = keys.eventsConsumer({ companyId, group: 'g' })
+        for (let process = 1; process <= attemptsMax; process += 1) {
+          const begun: string[] = []
+          const { consumer } = open([companyId], {
+            attemptsMax,
+            closeMs: 0,
+            handler: (event) => {
+              begun.push(event.id)
+              return new Promise(() => undefined)
+            },
+          })
+          await until('a handler that never ends', () => begun.length > 0)
+          expect(begun).toEqual(['n-1'])
+          await consumer.close()
+          await backend.client().del(lease)
+        }
+        const { consumer, handled } = open([companyId], { attemptsMax })
+        await until('the events behind it', () => handled.length === 2)
+        const letters = await consumer.deadLetters(companyId)
+        expect(letters.map(({ eventId, reason }) => [eventId, reason])).toEqual([['n-1', 'attempts']])
+      },
+    )
+
     it('continues from the database’s log when Redis lost its events, in the middle of its work or before', async () => {
       const companyId = freshCompany()
       const log = Array.from(
@@ -253,10 +263,6 @@ export function consumersConform(backend: Backend): void {
       expect(await redis.xlen(stream)).toBeLessThan(3_000)
     })
   })
-}
-
-function idsOf(events: readonly Event[], companyId: string): readonly string[] {
-  return events.filter((event) => event.companyId === companyId).map(({ id }) => id)
 }
 
 async function pendingOf(backend: Backend, stream: string): Promise<number> {

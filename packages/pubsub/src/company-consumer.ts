@@ -5,7 +5,7 @@
  * lost the rest; it is filled from the log before the later event is handled.
  */
 
-import { tellFailure, type Timer } from '@kerp/core'
+import { systemRandom, tellFailure, type Timer } from '@kerp/core'
 import type { ConsumerParts } from './consumer-options.js'
 import type { EntryHandler } from './entry-handler.js'
 import { encodeCommitted } from './envelope.js'
@@ -19,32 +19,26 @@ const POSITION = /^[1-9]\d*$/
 /** Events of one page of the log. */
 const LOG_PAGE = 200
 
-/** Works for one company. */
+/** Works for one company, under a name of its own: two of one process never hold the company's lease together. */
 export class CompanyConsumer<S extends EventSchemas> {
   readonly companyId: string
   readonly #parts: ConsumerParts<S>
   readonly #handler: EntryHandler<S>
-  readonly #owner: string
+  readonly #owner = systemRandom.hex(8)
   readonly #closing: AbortSignal
   #working: Promise<void> | undefined
   #isPoked = false
+  #isStopped = false
   /** Of the last event of the log that was dealt with; undefined when this process knows of none. */
   #position: bigint | undefined
   /** The history that it belongs to, if that was said. */
   #epoch = ''
   #leaseUntilMs = 0
 
-  constructor(
-    parts: ConsumerParts<S>,
-    companyId: string,
-    handler: EntryHandler<S>,
-    owner: string,
-    closing: AbortSignal,
-  ) {
+  constructor(parts: ConsumerParts<S>, companyId: string, handler: EntryHandler<S>, closing: AbortSignal) {
     this.#parts = parts
     this.companyId = companyId
     this.#handler = handler
-    this.#owner = owner
     this.#closing = closing
   }
 
@@ -55,13 +49,18 @@ export class CompanyConsumer<S extends EventSchemas> {
     return this.#working
   }
 
+  /** Begins nothing more; what was taken and not begun is given back. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
   /** Settles when what runs now has ended. */
   settled(): Promise<void> {
     return this.#working ?? Promise.resolve()
   }
 
   async #run(): Promise<void> {
-    while (this.#isPoked && !this.#closing.aborted) {
+    while (this.#isPoked && !this.#isStopped && !this.#closing.aborted) {
       this.#isPoked = false
       let keeper: Timer | undefined
       try {
@@ -138,7 +137,7 @@ export class CompanyConsumer<S extends EventSchemas> {
       isEvent && target !== undefined && this.#position !== undefined && target <= this.#position
     if (isAgain) this.#parts.observer.eventDeliver?.({ reader: 'consumer', result: 'duplicate', count: 1 })
     if (isEvent && !isAgain) {
-      const end = await this.#handler.handle(this.companyId, entry, () => this.#isHeld())
+      const end = await this.#handler.handle(this.companyId, entry, () => this.#mayGoOn())
       if (end === 'left') return false
       if (target !== undefined) this.#position = target
       if (end === 'dead') return true
@@ -176,7 +175,8 @@ export class CompanyConsumer<S extends EventSchemas> {
         if (upTo !== undefined && position > upTo) break
         const { text } = encodeCommitted(event)
         const entry = { streamId: '', eventId: event.position, text, deliveries: 1 }
-        if ((await this.#handler.handle(this.companyId, entry, () => this.#isHeld())) === 'left') return false
+        if ((await this.#handler.handle(this.companyId, entry, () => this.#mayGoOn())) === 'left')
+          return false
         this.#position = position
         filled += 1
       }
@@ -186,8 +186,8 @@ export class CompanyConsumer<S extends EventSchemas> {
     return true
   }
 
-  #isHeld(): boolean {
-    return this.#parts.clock.monotonicMs() < this.#leaseUntilMs
+  #mayGoOn(): boolean {
+    return !this.#isStopped && this.#parts.clock.monotonicMs() < this.#leaseUntilMs
   }
 
   /** Prolongs the lease while there is work, again and again. */

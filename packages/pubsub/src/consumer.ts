@@ -3,14 +3,7 @@
  * whichever of its processes live.
  */
 
-import {
-  type Closable,
-  closeOnce,
-  InvalidInputError,
-  systemRandom,
-  tellFailure,
-  type Timer,
-} from '@kerp/core'
+import { type Closable, closeOnce, InvalidInputError, tellFailure, type Timer } from '@kerp/core'
 import { validateCompanyId } from '@kerp/keys'
 import { redisCommand } from '@kerp/redis'
 import { ChannelLine } from './channel-line.js'
@@ -28,6 +21,9 @@ interface Followed<S extends EventSchemas> {
 
 /** Companies that are looked at in one go. */
 const LOOKS_AT_ONCE = 200
+
+/** Dead letters of one call. */
+const LETTERS_MAX = 10_000
 
 /**
  * A member of a durable group. Run it in as many processes as you like: one at a time handles a company's events.
@@ -48,11 +44,12 @@ export class Consumer<S extends EventSchemas> implements Closable {
   readonly #parts: ConsumerParts<S>
   readonly #line: ChannelLine
   readonly #companies = new Map<string, Followed<S>>()
+  /** Workers of companies that are followed no more, while they end. */
+  readonly #ending = new Set<CompanyConsumer<S>>()
   readonly #closing = new AbortController()
   readonly #giveUp = new AbortController()
   readonly #handler: EntryHandler<S>
   readonly #dead: DeadLetters<S>
-  readonly #owner = systemRandom.hex(8)
   #tick: Timer | undefined
   #askedMs = Number.NEGATIVE_INFINITY
   #isStarted = false
@@ -73,14 +70,20 @@ export class Consumer<S extends EventSchemas> implements Closable {
     void this.#look()
   }
 
-  /** The oldest events of a company that the group put aside. @throws what Redis throws, `INVALID_KEY` */
+  /**
+   * The oldest events of a company that the group put aside, at most `limit`, from 1 to 10,000.
+   *
+   * @throws {InvalidInputError} `INVALID_INPUT` for the limit, {InvalidKeyError} `INVALID_KEY`, and what Redis throws.
+   */
   deadLetters(companyId: string, limit = 100): Promise<readonly DeadLetter[]> {
     return this.#dead.list(companyId, checkedLimit(limit))
   }
 
   /**
    * Calls the handler once more for the oldest dead letters of a company, in order; those that succeed are gone. They
-   * come after events that were handled meanwhile.
+   * come after events that were handled meanwhile. At most `limit`, from 1 to 10,000.
+   *
+   * @throws like `deadLetters`; those that were handled before stay handled.
    */
   redrive(companyId: string, limit = 100): Promise<RedriveReport> {
     return this.#dead.redrive(companyId, checkedLimit(limit))
@@ -94,11 +97,15 @@ export class Consumer<S extends EventSchemas> implements Closable {
   async #look(): Promise<void> {
     try {
       await this.#askCompanies()
-      const workers = [...this.#companies.values()]
+      const workers = [...this.#companies.values()].map(({ worker }) => worker)
+      let waiting = 0
       for (let at = 0; at < workers.length && !this.#closing.signal.aborted; at += LOOKS_AT_ONCE) {
-        for (const { worker } of workers.slice(at, at + LOOKS_AT_ONCE)) void worker.work()
-        await this.#observeBacklog(workers.slice(at, at + LOOKS_AT_ONCE))
+        const some = workers.slice(at, at + LOOKS_AT_ONCE)
+        for (const worker of some) void worker.work()
+        waiting += await this.#backlogOf(some)
       }
+      const { observer, group } = this.#parts
+      if (!this.#closing.signal.aborted) observer.eventBacklog?.({ group, waiting })
     } catch (error) {
       tellFailure(this.#parts.observer, 'consumer', error)
     }
@@ -113,30 +120,37 @@ export class Consumer<S extends EventSchemas> implements Closable {
     const wanted = new Set((await companies()).map(validateCompanyId))
     this.#askedMs = clock.monotonicMs()
     if (this.#closing.signal.aborted) return
-    for (const [companyId, { leave }] of this.#companies) {
+    for (const [companyId, followed] of this.#companies) {
       if (wanted.has(companyId)) continue
-      leave()
       this.#companies.delete(companyId)
+      this.#unfollow(followed)
     }
     for (const companyId of wanted) {
       if (this.#companies.has(companyId)) continue
       const { signal } = this.#closing
-      const worker = new CompanyConsumer(this.#parts, companyId, this.#handler, this.#owner, signal)
+      const worker = new CompanyConsumer(this.#parts, companyId, this.#handler, signal)
       const look = (): void => void worker.work()
       const leave = this.#line.listen(keys.eventsChannel(companyId), { heard: look, listening: look })
       this.#companies.set(companyId, { worker, leave })
     }
   }
 
-  async #observeBacklog(followed: readonly Followed<S>[]): Promise<void> {
+  #unfollow({ worker, leave }: Followed<S>): void {
+    leave()
+    worker.stop()
+    this.#ending.add(worker)
+    void worker.settled().then(() => this.#ending.delete(worker))
+  }
+
+  /** Events of companies that wait for the group; 0, and nothing is asked, where nobody observes it. */
+  async #backlogOf(workers: readonly CompanyConsumer<S>[]): Promise<number> {
     const { observer, redis, keys, group } = this.#parts
-    if (observer.eventBacklog === undefined) return
-    const counts = followed.map(async ({ worker }) => {
-      const args = ['GROUPS', keys.eventsStream(worker.companyId)]
+    if (observer.eventBacklog === undefined) return 0
+    const counts = workers.map(async ({ companyId }) => {
+      const args = ['GROUPS', keys.eventsStream(companyId)]
       return waitingOf(await redisCommand(redis, 'xinfo', args, { effect: 'none' }).catch(() => []), group)
     })
-    const waiting = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
-    observer.eventBacklog({ group, waiting })
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
   }
 
   /** Handlers that run may end, each with its event acknowledged; nothing new is begun. */
@@ -144,11 +158,9 @@ export class Consumer<S extends EventSchemas> implements Closable {
     this.#closing.abort()
     this.#tick?.cancel()
     const { clock, closeMs } = this.#parts
-    const running = [...this.#companies.values()].map(({ worker, leave }) => {
-      leave()
-      return worker.settled()
-    })
-    const ended = Promise.all(running)
+    for (const followed of this.#companies.values()) this.#unfollow(followed)
+    this.#companies.clear()
+    const ended = Promise.all([...this.#ending].map((worker) => worker.settled()))
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(closeMs, () => {
         this.#giveUp.abort()
@@ -163,8 +175,8 @@ export class Consumer<S extends EventSchemas> implements Closable {
 }
 
 function checkedLimit(limit: number): number {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit
-  throw new InvalidInputError('limit', 'a whole number from 1 to 10000', limit)
+  if (Number.isInteger(limit) && limit >= 1 && limit <= LETTERS_MAX) return limit
+  throw new InvalidInputError('limit', `a whole number from 1 to ${LETTERS_MAX}`, limit)
 }
 
 /** What a reply of XINFO GROUPS says of one group: entries that it did not take, and those that it did not finish. */

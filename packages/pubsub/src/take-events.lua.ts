@@ -5,8 +5,9 @@ import { idOfEncoded } from './envelope.js'
 import type { StreamEntry } from './event-block.js'
 import { textList } from './script-reply.js'
 
-/** An entry that was taken, and how often that was tried, this time included. */
+/** An entry that was taken. */
 export interface TakenEntry extends StreamEntry {
+  /** How many processes may have begun to handle it, this one included. */
   readonly deliveries: number
 }
 
@@ -31,7 +32,9 @@ export type TakeReply =
  * - `['held']` another process handles the company's events.
  * - `['created']` there was no group: it is new, or Redis lost it. The lease is taken.
  * - `['empty', gone]` nothing to do; the lease is given back.
- * - `['taken', next, gone, (id, event, deliveries)…]` first all that a process took and did not finish, in order.
+ * - `['taken', next, gone, (id, event, deliveries)…]` first all that a process took and did not finish, in order, one at a
+ *   time, so that an event which ends every process that handles it is not counted against those taken with it: of what a
+ *   process left behind, only the first may have been begun.
  *
  * The group has one consumer, whatever process uses it, for the lease keeps the order and nothing is left behind.
  */
@@ -45,7 +48,7 @@ if type(holder) == 'string' and holder ~= owner then return {'held'} end
 if holder ~= owner then after = '0-0' end
 redis.call('SET', lease, owner, 'PX', leaseMs)
 
-local function describe(reply, entries)
+local function describe(reply, entries, unbegun)
   local tries = {}
   for _, pending in ipairs(redis.call('XPENDING', stream, group, entries[1][1], entries[#entries][1], count)) do
     tries[pending[1]] = pending[4]
@@ -53,14 +56,14 @@ local function describe(reply, entries)
   for _, entry in ipairs(entries) do
     reply[#reply + 1] = entry[1]
     reply[#reply + 1] = #entry[2] == 2 and entry[2][1] == 'e' and entry[2][2] or ''
-    reply[#reply + 1] = tries[entry[1]] or 1
+    reply[#reply + 1] = math.max(1, (tries[entry[1]] or 1) - unbegun)
   end
   return reply
 end
 
-local gone = 0
+local gone, unbegun = 0, after == '0-0' and 0 or 1
 while after ~= '' do
-  local claimed = redis.pcall('XAUTOCLAIM', stream, group, 'consumer', '0', after, 'COUNT', count)
+  local claimed = redis.pcall('XAUTOCLAIM', stream, group, 'consumer', '0', after, 'COUNT', '1')
   if claimed.err then
     if string.sub(claimed.err, 1, 7) ~= 'NOGROUP' then return claimed end
     redis.call('XGROUP', 'CREATE', stream, group, from, 'MKSTREAM')
@@ -69,14 +72,14 @@ while after ~= '' do
   after = claimed[1]
   if after == '0-0' then after = '' end
   gone = gone + #(claimed[3] or {})
-  if #claimed[2] > 0 then return describe({'taken', after, gone}, claimed[2]) end
+  if #claimed[2] > 0 then return describe({'taken', after, gone}, claimed[2], unbegun) end
 end
 local new = redis.call('XREADGROUP', 'GROUP', group, 'consumer', 'COUNT', count, 'STREAMS', stream, '>')
 if not new or not new[1] then
   redis.call('DEL', lease)
   return {'empty', gone}
 end
-return describe({'taken', '', gone}, new[1][2])
+return describe({'taken', '', gone}, new[1][2], 0)
 `,
   parse(reply): TakeReply {
     const [status = '', ...rest] = textList('take-events', reply)
