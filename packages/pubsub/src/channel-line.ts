@@ -45,6 +45,8 @@ export class ChannelLine {
   readonly #subscribed = new Set<string>()
   #connection: RedisClient | undefined
   #isSyncing = false
+  /** Whether something changed since the sets were last compared. */
+  #isPoked = false
   #retry: Timer | undefined
   #heard = 0
 
@@ -118,14 +120,17 @@ export class ChannelLine {
   }
 
   #wake(): void {
+    this.#isPoked = true
     if (!this.#isSyncing) void this.#sync()
   }
 
   async #sync(): Promise<void> {
     this.#isSyncing = true
     try {
-      while (await this.#step()) {
-        // One command at a time, until the sets agree.
+      // One command at a time, until the sets agree and nothing changed while the last step said so.
+      while (this.#isPoked) {
+        this.#isPoked = false
+        if (await this.#step()) this.#isPoked = true
       }
     } catch {
       this.#failed()
