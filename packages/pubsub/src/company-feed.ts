@@ -5,11 +5,11 @@
  */
 
 import { tellFailure } from '@kerp/core'
-import { redisCommand } from '@kerp/redis'
 import { ChannelLine } from './channel-line.js'
-import { type StreamEntry, entryOf, parseBlock } from './event-block.js'
-import { type EventPosition, isSamePosition, ORIGIN } from './event-position.js'
+import { parseBlock, type StreamEntry } from './event-block.js'
+import { type EventPosition, isSamePosition } from './event-position.js'
 import { EventRing, type RingCursor } from './event-ring.js'
+import { readEntries } from './read-entries.js'
 import type { SubscriberParts } from './subscriber-options.js'
 
 /** How long a message may be on its way after the stream's end was read, in ms. */
@@ -55,14 +55,9 @@ export class CompanyFeed {
     return new Promise((resolve) => this.#changed.push(resolve))
   }
 
-  /** The entries from a place on, that itself included; all from the beginning for `ORIGIN`. */
-  async read(from: EventPosition, count: number): Promise<readonly StreamEntry[]> {
-    const { redis, keys, observer, deadlineMs } = this.#parts
-    const begin = isSamePosition(from, ORIGIN) ? '-' : from.streamId
-    const args = [keys.eventsStream(this.companyId), begin, '+', 'COUNT', count]
-    const reply = await redisCommand(redis, 'xrange', args, { observer, deadlineMs, effect: 'none' })
-    const rows: readonly unknown[] = Array.isArray(reply) ? reply : []
-    return rows.map(entryOf).filter((entry) => entry !== undefined)
+  /** The stream's entries: see `readEntries`. */
+  read(from: EventPosition, count: number): Promise<readonly StreamEntry[]> {
+    return readEntries(this.#parts, this.#parts.keys.eventsStream(this.companyId), from, count)
   }
 
   /** Where the stream ends, by its watermark. */

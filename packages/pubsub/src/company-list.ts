@@ -5,10 +5,9 @@
 
 import { tellFailure } from '@kerp/core'
 import { isCompanyId } from '@kerp/keys'
-import { redisCommand } from '@kerp/redis'
 import { ChannelLine } from './channel-line.js'
-import { entryOf, type StreamEntry } from './event-block.js'
 import { type EventPosition, isSamePosition, ORIGIN } from './event-position.js'
+import { readEntries } from './read-entries.js'
 import type { SubscriberParts } from './subscriber-options.js'
 
 /** Called with all companies after a look that began after it followed, and again when there are more. */
@@ -81,7 +80,7 @@ export class CompanyList {
   async #read(): Promise<void> {
     for (;;) {
       const before = this.#position
-      const entries = await this.#page(before)
+      const entries = await readEntries(this.#parts, this.#parts.keys.eventsCompanyList(), before, PAGE)
       const [first, ...behind] = entries
       const follows = isSamePosition(before, ORIGIN) || (first !== undefined && isSamePosition(first, before))
       if (!follows) {
@@ -95,14 +94,5 @@ export class CompanyList {
       if (last !== undefined) this.#position = { streamId: last.streamId, eventId: last.eventId }
       if (entries.length < PAGE) return
     }
-  }
-
-  async #page(from: EventPosition): Promise<readonly StreamEntry[]> {
-    const { redis, keys, observer, deadlineMs } = this.#parts
-    const begin = isSamePosition(from, ORIGIN) ? '-' : from.streamId
-    const args = [keys.eventsCompanyList(), begin, '+', 'COUNT', PAGE]
-    const reply = await redisCommand(redis, 'xrange', args, { observer, deadlineMs, effect: 'none' })
-    const rows: readonly unknown[] = Array.isArray(reply) ? reply : []
-    return rows.map(entryOf).filter((entry) => entry !== undefined)
   }
 }

@@ -10,13 +10,14 @@ import { type CommittedEvent, type EventPage, KerpError, withDeadline } from '@k
 import { CompanyRegistry } from './company-registry.js'
 import { encodeCommitted } from './envelope.js'
 import { EpochMovedError } from './errors.js'
-import type { EventWatermark } from './event-position.js'
+import { type EventWatermark, isBefore } from './event-position.js'
 import type { EventRelayParts } from './event-relay-options.js'
 import {
   installWatermark,
   publishRelayed,
   readEventWatermark,
   type RelayedEvents,
+  type RelayedParts,
   type RelayedResult,
 } from './publish-relayed.js'
 import { tellCommand } from './sharded.js'
@@ -42,14 +43,17 @@ type Stored = { readonly text: string; readonly watermark: EventWatermark | unde
 
 /** Pages of one company in one turn, so that a long backlog does not hold up the others. */
 const PAGES_MAX = 8
+
+/** Attempts at a watermark that others move at the same time. */
 const ATTEMPTS_MAX = 5
+
 const POSITION = /^(?:0|[1-9]\d{0,17})$/
 
 /** Publishes pages of one company's log. Safe to run for the same company from any number of processes. */
 export class CompanyPublishing {
   readonly #parts: EventRelayParts
   readonly #registry: CompanyRegistry
-  readonly #redisParts: Parameters<typeof publishRelayed>[0]
+  readonly #redisParts: RelayedParts
 
   constructor(parts: EventRelayParts) {
     this.#parts = parts
@@ -64,7 +68,8 @@ export class CompanyPublishing {
   }
 
   /**
-   * Compares the watermark with what is known of it, and mends what cannot be continued.
+   * Compares the watermark with what is known of it, and mends what cannot be continued: answers how often the stream
+   * was begun again for that.
    *
    * @throws what the log or Redis throws, and {EpochMovedError} `EVENT_EPOCH_MOVED`
    */
@@ -179,9 +184,4 @@ function encodable(event: CommittedEvent): CommittedEvent {
   } catch {
     return { ...event, payload: null }
   }
-}
-
-/** Positions are decimal texts without leading zeros. */
-export function isBefore(left: string, right: string): boolean {
-  return left.length === right.length ? left < right : left.length < right.length
 }

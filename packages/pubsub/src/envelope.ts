@@ -2,8 +2,8 @@
  * The envelope of an event, how it is written for Redis and read back; checked by the event map both ways.
  *
  * It is written as `id|type|timestamp|traceparent|payload`, the payload in JSON. The company is in the names of the
- * stream and the channel, and nowhere else. Only `encodeEvent` makes an `EncodedEvent` and only that can be published,
- * so nothing is encoded twice.
+ * stream and the channel, and nowhere else. Only `encodeEvent` and `encodeCommitted` make an `EncodedEvent`, and only
+ * that can be published, so nothing is encoded twice.
  */
 
 import { type CommittedEvent, isTraceparent } from '@kerp/core'

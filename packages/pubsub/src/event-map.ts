@@ -20,8 +20,11 @@ export type EventPayload<S extends EventSchemas, T extends EventType<S>> =
 
 /** A checked map of event types. */
 export interface EventMap<S extends EventSchemas = EventSchemas> {
+  /** As they were given. */
   readonly schemas: S
+  /** In the order of `schemas`. */
   readonly types: readonly EventType<S>[]
+  /** Whether a text is one of the types. */
   has(type: string): type is EventType<S>
   /**
    * The payload as its schema gives it.
@@ -53,7 +56,7 @@ export function defineEvents<const S extends EventSchemas>(schemas: S): EventMap
       throw new InvalidOptionError(
         'defineEvents',
         'type',
-        'words joined by : . _ or -, at most 64 long',
+        `words joined by : . _ or -, at most ${TYPE_LENGTH_MAX} long`,
         type,
       )
     }

@@ -44,6 +44,11 @@ export function compareStreamIds(left: string, right: string): number {
   return compareDigits(leftMs, rightMs) || compareDigits(leftSequence, rightSequence)
 }
 
+/** Whether a position of the log is before another; both are decimal texts without leading zeros. */
+export function isBefore(left: string, right: string): boolean {
+  return compareDigits(left, right) < 0
+}
+
 // Digits without leading zeros: the longer is the larger, and of equal length texts compare as numbers do.
 function compareDigits(left: string, right: string): number {
   if (left.length !== right.length) return left.length - right.length

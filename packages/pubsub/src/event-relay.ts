@@ -10,7 +10,8 @@ import {
   tellFailure,
   withDeadline,
 } from '@kerp/core'
-import { CompanyPublishing, type CompanyState, isBefore } from './company-publishing.js'
+import { CompanyPublishing, type CompanyState } from './company-publishing.js'
+import { isBefore } from './event-position.js'
 import {
   type EventRelayOptions,
   type EventRelayParts,
@@ -28,6 +29,7 @@ export interface EventRelayReport {
   readonly error: unknown
 }
 
+/** Heads of one call to the log. */
 const SINK_HEADS_MAX = 1_000
 
 /** Failures without one success after which a turn leaves the remaining companies to the next one. */

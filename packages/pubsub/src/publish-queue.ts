@@ -35,6 +35,12 @@ export interface PublishShared {
   readonly registry: CompanyRegistry
 }
 
+/** Full calls of one company that are on their way at once. */
+const CALLS_MAX = 8
+
+/** Events that were sent stay in the list until so many of them can be let go at once. */
+const COMPACT_AT = 1_024
+
 /** Sends the events of one company. `onIdle` is called when nothing is left. */
 export class PublishQueue<S extends EventSchemas> {
   readonly #parts: PublisherParts<S>
@@ -178,9 +184,3 @@ export class PublishQueue<S extends EventSchemas> {
     for (const [type, count] of counts) observer.eventPublish({ type, result, count })
   }
 }
-
-/** Full calls of one company that are on their way at once. */
-const CALLS_MAX = 8
-
-/** Events that were sent stay in the list until so many of them can be let go at once. */
-const COMPACT_AT = 1_024

@@ -86,7 +86,7 @@ export class Publisher<S extends EventSchemas> implements Closable {
         const sinceMs = this.#parts.clock.monotonicMs()
         this.#queueOf(envelope.companyId).add({ event: outgoing, sinceMs, owner })
       } catch (error) {
-        this.#refused(event.type, 1)
+        this.#refused(event.type)
         throw error
       }
     })
@@ -128,7 +128,7 @@ export class Publisher<S extends EventSchemas> implements Closable {
           this.#queueOf(envelope.companyId).add({ event: outgoing, sinceMs, owner })
         }
       } catch (error) {
-        for (const { type } of events) this.#refused(type, 1)
+        for (const { type } of events) this.#refused(type)
         throw error
       }
     })
@@ -156,8 +156,8 @@ export class Publisher<S extends EventSchemas> implements Closable {
     return this.#now
   }
 
-  #refused(type: string, count: number): void {
-    this.#parts.observer.eventPublish?.({ type, result: 'refused', count })
+  #refused(type: string): void {
+    this.#parts.observer.eventPublish?.({ type, result: 'refused', count: 1 })
   }
 
   #admit(events: number, length: number): void {
