@@ -54,6 +54,20 @@ describe('A client that comes back', () => {
     await eventually(() => expect(opsOf(client)).toEqual(['reset', 'snapshot']))
   })
 
+  it('is served from the newest events in memory, however many passed through it, when the log has none', async () => {
+    await startOn(0, { ringBytesMax: 16_384 })
+    const first = await world.join('c1', { topics: ['events'] })
+    await eventually(() => expect(first.frames).toHaveLength(1))
+    for (let round = 0; round < 20; round += 1) world.feed.commit('c1', upTo(50, 50 * round + 1))
+    await eventually(() => expect(first.frames.at(-1)?.to).toBe('1000'))
+    world.feed.trim('c1', 1_000)
+    const [near, far] = await Promise.all(
+      ['980', '500'].map((resume) => world.join('c1', { topics: ['events'], resume })),
+    )
+    await eventually(() => expect(near?.values()).toEqual(upTo(20, 981)))
+    await eventually(() => expect(far && opsOf(far)).toEqual(['reset', 'snapshot']))
+  })
+
   it('never resumes in a history that is not the one it knew', async () => {
     await startOn(100)
     const first = await world.join('c1', { topics: ['events', 'state'] })
