@@ -101,7 +101,7 @@ export function resolveDefaults(owner: string, options: LockDefaults): ResolvedD
   return {
     ttlMs: wholeNumberOption(owner, 'ttlMs', options.ttlMs, { ...TTL, fallback: 30_000 }),
     waitMs: whole('waitMs', 0, 10_000, TTL_MS_MAX),
-    maxHoldMs: whole('maxHoldMs', TTL_MS_MIN, 900_000),
+    maxHoldMs: whole('maxHoldMs', TTL_MS_MIN, 900_000, TTL_MS_MAX),
     waitersMax: whole('waitersMax', 1, 10_000),
     locksMax: whole('locksMax', 1, 100_000),
     observer: options.observer ?? {},
