@@ -1,5 +1,6 @@
 import { type ManualClock, manualClock } from '@kerp/core/testing'
-import { type Lock, LockLostError } from '@kerp/inventory-lock'
+import { type Lock, LockLostError, Locks } from '@kerp/inventory-lock'
+import { createKeys } from '@kerp/keys'
 import { mockRedis } from '@kerp/redis/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type LockProcess, LockWorld } from './lock-world.js'
@@ -138,4 +139,21 @@ test('who looks at a lock later still learns that it was lost', async () => {
   await clock.advance(1_000)
   expect(lock.signal.aborted).toBe(true)
   expect(lock.signal.reason).toMatchObject({ code: 'LOCK_LOST', lock: 'item:A', fence: lock.fence })
+})
+
+test('errors of one lock name it alike, whatever its key looks like', async () => {
+  const world = new LockWorld(mockRedis())
+  onTestFinished(() => world[Symbol.asyncDispose]())
+  const [one, other] = [world.process(), world.process()]
+  const resource = world.resource('창고 1')
+  const lock = await one.locks.acquire(resource)
+  const busy = other.locks.acquire(resource, { waitMs: 0 })
+  await expect(busy).rejects.toMatchObject({ code: 'LOCK_BUSY', lock: 'item:창고 1' })
+  await lock.release()
+  expect(() => lock.assertHeld()).toThrow('item:창고 1')
+})
+
+test('a default of a hold that every call would be refused for is refused at once', () => {
+  const parts = { redis: mockRedis(), keys: createKeys() }
+  expect(() => new Locks({ ...parts, maxHoldMs: 86_400_001 })).toThrow('Locks option `maxHoldMs` must be')
 })

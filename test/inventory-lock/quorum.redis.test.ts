@@ -85,6 +85,33 @@ describe('a lock of a quorum', () => {
     expect(await Promise.all(sections)).toEqual(Array.from({ length: 8 }, () => true))
   })
 
+  test('that this process holds is busy for a try, which is observed as it is for one Redis', async () => {
+    const observer = recordingObserver()
+    const locks = openLocks({ observer })
+    const resource = freshResource()
+    await locks.acquire(resource)
+    expect(await locks.tryAcquire(resource)).toBeNull()
+    expect(observer.of('lockAcquire').map(({ result }) => result)).toEqual(['acquired', 'busy'])
+  })
+
+  test('is not tried for a caller that has given up', async () => {
+    const resource = freshResource()
+    const signal = AbortSignal.abort(new RangeError('given up'))
+    await expect(openLocks().tryAcquire(resource, { signal })).rejects.toThrow('given up')
+    expect(await holdersOf(resource)).toBe(0)
+  })
+
+  test('names its own provider to those who wait for it, when too many do and when it is closed', async () => {
+    const locks = openLocks({ waitersMax: 1 })
+    const resource = freshResource()
+    await locks.acquire(resource)
+    const waiting = locks.acquire(resource)
+    waiting.catch(() => undefined)
+    await expect(locks.acquire(resource)).rejects.toThrow('QuorumLocks is full: waitersMax is 1.')
+    await locks.close()
+    await expect(waiting).rejects.toThrow('QuorumLocks is closed.')
+  })
+
   test('has no fence unless one is given, and the types say so', async () => {
     const resource = freshResource()
     expectTypeOf<Awaited<ReturnType<QuorumLocks<HeldLock>['acquire']>>>().not.toHaveProperty('fence')
@@ -178,16 +205,28 @@ describe('a quorum is refused', () => {
   })
 
   test('with a node that may evict locks', async () => {
-    const evicting = await openPrivateRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
-    const client = evicting.client()
-    onTestFinished(async () => {
-      client.disconnect()
-      await evicting.close()
-    })
-    const locks = openLocks({ nodes: [...clients.slice(0, 2), client] })
+    const locks = openLocks({ nodes: [...clients.slice(0, 2), await evictingNode()] })
     await expect(locks.acquire(freshResource())).rejects.toMatchObject({
       code: 'REDIS_UNSUITABLE',
       retryable: false,
     })
   })
 })
+
+test('a node of a quorum that may evict locks is used with a warning where that was asked for', async () => {
+  const observer = recordingObserver()
+  const nodes = [...clients.slice(0, 2), await evictingNode()]
+  const lock = await openLocks({ nodes, observer, eviction: 'warn' }).acquire(freshResource())
+  expect(await lock.release()).toBe('released')
+  expect(observer.of('backgroundError')).toEqual([{ source: 'locks', code: 'REDIS_UNSUITABLE' }])
+})
+
+async function evictingNode(): Promise<Redis> {
+  const server = await openPrivateRedis({ args: ['--maxmemory-policy', 'allkeys-lru'] })
+  const client = server.client()
+  onTestFinished(async () => {
+    client.disconnect()
+    await server.close()
+  })
+  return client
+}

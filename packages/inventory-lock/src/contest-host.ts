@@ -9,6 +9,8 @@ import type { LockObservations } from './lock-observations.js'
 
 /** The shared parts; `C` is what a contest is. */
 export interface ContestHost<C = unknown> {
+  /** Names the provider in errors. */
+  readonly owner: string
   readonly clock: Clock
   readonly random: RandomSource
   readonly commands: LockCommands

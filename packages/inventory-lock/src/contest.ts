@@ -13,7 +13,7 @@ import type { Grant } from './grant.js'
 import { Holding, type HoldingOwner } from './holding.js'
 import { type ClockReading, readClocks, usableMs } from './lease.js'
 import type { LockExtension, LockRelease } from './lock.js'
-import { type LockNames, lockTitle } from './lock-names.js'
+import { type LockNames, titleOf } from './lock-names.js'
 import type { ResolvedAcquire } from './lock-options.js'
 import { Returning } from './returning.js'
 import { Waiter, Waiters } from './waiters.js'
@@ -44,7 +44,7 @@ export class Contest implements HoldingOwner<Grant>, Candidate {
   }
 
   get title(): string {
-    return lockTitle(this.names)
+    return titleOf(this.names.resource)
   }
 
   /** Who holds the lock in this process. */
@@ -93,10 +93,8 @@ export class Contest implements HoldingOwner<Grant>, Candidate {
     this.#host.forget(this)
   }
 
-  async extend(holding: Holding<Grant>, ttlMs: number): Promise<LockExtension> {
-    const renewal = await this.#host.keeper.extend(holding, ttlMs)
-    if (renewal === 'unknown') return 'unknown'
-    return renewal === 'renewed' && holding.remainingMs > 0 ? 'extended' : 'lost'
+  extend(holding: Holding<Grant>, ttlMs: number): Promise<LockExtension> {
+    return this.#host.keeper.extend(holding, ttlMs)
   }
 
   async raiseFence(holding: Holding<Grant>, floor: string): Promise<string> {
@@ -190,21 +188,21 @@ export class Contest implements HoldingOwner<Grant>, Candidate {
       return
     }
     this.#line.startTimers(now.monotonicMs)
-    this.#ask(wish, now)
+    this.#stand(wish, now).ask(wish)
   }
 
   /** The first caller of all most likely finds the lock free. */
   #askFirst(wish: Wish, now: ClockReading): void {
-    const candidacy = new Candidacy(this.#host, this.names, this, wish.ttlMs, now)
-    this.#candidacy = candidacy
+    const candidacy = this.#stand(wish, now)
     if (this.#host.isContended(this.names)) candidacy.ask(wish)
     else candidacy.take(wish)
   }
 
-  #ask(wish: Wish, now: ClockReading): void {
-    const candidacy = new Candidacy(this.#host, this.names, this, wish.ttlMs, now)
+  /** A new candidacy for those who wait; its first question is still to be sent. */
+  #stand({ ttlMs }: Wish, now: ClockReading): Candidacy {
+    const candidacy = new Candidacy(this.#host, this.names, this, ttlMs, now)
     this.#candidacy = candidacy
-    candidacy.ask(wish)
+    return candidacy
   }
 
   #hold(grant: Grant, waiter: Waiter, way: GrantWay | 'local', now: ClockReading): void {
@@ -264,8 +262,7 @@ export class Contest implements HoldingOwner<Grant>, Candidate {
       this.#host.forget(this)
       return returning.result
     }
-    const candidacy = new Candidacy(this.#host, this.names, this, wish.ttlMs, now)
-    this.#candidacy = candidacy
+    const candidacy = this.#stand(wish, now)
     const returning = new Returning(this.#host, grant, candidacy, holding)
     returning.send(candidacy.prepare(wish))
     this.#line.startTimers(now.monotonicMs)

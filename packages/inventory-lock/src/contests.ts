@@ -33,6 +33,7 @@ const LAST_CALLS_MS = 1_000
 
 /** The contests of one `Locks`. */
 export class Contests implements ContestHost<Contest> {
+  readonly owner = 'Locks'
   readonly clock: Clock
   readonly random: RandomSource
   readonly commands: LockCommands
@@ -81,8 +82,8 @@ export class Contests implements ContestHost<Contest> {
     const known = this.#contests.get(names.lock)
     if (known !== undefined) return known
     const { locksMax } = this.#options
-    if (this.#isClosed) throw new ClosedError('Locks')
-    if (this.#contests.size >= locksMax) throw new OverloadedError('Locks', 'locksMax', locksMax)
+    if (this.#isClosed) throw new ClosedError(this.owner)
+    if (this.#contests.size >= locksMax) throw new OverloadedError(this.owner, 'locksMax', locksMax)
     const contest = new Contest(this, names)
     this.#contests.set(names.lock, contest)
     return contest

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '@kerp/core'
 import { LockLostError, type LockLossReason } from './errors.js'
 import { type ClockReading, elapsedMs, type Lease, readClocks } from './lease.js'
 import type { LockExtension, LockRelease } from './lock.js'
-import type { LockResource } from './lock-names.js'
+import { type LockResource, titleOf } from './lock-names.js'
 import type { ResolvedAcquire } from './lock-options.js'
 
 /** What a hold is made of. */
@@ -112,7 +112,7 @@ export class Holding<G extends Lease = Lease> {
   }
 
   lossError(reason: LockLossReason): LockLostError {
-    return new LockLostError(`${this.resource.type}:${this.resource.id}`, reason, this.fence)
+    return new LockLostError(titleOf(this.resource), reason, this.fence)
   }
 
   extend(ttlMs: number): Promise<LockExtension> {

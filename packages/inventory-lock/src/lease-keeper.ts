@@ -7,6 +7,7 @@
 
 import { type Clock, TimerWheel } from '@kerp/core'
 import type { Holding } from './holding.js'
+import type { LockExtension } from './lock.js'
 import { type ClockReading, type Lease, readClocks } from './lease.js'
 
 /** How one renewal ended: `unknown` is tried again until the lease is over. */
@@ -56,12 +57,15 @@ export class LeaseKeeper<G extends Lease> {
   }
 
   /** Renews now, whatever `renew` says. */
-  async extend(holding: Holding<G>, ttlMs: number): Promise<Renewal> {
+  async extend(holding: Holding<G>, ttlMs: number): Promise<LockExtension> {
     const before = holding.ttlMs
     holding.ttlMs = ttlMs
     const [renewal = 'unknown'] = await this.#renew([holding])
-    if (renewal === 'unknown') holding.ttlMs = before
-    return renewal
+    if (renewal === 'unknown') {
+      holding.ttlMs = before
+      return 'unknown'
+    }
+    return renewal === 'renewed' && holding.remainingMs > 0 ? 'extended' : 'lost'
   }
 
   #lookIn(holding: Holding<G>, delayMs: number, fromMs = this.#clock.monotonicMs()): void {

@@ -2,7 +2,7 @@
 
 import { type Clock, InvalidInputError } from '@kerp/core'
 import type { HeldLock, LockRelease } from './lock.js'
-import type { LockResource } from './lock-names.js'
+import { isSameResource, type LockResource, titleOf } from './lock-names.js'
 
 /** The most locks of one group. */
 const GROUP_MAX = 100
@@ -23,7 +23,7 @@ export class LockGroup<L extends HeldLock = HeldLock> implements AsyncDisposable
 
   /** For messages: the locks as `TYPE:ID`. */
   get title(): string {
-    return this.locks.map(({ resource }) => `${resource.type}:${resource.id}`).join(', ')
+    return this.locks.map(({ resource }) => titleOf(resource)).join(', ')
   }
 
   /** The shortest rest of all, in ms. */
@@ -37,7 +37,7 @@ export class LockGroup<L extends HeldLock = HeldLock> implements AsyncDisposable
    * @throws {InvalidInputError} `INVALID_INPUT` for a resource that is not of this group.
    */
   of(resource: LockResource): L {
-    const lock = this.locks.find(({ resource: other }) => isSame(other, resource))
+    const lock = this.locks.find(({ resource: other }) => isSameResource(other, resource))
     if (lock === undefined) throw new InvalidInputError('resource', 'one of the group', resource.id)
     return lock
   }
@@ -97,8 +97,4 @@ export async function acquireGroup<L extends HeldLock>(
     for (const lock of locks.reverse()) await lock.release()
     throw error
   }
-}
-
-function isSame(one: LockResource, other: LockResource): boolean {
-  return one.companyId === other.companyId && one.type === other.type && one.id === other.id
 }

@@ -3,7 +3,7 @@
 import type { Holding } from './holding.js'
 import { InvalidInputError } from '@kerp/core'
 import type { HeldLock, Lock, LockExtension, LockRelease } from './lock.js'
-import type { LockResource } from './lock-names.js'
+import { isSameResource, type LockResource } from './lock-names.js'
 import { checkTtlMs } from './lock-options.js'
 
 /** A lock as its holder sees it. */
@@ -88,8 +88,7 @@ export class LockHandle extends HeldLockHandle implements Lock {
  */
 export function joinHolding(within: HeldLock | undefined, resource: LockResource): Holding | undefined {
   if (within === undefined) return undefined
-  const { companyId, type, id } = within.resource
-  if (companyId !== resource.companyId || type !== resource.type || id !== resource.id) return undefined
+  if (!isSameResource(within.resource, resource)) return undefined
   within.assertHeld()
   const holding = HeldLockHandle.holdingOf(within)
   holding?.enter()

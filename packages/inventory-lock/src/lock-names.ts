@@ -74,7 +74,12 @@ export function wakeChannelName(keys: Keys, processId: string): string {
   return `${sample.slice(0, sample.indexOf('lock:{'))}lock-wake:${processId}`
 }
 
-/** The lock in messages: `TYPE:ID`, without its company. */
-export function lockTitle(names: Pick<LockNames, 'lock'>): string {
-  return names.lock.slice(names.lock.indexOf('}') + 2)
+/** The lock in messages: `TYPE:ID` as its caller named it, without its company. */
+export function titleOf({ type, id }: LockResource): string {
+  return `${type}:${id}`
+}
+
+/** Whether two resources are one. */
+export function isSameResource(one: LockResource, other: LockResource): boolean {
+  return one.companyId === other.companyId && one.type === other.type && one.id === other.id
 }

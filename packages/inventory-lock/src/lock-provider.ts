@@ -3,7 +3,7 @@
 import type { Clock, Closable } from '@kerp/core'
 import type { AcquireOptions, HeldLock, LockSection } from './lock.js'
 import { acquireGroup, type LockGroup } from './lock-group.js'
-import type { LockResource } from './lock-names.js'
+import { type LockResource, titleOf } from './lock-names.js'
 import { runSection } from './run-section.js'
 
 /**
@@ -47,7 +47,7 @@ export abstract class LockProvider<L extends HeldLock, O extends AcquireOptions 
    * @throws What `acquire` throws.
    */
   async withLock<T>(resource: LockResource, options: O, section: LockSection<L, T>): Promise<T> {
-    return runSection(await this.acquire(resource, options), `${resource.type}:${resource.id}`, section)
+    return runSection(await this.acquire(resource, options), titleOf(resource), section)
   }
 
   /**

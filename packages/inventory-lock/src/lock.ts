@@ -60,13 +60,13 @@ export interface Lock extends HeldLock {
 
 /** What a caller may ask of a lock. */
 export interface AcquireOptions {
-  /** Length of the lease, in ms: after a crash the lock is free that much later. From 100. @defaultValue 30_000 */
+  /** Length of the lease, in ms: after a crash the lock is free that much later. From 100 to a day. @defaultValue 30_000 */
   readonly ttlMs?: number
-  /** How long to wait for others, in ms; 0 asks once. @defaultValue 10_000 */
+  /** How long to wait for others, in ms, a day at most; 0 asks once. @defaultValue 10_000 */
   readonly waitMs?: number
   /** Whether the lease is renewed, at a third of it, while the lock is held. @defaultValue true */
   readonly renew?: boolean
-  /** Longest hold, in ms, whatever is renewed; then the lock counts as lost. @defaultValue 900_000 */
+  /** Longest hold, in ms, whatever is renewed; then the lock counts as lost. From 100 to a day. @defaultValue 900_000 */
   readonly maxHoldMs?: number
   /** Ends the wait; the call rejects with its reason. */
   readonly signal?: AbortSignal

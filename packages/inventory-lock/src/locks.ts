@@ -9,7 +9,7 @@ import type { Holding } from './holding.js'
 import type { FencedAcquireOptions, Lock, LockView } from './lock.js'
 import { LockCommands } from './lock-commands.js'
 import { checkFence, joinHolding, LockHandle } from './lock-handle.js'
-import { lockNames, type LockNames, type LockResource, lockTitle } from './lock-names.js'
+import { lockNames, type LockNames, type LockResource, titleOf } from './lock-names.js'
 import { LockObservations } from './lock-observations.js'
 import { LockProvider } from './lock-provider.js'
 import {
@@ -83,7 +83,7 @@ export class Locks extends LockProvider<Lock, FencedAcquireOptions> {
     if (joined !== undefined) return new LockHandle(joined)
     if (!this.#isSafe || this.#isClosed) await this.#assertReady(names, wanted)
     const holding = await this.#enter(names, wanted, false)
-    if (holding === null) throw new LockUnavailableError(lockTitle(names), undefined)
+    if (holding === null) throw new LockUnavailableError(titleOf(names.resource), undefined)
     return options?.fenceAbove === undefined
       ? new LockHandle(holding)
       : this.#fencedAbove(holding, options.fenceAbove)
@@ -100,13 +100,13 @@ export class Locks extends LockProvider<Lock, FencedAcquireOptions> {
     checkFence(floor, 'floor')
     const names = lockNames(this.#options.keys, resource)
     await this.#commands.raiseFence(names, '', floor).catch((cause: unknown) => {
-      throw new LockUnavailableError(lockTitle(names), cause)
+      throw new LockUnavailableError(titleOf(names.resource), cause)
     })
   }
 
   /**
    * Locks of a company that are held now, longest rest first: all of this process, and those of others that are
-   * held for longer than 100 ms. One round trip, no SCAN.
+   * held for longer than 100 ms; at most `limit` of them, from 1 to 1,000 and 100 by default. One round trip, no SCAN.
    *
    * @throws {LockUnavailableError} `LOCK_UNAVAILABLE`, retryable.
    */
@@ -154,7 +154,7 @@ export class Locks extends LockProvider<Lock, FencedAcquireOptions> {
   }
 
   #enter(names: LockNames, wanted: ResolvedAcquire, isTry: boolean): Promise<Holding | null> {
-    if (wanted.signal?.aborted === true) throw wanted.signal.reason
+    wanted.signal?.throwIfAborted()
     return this.#contests.of(names).enter(wanted, isTry)
   }
 
@@ -169,7 +169,7 @@ export class Locks extends LockProvider<Lock, FencedAcquireOptions> {
     await retry(check, { operation: 'locks', deadlineMs, attemptsMax: 100, clock, random }).catch(
       (cause: unknown) => {
         throw isRetryableError(cause) || !(cause instanceof KerpError)
-          ? new LockUnavailableError(lockTitle(names), cause)
+          ? new LockUnavailableError(titleOf(names.resource), cause)
           : cause
       },
     )

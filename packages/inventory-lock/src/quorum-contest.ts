@@ -10,7 +10,7 @@ import { Holding, type HoldingOwner } from './holding.js'
 import { Lease, type ClockReading, readClocks } from './lease.js'
 import type { LeaseKeeper } from './lease-keeper.js'
 import type { LockExtension, LockRelease } from './lock.js'
-import type { LockResource } from './lock-names.js'
+import { type LockResource, titleOf } from './lock-names.js'
 import type { LockObservations } from './lock-observations.js'
 import type { ResolvedAcquire } from './lock-options.js'
 import type { QuorumGrant, QuorumNodes } from './quorum-nodes.js'
@@ -32,6 +32,8 @@ export type FenceMint = (resource: LockResource, above?: string) => Promise<stri
 
 /** What the contests of one provider share. */
 export interface QuorumHost {
+  /** Names the provider in errors. */
+  readonly owner: string
   readonly clock: Clock
   readonly random: RandomSource
   readonly wheel: TimerWheel
@@ -65,7 +67,7 @@ export class QuorumContest implements HoldingOwner<QuorumLease> {
   }
 
   get title(): string {
-    return `${this.resource.type}:${this.resource.id}`
+    return titleOf(this.resource)
   }
 
   get holding(): Holding<QuorumLease> | undefined {
@@ -91,10 +93,8 @@ export class QuorumContest implements HoldingOwner<QuorumLease> {
     if (this.#line.size === 0 && !this.#isBusy && this.#holding === undefined) this.host.forget(this)
   }
 
-  async extend(holding: Holding<QuorumLease>, ttlMs: number): Promise<LockExtension> {
-    const renewal = await this.host.keeper.extend(holding, ttlMs)
-    if (renewal === 'unknown') return 'unknown'
-    return renewal === 'renewed' && holding.remainingMs > 0 ? 'extended' : 'lost'
+  extend(holding: Holding<QuorumLease>, ttlMs: number): Promise<LockExtension> {
+    return this.host.keeper.extend(holding, ttlMs)
   }
 
   async raiseFence(holding: Holding<QuorumLease>, floor: string): Promise<string> {

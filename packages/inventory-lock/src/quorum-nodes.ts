@@ -28,6 +28,8 @@ export interface QuorumNodesOptions {
   /** How long one node may take to answer, in ms. */
   readonly nodeMs: number
   readonly eviction: 'refuse' | 'warn'
+  /** Told at most once, of nodes that may evict locks, or do not say whether they may. */
+  readonly warn: () => void
   readonly clock: Clock
 }
 
@@ -133,15 +135,19 @@ export class QuorumNodes {
   }
 
   async #checkEviction(): Promise<void> {
-    const { eviction, nodeMs } = this.#options
+    const { eviction, nodeMs, warn } = this.#options
     const ready = this.#clients.filter(({ status }) => status === 'ready')
-    await Promise.all(ready.map((client) => checkEviction(client, eviction, nodeMs).catch(rethrowUnsuitable)))
+    const findings = await Promise.all(
+      ready.map((client) => checkEviction(client, eviction, nodeMs).catch(unlessUnsuitable)),
+    )
+    if (findings.some((finding) => finding === 'unsafe' || finding === 'unreadable')) warn()
   }
 }
 
 // A node that does not answer is a vote that is missing, and no reason to refuse the others.
-function rethrowUnsuitable(error: unknown): void {
+function unlessUnsuitable(error: unknown): undefined {
   if (error instanceof RedisUnsuitableError) throw error
+  return undefined
 }
 
 /** How many nodes are most of them. */

@@ -100,7 +100,11 @@ export class QuorumLocks<L extends HeldLock> extends LockProvider<L> {
     const joined = joinHolding(wanted.within, resource)
     if (joined !== undefined) return this.#toLock(joined)
     if (this.#isClosed) throw new ClosedError('QuorumLocks')
-    if (this.#contests.has(key)) return null
+    if (this.#contests.has(key)) {
+      this.#host.observations.busy(this.clock.monotonicMs())
+      return null
+    }
+    wanted.signal?.throwIfAborted()
     const holding = await this.#contestOf(key, resource).enter(wanted, true)
     return holding === null ? null : this.#toLock(holding)
   }
@@ -149,6 +153,7 @@ export class QuorumLocks<L extends HeldLock> extends LockProvider<L> {
   #makeHost(mintFence: FenceMint | undefined): QuorumHost {
     const { clock, random, waitersMax, observer } = this.#defaults
     return {
+      owner: 'QuorumLocks',
       clock,
       random,
       waitersMax,
@@ -181,7 +186,8 @@ export class QuorumLocks<L extends HeldLock> extends LockProvider<L> {
   #open(): Promise<QuorumNodes> {
     if (this.#nodes !== undefined) return this.#nodes
     const { nodes, eviction = 'refuse' } = this.#options
-    const opening = QuorumNodes.open({ nodes, nodeMs: this.#nodeMs, eviction, clock: this.clock })
+    const warn = (): void => this.#host.observations.warn('REDIS_UNSUITABLE')
+    const opening = QuorumNodes.open({ nodes, nodeMs: this.#nodeMs, eviction, warn, clock: this.clock })
     this.#nodes = opening
     opening.catch(() => {
       if (this.#nodes === opening) this.#nodes = undefined

@@ -16,6 +16,8 @@ export interface WaitersOwner {
 
 /** What the lines of one provider share. */
 export interface WaitersHost {
+  /** Names the provider in errors. */
+  readonly owner: string
   readonly wheel: TimerWheel
   readonly observations: LockObservations
   readonly waitersMax: number
@@ -99,8 +101,8 @@ export class Waiters {
    * @throws {OverloadedError} `OVERLOADED`, retryable, when `waitersMax` wait.
    */
   join(waiter: Waiter): void {
-    const { waitersMax } = this.#host
-    if (this.#line.length >= waitersMax) throw new OverloadedError('Locks', 'waitersMax', waitersMax)
+    const { owner, waitersMax } = this.#host
+    if (this.#line.length >= waitersMax) throw new OverloadedError(owner, 'waitersMax', waitersMax)
     waiter.watch((reason) => this.#remove(waiter, reason))
     this.#line.push(waiter)
   }
@@ -144,7 +146,7 @@ export class Waiters {
   }
 
   close(): void {
-    this.failAll(new ClosedError('Locks'))
+    this.failAll(new ClosedError(this.#host.owner))
   }
 
   #timeOut(waiter: Waiter): void {

@@ -96,7 +96,7 @@ export class WakeChannel {
   }
 }
 
-/** A connection for subscriptions only: what it asks is asked again by itself after a reconnect. */
+/** A connection for subscriptions only: after a reconnect we subscribe again, and ioredis does not by itself. */
 function duplicate(redis: RedisClient): RedisClient {
   if ('nodes' in redis) return redis.duplicate()
   return redis.duplicate({ autoResubscribe: false, commandTimeout: SUBSCRIBE_MS, lazyConnect: false })
