@@ -60,8 +60,7 @@ export class BalanceCache {
 
   /**
    * The balance, if this process holds it and can prove that it is at most `maxStalenessMs` old; undefined says
-   * nothing, and `get` answers then. Synchronous, without I/O; about twice what
-   * reading a clock costs.
+   * nothing, and `get` answers then. Synchronous, without I/O; about twice what reading a clock costs.
    *
    * It promises no reading of one's own writes: that is `get` with a token. Needs an in-process tier of `Registers`.
    *

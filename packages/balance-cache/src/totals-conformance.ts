@@ -1,7 +1,7 @@
 /** What a `BalanceTotalsSource` must do, as tests: for the query with which a host reads its own table. */
 
 import { deepEqual } from 'node:assert/strict'
-import { systemRandom } from '@kerp/core'
+import { AMOUNT_DIGITS_MAX, systemRandom } from '@kerp/core'
 import type { DeclareTest } from '@kerp/core/testing'
 import type { AccountRef } from './balance.js'
 import type { BalanceTotals, BalanceTotalsSource } from './guarded-options.js'
@@ -22,7 +22,7 @@ export interface TotalsConformance {
   readonly open: () => TotalsUnderTest | Promise<TotalsUnderTest>
 }
 
-const AMOUNT_MAX = 10n ** 38n - 1n
+const AMOUNT_MAX = 10n ** BigInt(AMOUNT_DIGITS_MAX) - 1n
 const ROWS_MAX = 1_000
 const ZERO: BalanceTotals = { debit: 0n, credit: 0n }
 

@@ -3,7 +3,7 @@
 import { InvalidInputError, type RegisterImage, type RegisterImages } from '@kerp/core'
 import { askRedis } from '@kerp/redis'
 import { applyRegisters, type ApplyReply } from './apply-registers.lua.js'
-import { GENERATION_RANDOM_BYTES, imageText } from './register.js'
+import { GENERATION_RANDOM_BYTES, imageText, isFork } from './register.js'
 import type { RegistersParts } from './registers-options.js'
 
 /** What became of the images: the counts add up to the number of different rows. */
@@ -77,16 +77,12 @@ function newestByCompany(
     companies.set(companyId, entries)
     const entry: Entry = { key: parts.keys.register(image.ref), family, image: imageText(image) }
     const before = entries.get(entry.key)
-    if (before !== undefined && sameVersion(before.image, entry.image) && before.image !== entry.image) {
+    if (before !== undefined && isFork(before.image, entry.image)) {
       throw new InvalidInputError('images', 'of one state for each version of a row', entry.image)
     }
     if (before === undefined || before.image < entry.image) entries.set(entry.key, entry)
   }
   return new Map([...companies].map(([companyId, entries]) => [companyId, [...entries.values()]]))
-}
-
-function sameVersion(left: string, right: string): boolean {
-  return left.slice(0, left.indexOf('|')) === right.slice(0, right.indexOf('|'))
 }
 
 async function applyEntries(

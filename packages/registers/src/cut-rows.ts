@@ -6,10 +6,11 @@
  * position stands, or one statement answers for all of them, never some from here and some from there.
  */
 
-import { type RegisterRef, InvalidInputError, withDeadline } from '@kerp/core'
+import { type RegisterRef, withDeadline } from '@kerp/core'
 import { readingOf } from './fill-loaded.js'
 import type { RegisterReading } from './register-reading.js'
 import type { RegistersParts } from './registers-options.js'
+import { keyOf } from './stored-rows.js'
 import type { Wanted } from './wanted.js'
 
 /**
@@ -46,14 +47,4 @@ export async function readCut(
     wanted?.demand(keys[index] ?? '', reading)
     return reading
   })
-}
-
-function keyOf(
-  parts: RegistersParts,
-  companyId: string,
-  ref: RegisterRef | undefined,
-  index: number,
-): string {
-  if (ref?.companyId === companyId) return parts.keys.register(ref)
-  throw new InvalidInputError(`refs[${index}].companyId`, `the company of the read`, ref?.companyId)
 }

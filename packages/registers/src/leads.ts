@@ -33,6 +33,7 @@ export class Leads {
   /** Resolves when who leads for this key has asked, and waited for another process if need be. */
   async ended(key: string): Promise<void> {
     await this.#leads.get(key)
+    // Whoever has asked and must wait leads on: that lead begins before the first one ends.
     await this.#leads.get(key)
   }
 }

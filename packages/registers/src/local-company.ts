@@ -9,7 +9,7 @@ import type { LocalTierDrop, RegisterFamily, RegisterRef } from '@kerp/core'
 import { type LocalEntry, type LocalPlace, RELAYED } from './local-reading.js'
 import { hasReached, isMoment, type PositionOrder } from './position.js'
 import type { RegisterPush } from './push.js'
-import type { Watermark } from './register.js'
+import { splitImageText, type Watermark } from './register.js'
 import type { Echo } from './trust-gate.js'
 
 /** The rows of one place by their first part. */
@@ -35,8 +35,6 @@ export interface SizeChange {
 
 /** What an entry costs beside its texts, in bytes: the object, its place in the map, headers of texts. */
 const ENTRY_BYTES = 200
-
-const VERSION_END = 17
 
 /** The rows of one company in one process. */
 export class LocalCompany {
@@ -218,8 +216,8 @@ export class LocalCompany {
       this.evict(entry)
       return undefined
     }
-    const row = { version: Number(imageText.slice(0, VERSION_END - 1)), text: imageText.slice(VERSION_END) }
-    return this.#replace(entry, row, heardAfterProbe)
+    const { version, fields } = splitImageText(imageText)
+    return this.#replace(entry, { version, text: fields }, heardAfterProbe)
   }
 
   /** Merges by the larger version. The same version with another value proves that histories forked. */

@@ -88,7 +88,8 @@ export class OutboxRelay implements Closable {
   }
 
   /**
-   * Resolves when everything that was committed before the call is in Redis, or void there.
+   * Resolves when everything that was committed before the call is in Redis, or void there; waits for 10 s unless
+   * `deadlineMs` says otherwise.
    *
    * @throws {RelayBehindError} `RELAY_BEHIND`, retryable, when `deadlineMs` passes before.
    * @throws {ClosedError} `CLOSED`

@@ -57,7 +57,7 @@ export class Prober {
     } catch (error) {
       // A Redis that is down shows in the operations' statuses; anything else must not stay unseen.
       const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      if (!code.startsWith('REDIS_NOT_DONE') && code !== 'REDIS_UNKNOWN') {
+      if (code !== 'REDIS_NOT_DONE' && code !== 'REDIS_UNKNOWN') {
         observer.backgroundError?.({ source: 'Prober', code })
       }
     }

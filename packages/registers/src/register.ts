@@ -83,6 +83,16 @@ export function parseImageText(ref: RegisterRef, text: string): RegisterImage | 
   return { ref, version: Number(version), fields: [first, second] }
 }
 
+/** The version of an image text, and what stands behind it: the fields with a bar between them. */
+export function splitImageText(text: string): { readonly version: number; readonly fields: string } {
+  return { version: Number(text.slice(0, VERSION_DIGITS)), fields: text.slice(VERSION_DIGITS + '|'.length) }
+}
+
+/** Whether two image texts of a row contradict each other: one version with other fields. */
+export function isFork(one: string, other: string): boolean {
+  return one !== other && one.slice(0, VERSION_DIGITS) === other.slice(0, VERSION_DIGITS)
+}
+
 /** What every register of a generation begins with, as bytes, for `versionInBytes`. */
 export function registerPrefix(generation: string): Buffer {
   return Buffer.from(`r1|${generation}|`, 'latin1')

@@ -81,7 +81,6 @@ export interface RegistersParts {
   /** Undefined: there is none. */
   readonly tier: LocalTier | undefined
   readonly leaseMs: string
-  readonly loadBackoffMs: number
   readonly waitMs: number
   readonly readDeadlineMs: number
   readonly redisDeadlineMs: number
@@ -108,7 +107,6 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
   const random = options.random ?? systemRandom
   const { redis, keys } = options
   const redisDeadlineMs = whole('redisDeadlineMs', 25)
-  const loadBackoffMs = whole('loadBackoffMs', 250, 0)
   return Object.freeze({
     redis,
     keys,
@@ -125,7 +123,7 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
       clock,
       random,
       observer,
-      backoffMs: loadBackoffMs,
+      backoffMs: whole('loadBackoffMs', 250, 0),
       loadsMax: whole('loadsMax', 8),
       rowsPerLoadMax: ROWS_PER_LOAD_MAX,
       waitingRowsMax: whole('waitingRowsMax', 100_000),
@@ -141,7 +139,6 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
       observer,
     }),
     leaseMs: String(whole('leaseMs', 1_000)),
-    loadBackoffMs,
     waitMs: whole('waitMs', Math.floor(readDeadlineMs * WAIT_SHARE), 0),
     readDeadlineMs,
     redisDeadlineMs,

@@ -2,7 +2,7 @@
 
 import type { OutboxChange, OutboxRow } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import { imageText } from './register.js'
+import { imageText, isFork } from './register.js'
 
 /** One register of a batch. */
 export interface BatchEntry {
@@ -30,7 +30,8 @@ export function batchOf(keys: Keys, rows: readonly OutboxRow[]): RelayBatch {
     if (change.kind === 'invalidateAll') return { entries: [], renew: 'invalidateAll' }
     const entry = entryOf(keys, change)
     const before = entry === undefined ? undefined : entries.get(entry.key)
-    if (entry === undefined || contradicts(before, entry)) return { entries: [], renew: 'fork' }
+    const isForked = entry === undefined || (before !== undefined && isFork(before.image, entry.image))
+    if (isForked) return { entries: [], renew: 'fork' }
     if (before === undefined || entry.image === '' || (before.image !== '' && entry.image > before.image)) {
       entries.set(entry.key, entry)
     }
@@ -49,13 +50,4 @@ function entryOf(
   } catch {
     return undefined
   }
-}
-
-function contradicts(before: BatchEntry | undefined, entry: BatchEntry): boolean {
-  if (before === undefined || before.image === '' || entry.image === '') return false
-  return before.image !== entry.image && versionOf(before.image) === versionOf(entry.image)
-}
-
-function versionOf(image: string): string {
-  return image.slice(0, image.indexOf('|'))
 }

@@ -63,6 +63,7 @@ export class RelayHeartbeat {
 function probesOf(reply: unknown): ReadonlyMap<string, number> {
   const probes = new Map<string, number>()
   for (const [process, text] of pairsOf(reply)) {
+    // Behind a bar follows until when the probe is kept, which is no concern of relays.
     const probe = Number.parseInt(text, 10)
     if (Number.isSafeInteger(probe)) probes.set(process, probe)
   }

@@ -9,7 +9,7 @@ import { KerpError, type OutboxPosition, type OutboxRow, type OutboxTick } from 
 import { CompanyRelay, type CompanyState, type RowsInHand } from './company-relay.js'
 import { eachBounded } from './each-bounded.js'
 import { OutboxReader } from './outbox-reader.js'
-import { formatInside } from './position.js'
+import { formatInside, isMoment } from './position.js'
 import { parseWatermark } from './register.js'
 import { RelayHeartbeat } from './relay-heartbeat.js'
 import type { RelayParts } from './relay-options.js'
@@ -162,7 +162,7 @@ export class RelayPasses {
     this.#learn(byCompany.keys())
     const due = [...this.#states.values()].filter(
       (state) =>
-        everyone || !state.inStep || byCompany.has(state.companyId) || this.#isInside(state.position),
+        everyone || !state.inStep || byCompany.has(state.companyId) || !isMoment(state.position ?? ''),
     )
     const end = await this.#forEach(due, async (state) => {
       const rows = byCompany.get(state.companyId) ?? NO_ROWS
@@ -191,10 +191,6 @@ export class RelayPasses {
     }
     await eachBounded(items, this.#parts.concurrency, attempt, hopeless)
     return { failures, successes, givenUp: hopeless(), error }
-  }
-
-  #isInside(position: string | undefined): boolean {
-    return position?.includes('#') === true
   }
 }
 

@@ -162,15 +162,22 @@ export function admitBytes(
 function keysOf(parts: RegistersParts, rows: Rows, from: number, to: number): string[] {
   const wanted: string[] = [parts.keys.watermark(rows.companyId)]
   for (let index = from; index < to; index += 1) {
-    const ref = rows.refs[index]
-    if (ref?.companyId !== rows.companyId) {
-      throw new InvalidInputError(`refs[${index}].companyId`, `the company of the read`, ref?.companyId)
-    }
-    const key = parts.keys.register(ref)
+    const key = keyOf(parts, rows.companyId, rows.refs[index], index)
     rows.keys[index] = key
     wanted.push(key)
   }
   return wanted
+}
+
+/** The key of the row at `index` of a read. @throws {InvalidInputError} `INVALID_INPUT` for a row of another company. */
+export function keyOf(
+  { keys }: Pick<RegistersParts, 'keys'>,
+  companyId: string,
+  ref: RegisterRef | undefined,
+  index: number,
+): string {
+  if (ref?.companyId === companyId) return keys.register(ref)
+  throw new InvalidInputError(`refs[${index}].companyId`, 'the company of the read', ref?.companyId)
 }
 
 async function valuesOf(
