@@ -31,6 +31,40 @@ export function cacheInvalidationConforms(backend: Backend): void {
     return { world, read, load }
   }
 
+  describe(`invalidating many names on ${backend.name}`, () => {
+    const tagsFrom = (first: number, count: number): readonly string[] =>
+      Array.from({ length: count }, (_, index) => `t${first + index}`)
+
+    test('takes every call of up to 10,000 tags, however many come while one is on its way', async () => {
+      const world = new CacheWorld(backend.client())
+      world.put('a', 1n)
+      expect(await world.price('a')).toBe(1n)
+      world.put('a', 2n)
+      const calls = [0, 1, 2, 3].map((call) =>
+        world.cache.invalidateTags(world.companyId, [...tagsFrom(call * 9_000, 9_000), 'group:a']),
+      )
+      await Promise.all(calls)
+      expect(await world.price('a')).toBe(2n)
+    })
+
+    test('refuses more than 10,000 tags or keys of one call, and does nothing of it', async () => {
+      const world = new CacheWorld(backend.client())
+      world.put('a', 1n)
+      expect(await world.price('a')).toBe(1n)
+      const tags = [...tagsFrom(0, 10_000), 'group:a']
+      await expect(world.cache.invalidateTags(world.companyId, tags)).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+      })
+      const others = Array.from({ length: 10_001 }, (_, index) =>
+        world.items.keyOf({ companyId: 'c2', id: String(index) }),
+      )
+      const keys = [world.items.keyOf(world.ref('a')), ...others]
+      await expect(world.cache.invalidateKeys(keys)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+      world.put('a', 2n)
+      expect(await world.price('a')).toBe(1n)
+    })
+  })
+
   describe.each(WAYS)(`invalidating a value by %s on ${backend.name}`, (_way, invalidate) => {
     test('makes every process load it anew', async () => {
       const world = new CacheWorld(backend.client())

@@ -41,7 +41,7 @@ export interface CacheDefinition<R, T> {
   ) => Promise<readonly (T | Error | undefined)[]>
   /** The most refs of one call of `loadMany`; more become several calls side by side. @defaultValue 1_000 */
   readonly loadManyMax?: number
-  /** Checks and types what comes out of the cache; any validator of the Standard Schema. */
+  /** Checks and types what comes out of the cache; any validator of the Standard Schema. @defaultValue none */
   readonly schema?: StandardSchema<T>
   /** Writes and reads the text, instead of JSON with `schema`. With both, the schema checks what the codec read. */
   readonly codec?: Codec<T>
@@ -81,6 +81,7 @@ export interface ResolvedDefinition<R, T> {
 }
 
 const OWNER = 'ReadThrough.define'
+/** Tags of one value: each is a generation that every read of it compares. */
 const TAGS_MAX = 16
 const EXACT_TYPES: readonly string[] = ['session', 'refresh_token']
 const TYPE_RULE = { pattern: /^[a-z][a-z0-9_]{0,47}$/, words: 'a word of a-z 0-9 _', fallback: '' }

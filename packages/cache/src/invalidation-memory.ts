@@ -11,9 +11,10 @@ import { type RedisClient, redisCommand } from '@kerp/redis'
 /** Keys that are remembered; beyond them the oldest are forgotten. */
 const KEYS_MAX = 10_000
 
-/** How far back an invalidation may have been lost. */
+/** How far back an invalidation may have been lost, in ms. */
 const MEMORY_MS = 60_000
 
+/** Of one command that makes invalidations again, and between two attempts, in ms. */
 const DEADLINE_MS = 1_000
 const RETRY_MS = 250
 

@@ -73,6 +73,7 @@ export class Invalidator<S extends EventSchemas> {
    *
    * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, {RedisUnknownError} `REDIS_UNKNOWN`, both retryable, or
    * {RedisRefusedError} `REDIS_REFUSED`: the event must come again.
+   * @throws {InvalidInputError} `INVALID_INPUT` for more than 10,000 tags or keys of one company.
    * @throws whatever its rule throws.
    */
   handle(event: RuledEvent): Promise<void> {

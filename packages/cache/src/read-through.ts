@@ -22,6 +22,9 @@ import { TagInvalidations } from './tag-invalidations.js'
 /** Keys or tags of one call. */
 const NAMES_MAX = 10_000
 
+/** Names of one command, a key with its lease; tags of calls that came together may be more, and become several. */
+const NAMES_PER_COMMAND_MAX = 2 * NAMES_MAX
+
 /** Caches of any number of types on one Redis, invalidated together. */
 export class ReadThrough {
   readonly #parts: ReadThroughParts
@@ -72,9 +75,11 @@ export class ReadThrough {
    *
    * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, {RedisUnknownError} `REDIS_UNKNOWN`, both retryable, or
    * {RedisRefusedError} `REDIS_REFUSED`.
-   * @throws {InvalidKeyError} `INVALID_KEY` for a tag that is no part of a key, before anything is done.
+   * @throws {InvalidKeyError} `INVALID_KEY` for a tag that is no part of a key, {InvalidInputError} `INVALID_INPUT` for
+   * more than 10,000 tags, both before anything is done.
    */
   invalidateTags(companyId: string, tags: readonly string[]): Promise<void> {
+    if (tags.length > NAMES_MAX) return Promise.reject(tooMany('tags', tags))
     const keys = tags.map((tag) => this.#parts.keys.cacheTag({ companyId, tag }))
     return keys.length === 0 ? Promise.resolve() : this.#tags.add(companyId, keys)
   }
@@ -89,11 +94,13 @@ export class ReadThrough {
   }
 
   /**
-   * Removes single values and the right to store them: one command for each company, and one for each session.
+   * Removes single values and the right to store them: one command for each company, and one for each session. At most
+   * 10,000 keys.
    *
    * @throws like `invalidateTags`.
    */
   async invalidateKeys(keys: readonly Key[]): Promise<void> {
+    if (keys.length > NAMES_MAX) throw tooMany('keys', keys)
     const scopes = new Map<string, Key[]>()
     for (const key of keys) {
       const scope = companyOfKey(key) ?? key
@@ -106,12 +113,11 @@ export class ReadThrough {
   // is enough, and is idempotent.
   async #remove(kind: 'key' | 'tag' | 'company', scope: string, keys: readonly Key[]): Promise<void> {
     const { redis, marks, observer, invalidateDeadlineMs } = this.#parts
-    if (keys.length === 0) return
-    if (keys.length > 2 * NAMES_MAX)
-      throw new InvalidInputError('names', `at most ${NAMES_MAX} at once`, keys)
     try {
       const call = { deadlineMs: invalidateDeadlineMs, observer, effect: 'idempotent' } as const
-      await redisCommand(redis, 'del', keys, call)
+      for (let at = 0; at < keys.length; at += NAMES_PER_COMMAND_MAX) {
+        await redisCommand(redis, 'del', keys.slice(at, at + NAMES_PER_COMMAND_MAX), call)
+      }
       InvalidationMemory.of(redis).remember(scope, keys)
       // A single value is named by its key and its lease.
       observer.cacheInvalidation?.({ scope: kind, count: kind === 'key' ? keys.length / 2 : keys.length })
@@ -119,4 +125,8 @@ export class ReadThrough {
       marks.invalidate(scope)
     }
   }
+}
+
+function tooMany(field: 'tags' | 'keys', names: readonly string[]): InvalidInputError {
+  return new InvalidInputError(field, `at most ${NAMES_MAX} at once`, names)
 }
