@@ -92,6 +92,24 @@ describe('a fan-out', () => {
     await expect(all).rejects.toMatchObject({ missing: ['b', 'c'], cause: { message: 'b is lost' } })
   })
 
+  it('says of each section that was stopped whether it had begun', async () => {
+    const { clock, after } = open()
+    const sections = {
+      bad: () => after(5, 0).then(() => Promise.reject(new Error('lost'))),
+      running: () => after(90, 1),
+      behind: () => 'never begun',
+    }
+    const asked = fanOut(sections, { deadlineMs: 100, concurrency: 2, need: ['bad'], clock })
+    asked.catch(() => undefined)
+    await clock.advance(5)
+    await expect(asked).rejects.toMatchObject({
+      errors: {
+        running: { jobId: 'running', begun: true, retryable: false },
+        behind: { jobId: 'behind', begun: false, retryable: true },
+      },
+    })
+  })
+
   it('that needs any section fails only when none succeeded', async () => {
     const { clock } = open()
     const bad = () => Promise.reject(new Error('no'))

@@ -68,6 +68,8 @@ class Rotation implements BatchDriving {
   #closing = false
   #wake: () => void = () => undefined
   #woken: Promise<void> = Promise.resolve()
+  #found: () => void = () => undefined
+  #finding: Promise<void> | undefined
 
   constructor(host: BatchHost, slots: number, pollMs: number) {
     this.#host = host
@@ -103,9 +105,6 @@ class Rotation implements BatchDriving {
     }
     this.#found()
   }
-
-  #found: () => void = () => undefined
-  #finding: Promise<void> | undefined
 
   /** Settles with the next look. */
   #nextLook(): Promise<void> {

@@ -24,8 +24,9 @@ export interface BatchProgress {
 
 /** How a run is watched. */
 export interface BatchWatchOptions {
-  /** @defaultValue 100 */
+  /** How often the run is read, in ms. @defaultValue 100 */
   readonly everyMs?: number
+  /** Ends the watching with its reason; the run goes on. */
   readonly signal?: AbortSignal
 }
 
@@ -91,6 +92,7 @@ export class BatchRunHandle implements BatchRunRef {
     return last ?? this.read()
   }
 
+  /** Items that failed, page by page, each with its code and message. */
   failures(query: BatchFailureQuery): Promise<readonly BatchFailure[]> {
     return this.#ledger.failures(this, query)
   }

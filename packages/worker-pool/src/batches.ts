@@ -34,6 +34,7 @@ export interface BatchNotices extends Readonly<Record<string, readonly unknown[]
   readonly committed: readonly [BatchRunRef, { readonly done: number; readonly failed: number }]
 }
 
+/** How long a chunk that failed is kept before others may try it, in ms. */
 const RETRY_WORK_MS = 200
 
 /** Starts runs, and works on those of its batches until it is closed. */

@@ -37,6 +37,8 @@ interface ResolvedOptions {
 
 /** How long a free chunk may have had a job before it is doubted, in ms. */
 const ADD_AGAIN_MS = 1_500
+
+/** Chunks whose jobs are remembered; beyond them all are forgotten, and may get a second job. */
 const ADDED_MAX = 10_000
 
 /**

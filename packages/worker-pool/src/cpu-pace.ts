@@ -1,9 +1,9 @@
 /** How many jobs go into one message: as many as take a few milliseconds, and fewer near the end. */
 
-import { LANE_ITEMS } from './cpu-thread.js'
+import { LANE_ITEMS, LANES } from './cpu-thread.js'
 
+/** How much work a message should be, in ms. */
 const MESSAGE_MS = 4
-const LANES = 2
 /** How much one message changes what was known of the time of a job. */
 const WEIGHT = 0.3
 

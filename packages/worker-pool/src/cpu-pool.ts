@@ -16,7 +16,7 @@ import { CpuEntryError, JobAbandonedError, JobCancelledError, JobReturnedError }
 export interface CpuRunOptions {
   /** Cancels the job: it never begins, or sees it in its context. */
   readonly signal?: AbortSignal
-  /** Buffers of the value that are handed over instead of copied. */
+  /** Buffers of the value that are handed over instead of copied. Not looked at by `runMany`. */
   readonly transfer?: readonly ArrayBuffer[]
 }
 
@@ -27,13 +27,14 @@ export type CpuAnswer<Out> = { readonly result: Out } | { readonly error: unknow
 export interface CpuStop {
   /** `drain`: everything accepted · `finishRunning`: only what has begun · `abort`: cancels that, too. @defaultValue 'drain' */
   readonly mode?: 'drain' | 'finishRunning' | 'abort'
-  /** Then busy threads are ended. @defaultValue 10_000 */
+  /** From the call, in ms; then busy threads are ended. @defaultValue 10_000 */
   readonly deadlineMs?: number
 }
 
 /** What became of every job that was accepted; the five parts add up to it. */
 export type CpuStopReport = Readonly<Record<CpuEnd | 'accepted', number>>
 
+/** Threads that may end one after the other without having done anything, before no more are begun. */
 const LOST_STARTS_MAX = 3
 const NO_BUFFERS: readonly ArrayBuffer[] = []
 
@@ -68,7 +69,9 @@ export class CpuPool<In, Out> implements Closable {
    * Computes one value in a thread.
    *
    * @throws {CpuTaskError} `CPU_TASK_FAILED` for what the task threw, {JobTimeoutError} `JOB_TIMEOUT`,
-   * {JobCancelledError} `JOB_CANCELLED`, {CpuThreadLostError} `CPU_THREAD_LOST`, {OverloadedError} `OVERLOADED`.
+   * {JobCancelledError} `JOB_CANCELLED`, {CpuThreadLostError} `CPU_THREAD_LOST`, {CpuEntryError} `CPU_ENTRY_FAILED`,
+   * {OverloadedError} `OVERLOADED`, {ClosedError} `CLOSED`; when the pool stops {JobReturnedError} `JOB_RETURNED` or
+   * {JobAbandonedError} `JOB_ABANDONED`.
    */
   run(value: In, { signal, transfer = NO_BUFFERS }: CpuRunOptions = {}): Promise<Out> {
     const answer = new Promise<unknown>((resolve, reject) => {
@@ -98,7 +101,12 @@ export class CpuPool<In, Out> implements Closable {
     return answer as Promise<Out>
   }
 
-  /** Computes many; answers in their order, one for each, whatever fails. */
+  /**
+   * Computes many; answers in their order, one for each, whatever fails: with the errors of `run`.
+   *
+   * @throws {OverloadedError} `OVERLOADED` when there is no room for all, {ClosedError} `CLOSED`, {CpuEntryError}
+   * `CPU_ENTRY_FAILED`; then nothing was accepted.
+   */
   async runMany(values: readonly In[], { signal }: CpuRunOptions = {}): Promise<readonly CpuAnswer<Out>[]> {
     this.#admit(values.length)
     if (values.length === 0) return []

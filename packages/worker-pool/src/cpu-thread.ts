@@ -7,7 +7,8 @@ import { CpuEntryError, CpuTaskError, CpuThreadLostError, JobCancelledError } fr
 
 /** Jobs of one message at most. */
 export const LANE_ITEMS = 1_024
-const LANES = 2
+/** Messages that are on a thread at once. */
+export const LANES = 2
 /** Results wait for others of their message at most about this long, in ms, and one further job. */
 const FLUSH_MS = 5
 
@@ -43,7 +44,7 @@ export class CpuThread {
   readonly #worker: Worker
   readonly #host: CpuThreadHost
   readonly #flags: Int32Array
-  readonly #lanes: (Lane | undefined)[] = [undefined, undefined]
+  readonly #lanes: (Lane | undefined)[] = Array.from({ length: LANES }, () => undefined)
   #batches = 0
   #entryError: CpuEntryError | undefined
   isReady = false

@@ -200,6 +200,7 @@ export class BatchTooLargeError extends KerpError {
     super(`A batch may have at most ${itemsMax} items.`, { code: 'BATCH_TOO_LARGE', retryable: false })
   }
 }
+
 /**
  * Sections of a fan-out that its caller needs did not succeed. `values` and `errors` have what is known of all. Code
  * `FAN_OUT_INCOMPLETE`, retryable if the first failure among the needed ones is; that failure is the `cause`.

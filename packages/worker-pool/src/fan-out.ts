@@ -3,7 +3,7 @@
 import { type Clock, DeadlineExceededError, InvalidInputError, systemClock } from '@kerp/core'
 import pLimit from 'p-limit'
 import { FanOutError, JobCancelledError, JobFailedError } from './errors.js'
-import { checkWhole } from './pool-options.js'
+import { checkWhole, TIME_MS_MAX } from './pool-options.js'
 
 /** What a section is given. */
 export interface SectionContext {
@@ -20,14 +20,14 @@ export type Sections = Readonly<Record<string, SectionFunction<unknown>>>
 
 /** Options of `fanOut`. */
 export interface FanOutOptions<Name extends string = string> {
-  /** From the call to the answer, in ms. A section that has not ended then is missing. */
+  /** From the call to the answer, in ms, up to a day. A section that has not ended then is missing. */
   readonly deadlineMs: number
   /**
    * Sections without which there is no answer but a `FanOutError`: `all`, those that are named, or `any` one of them.
    * @defaultValue none: every failure is in the answer
    */
   readonly need?: 'all' | 'any' | readonly Name[]
-  /** Sections that run at once. @defaultValue 8 */
+  /** Sections that run at once, up to 1,000. @defaultValue 8 */
   readonly concurrency?: number
   /** Ends the sections that still run, as cancelled; what the others answered stays. */
   readonly signal?: AbortSignal
@@ -55,7 +55,9 @@ export interface FanOutResult<S extends Sections, Needed extends keyof S = never
 }
 
 const SECTIONS_MAX = 1_000
-const DEADLINE_MS_MAX = 86_400_000
+
+/** Sections that run at once unless it is said otherwise. */
+const CONCURRENCY = 8
 
 /**
  * Runs all sections, at most `concurrency` at once, and answers by the deadline with what they gave.
@@ -93,7 +95,7 @@ function check(sections: Sections, names: readonly string[], options: FanOutOpti
     if (typeof sections[name] !== 'function')
       throw new InvalidInputError(`sections.${name}`, 'a function', sections[name])
   }
-  checkWhole('deadlineMs', options.deadlineMs, 1, DEADLINE_MS_MAX)
+  checkWhole('deadlineMs', options.deadlineMs, 1, TIME_MS_MAX)
   if (options.concurrency !== undefined) checkWhole('concurrency', options.concurrency, 1, SECTIONS_MAX)
   const need: unknown = options.need ?? []
   if (need === 'all' || need === 'any') return
@@ -127,7 +129,7 @@ class FanOut {
   async answer(): Promise<FanOutResult<Sections>> {
     const { signal, deadlineMs } = this.#options
     const over = new Promise<void>((resolve) => (this.#complete = resolve))
-    const abort = (): void => this.#endOthers(() => cancelled(signal?.reason))
+    const abort = (): void => this.#endOthers((name) => this.#cancelled(name, signal?.reason))
     const timer = this.#clock.setTimer(deadlineMs, () => this.#endOthers((name) => this.#late(name)))
     signal?.addEventListener('abort', abort, { once: true })
     if (signal?.aborted === true) abort()
@@ -140,7 +142,7 @@ class FanOut {
   }
 
   #begin(): void {
-    const limit = pLimit(this.#options.concurrency ?? 8)
+    const limit = pLimit(this.#options.concurrency ?? CONCURRENCY)
     for (const name of this.#names) void limit(() => this.#run(name))
   }
 
@@ -162,7 +164,8 @@ class FanOut {
     if (this.#outcomes.has(outcome.name)) return
     this.#outcomes.set(outcome.name, outcome)
     if (this.#outcomes.size === this.#names.length) this.#complete()
-    else if (!outcome.ok && this.#isNeeded(outcome.name)) this.#endOthers(() => cancelled(outcome.error))
+    else if (!outcome.ok && this.#isNeeded(outcome.name))
+      this.#endOthers((name) => this.#cancelled(name, outcome.error))
   }
 
   #endOthers(reasonOf: (name: string) => Error): void {
@@ -171,6 +174,10 @@ class FanOut {
     for (const name of open) this.#outcomes.set(name, { name, ok: false, error: reasonOf(name), elapsedMs })
     this.#controller.abort(open[0] === undefined ? undefined : reasonOf(open[0]))
     this.#complete()
+  }
+
+  #cancelled(name: string, reason: unknown): Error {
+    return new JobCancelledError(name, this.#begun.has(name), reason)
   }
 
   #late(name: string): Error {
@@ -203,8 +210,4 @@ class FanOut {
     const failures = needed.flatMap((name) => errors[name] ?? [])
     return failures.find((error) => !(error instanceof JobCancelledError)) ?? failures[0]
   }
-}
-
-function cancelled(reason: unknown): JobCancelledError {
-  return new JobCancelledError('of a fan-out', true, reason)
 }

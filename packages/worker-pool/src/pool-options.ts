@@ -76,7 +76,10 @@ export interface JobTerms {
   readonly signal: AbortSignal | undefined
 }
 
-const TIME_MS_MAX = 86_400_000
+/** The longest of all times here: a day, in ms. */
+export const TIME_MS_MAX = 86_400_000
+
+/** Characters of an id, a key or a company. */
 const TEXT_MAX = 256
 const CONCURRENCY_MAX = 100_000
 

@@ -1,7 +1,7 @@
 /** How a pool is stopped. */
 
 import { InvalidInputError } from '@kerp/core'
-import { checkWhole } from './pool-options.js'
+import { checkWhole, TIME_MS_MAX } from './pool-options.js'
 
 /**
  * `drain`: all that was accepted runs · `finishRunning`: what has not begun is returned · `abort`: what has not begun
@@ -13,7 +13,7 @@ export type StopMode = 'drain' | 'finishRunning' | 'abort'
 export interface StopOptions {
   /** @defaultValue 'drain' */
   readonly mode?: StopMode
-  /** From the call to the report, in ms; what then still runs is abandoned. @defaultValue 30_000 */
+  /** From the call to the report, in ms, up to a day; what then still runs is abandoned. @defaultValue 30_000 */
   readonly deadlineMs?: number
 }
 
@@ -25,14 +25,12 @@ export interface StoppableMap {
 /** From the mildest to the strictest. */
 export const STOP_MODES: readonly StopMode[] = ['drain', 'finishRunning', 'abort']
 
-const DEADLINE_MS_MAX = 86_400_000
-
 /** @throws {InvalidInputError} `INVALID_INPUT` */
 export function resolveStopOptions({
   mode = 'drain',
   deadlineMs = 30_000,
 }: StopOptions): Required<StopOptions> {
   if (!STOP_MODES.includes(mode)) throw new InvalidInputError('mode', `one of ${STOP_MODES.join(', ')}`, mode)
-  checkWhole('deadlineMs', deadlineMs, 0, DEADLINE_MS_MAX)
+  checkWhole('deadlineMs', deadlineMs, 0, TIME_MS_MAX)
   return { mode, deadlineMs }
 }

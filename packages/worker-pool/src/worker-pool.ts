@@ -22,6 +22,7 @@ import {
   type PoolOptions,
   resolveJobOptions,
   resolvePoolOptions,
+  TIME_MS_MAX,
 } from './pool-options.js'
 import { PoolStop } from './pool-stop.js'
 import { resolveStopOptions, type StopOptions } from './stop-options.js'
@@ -96,9 +97,7 @@ export class WorkerPool implements Closable {
     try {
       job = this.#enter(fn, options)
     } catch (error) {
-      return Promise.reject(
-        error instanceof Error ? error : new InvalidInputError('options', 'readable', error),
-      )
+      return refused(error)
     }
     // A job answers with what its function returns; one that is joined by id was submitted as the same work.
     const handle = job as Job<T>
@@ -118,9 +117,7 @@ export class WorkerPool implements Closable {
     try {
       return (this.#enter(fn, options) as Job<T>).result
     } catch (error) {
-      return Promise.reject(
-        error instanceof Error ? error : new InvalidInputError('options', 'readable', error),
-      )
+      return refused(error)
     }
   }
 
@@ -179,7 +176,7 @@ export class WorkerPool implements Closable {
    */
   drain({ deadlineMs = 300_000 }: { readonly deadlineMs?: number } = {}): Promise<void> {
     const engine = this.#engine
-    checkWhole('deadlineMs', deadlineMs, 0, 86_400_000)
+    checkWhole('deadlineMs', deadlineMs, 0, TIME_MS_MAX)
     if (engine.isIdle || engine.isFrozen) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const leave = (): void => {
@@ -211,9 +208,7 @@ export class WorkerPool implements Closable {
     try {
       resolved = resolveStopOptions(options)
     } catch (error) {
-      return Promise.reject(
-        error instanceof Error ? error : new InvalidInputError('options', 'readable', error),
-      )
+      return refused(error)
     }
     this.#stop ??= new PoolStop(this.#engine)
     this.#stop.apply(resolved)
@@ -269,6 +264,11 @@ export class WorkerPool implements Closable {
 
 function checkFunction(fn: unknown): void {
   if (typeof fn !== 'function') throw new InvalidInputError('fn', 'a function', fn)
+}
+
+/** Whatever reading the options threw, also a getter of the caller that throws what is no Error. */
+function refused(error: unknown): Promise<never> {
+  return Promise.reject(error instanceof Error ? error : new InvalidInputError('options', 'readable', error))
 }
 
 function isIterable(source: unknown): boolean {
