@@ -38,17 +38,17 @@ export class HistogramCell {
     this.sum += counted
   }
 
+  /** Counts a time in ms where the bounds are seconds. */
+  observeMs(ms: number): void {
+    this.observe(ms / 1_000)
+  }
+
   /** How many values were counted. */
   get count(): number {
     return this.counts.reduce((sum, count) => sum + count, 0)
   }
 
-  /** Adds what another cell of the same bounds counted. */
-  add(other: HistogramCell): void {
-    this.addCounts([...other.counts], other.sum)
-  }
-
-  /** Adds counts by bucket, and the sum of their values. */
+  /** Adds what another cell of the same bounds counted: by bucket, and the sum of the values. */
   addCounts(counts: readonly number[], sum: number): void {
     counts.forEach((count, index) => (this.counts[index] = (this.counts[index] ?? 0) + count))
     this.sum += sum

@@ -8,25 +8,39 @@ export interface LabelDefinition {
 }
 
 /** One metric of the catalogue; it has at most two labels. */
-export interface MetricDefinition {
+export interface MetricDefinition<
+  Type extends 'counter' | 'gauge' | 'histogram' = 'counter' | 'gauge' | 'histogram',
+> {
   readonly name: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly type: Type
   readonly help: string
   readonly labels: readonly LabelDefinition[]
 }
 
 /** A number that only grows. */
-export function counter(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
+export function counter(
+  name: string,
+  help: string,
+  labels: readonly LabelDefinition[],
+): MetricDefinition<'counter'> {
   return { name, type: 'counter', help, labels }
 }
 
 /** A number that goes up and down. */
-export function gauge(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
+export function gauge(
+  name: string,
+  help: string,
+  labels: readonly LabelDefinition[],
+): MetricDefinition<'gauge'> {
   return { name, type: 'gauge', help, labels }
 }
 
 /** Counts between bounds. */
-export function histogram(name: string, help: string, labels: readonly LabelDefinition[]): MetricDefinition {
+export function histogram(
+  name: string,
+  help: string,
+  labels: readonly LabelDefinition[],
+): MetricDefinition<'histogram'> {
   return { name, type: 'histogram', help, labels }
 }
 
@@ -41,6 +55,7 @@ export function open(name: string, set: readonly string[] = []): LabelDefinition
 }
 
 /** The words of a union; written as an object, so that the compiler refuses one that is missing or unknown. */
-export function words<W extends string>(set: Readonly<Record<W, true>>): readonly string[] {
-  return Object.keys(set)
+export function words<W extends string>(set: Readonly<Record<W, true>>): readonly W[] {
+  // The keys of an object literal of this type are its words.
+  return Object.keys(set) as W[]
 }

@@ -75,6 +75,7 @@ const EVENT_TYPES = [
   'events:notification',
 ]
 const eventReader = closed('reader', words<EventDeliver['reader']>({ subscriber: true, consumer: true }))
+
 /** Every metric that `createMetrics` registers. */
 export const METRICS = {
   redisOperations: counter('redis_operations_total', 'Calls to Redis by how they ended', [
@@ -284,12 +285,7 @@ export const METRICS = {
     open('group'),
     closed('reason', words<EventDead['reason']>({ attempts: true, refused: true, invalid: true })),
   ]),
-  eventBacklog: {
-    name: 'event_backlog_size',
-    type: 'gauge',
-    help: 'Events that wait for a durable group',
-    labels: [open('group')],
-  },
+  eventBacklog: gauge('event_backlog_size', 'Events that wait for a durable group', [open('group')]),
   eventTrimmedUnread: counter(
     'event_trimmed_unread_total',
     'Entries cut before a durable group read them',

@@ -5,10 +5,15 @@ import type { MetricDefinition } from './metric-definition.js'
 import { type MetricSeries, type RegistryMetric, registryMetric } from './registry-metric.js'
 import { Series } from './series.js'
 
-/** A number that is added to, or set. */
+/** A number of one series, that is added to or set. */
 export interface NumberCell {
   value: number
 }
+
+/** Bounds of a histogram, or whether it is of times that somebody waits for, or of steps that nobody waits for alone. */
+export type Buckets = 'wait' | 'step' | readonly number[]
+
+const LATENCIES = { wait: LATENCY_BUCKETS_S, step: STEP_BUCKETS_S } as const
 
 /** The metrics of one instance, in the order in which they were made. */
 export class MetricSet {
@@ -27,13 +32,13 @@ export class MetricSet {
 
   /** Numbers that only grow. */
   counter(definition: MetricDefinition): Series<NumberCell> {
-    const series = this.gauges(definition)
+    const series = this.gauge(definition)
     this.counters.set(definition.name, series)
     return series
   }
 
-  /** Numbers with labels that go up and down. */
-  gauges(definition: MetricDefinition): Series<NumberCell> {
+  /** Numbers that go up and down. */
+  gauge(definition: MetricDefinition): Series<NumberCell> {
     const series = new Series<NumberCell>(definition.labels, () => ({ value: 0 }), this.#onOther)
     const read = (): readonly MetricSeries[] =>
       series.entries.map(({ labels, labelText, cell }) => ({ labels, labelText, value: cell.value }))
@@ -44,18 +49,9 @@ export class MetricSet {
     return series
   }
 
-  /** How long somebody waited. */
-  waits(definition: MetricDefinition): Series<HistogramCell> {
-    return this.histogram(definition, this.#latencyBuckets ?? LATENCY_BUCKETS_S)
-  }
-
-  /** How long a step took that nobody waits for alone. */
-  steps(definition: MetricDefinition): Series<HistogramCell> {
-    return this.histogram(definition, this.#latencyBuckets ?? STEP_BUCKETS_S)
-  }
-
-  /** Counts between bounds. */
-  histogram(definition: MetricDefinition, bounds: readonly number[]): Series<HistogramCell> {
+  /** Counts between bounds; those of the instance take the place of `wait` and `step`. */
+  histogram(definition: MetricDefinition, buckets: Buckets): Series<HistogramCell> {
+    const bounds = typeof buckets === 'string' ? (this.#latencyBuckets ?? LATENCIES[buckets]) : buckets
     const series = new Series(definition.labels, () => new HistogramCell(bounds), this.#onOther)
     const read = (): readonly MetricSeries[] =>
       series.entries.map(({ labels, labelText, cell }) => ({ labels, labelText, value: cell }))
@@ -65,17 +61,6 @@ export class MetricSet {
     this.metrics.push(registryMetric(definition, read, clear))
     this.histograms.set(definition.name, series)
     return series
-  }
-
-  /** A number without labels that goes up and down. */
-  gauge(definition: MetricDefinition): NumberCell {
-    const cell = { value: 0 }
-    this.readNumber(
-      definition,
-      () => cell.value,
-      () => void (cell.value = 0),
-    )
-    return cell
   }
 
   /** A number without labels that is found out at the scrape. */

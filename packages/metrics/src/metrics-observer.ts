@@ -33,7 +33,7 @@ function cacheObserver(slots: Slots) {
   return {
     redisOperation({ operation, status, elapsedMs }) {
       slots.redisOperations.cell(operation, status).value += 1
-      slots.redisOperationLatency.cell(operation).observe(elapsedMs / 1_000)
+      slots.redisOperationLatency.cell(operation).observeMs(elapsedMs)
     },
     scriptFallback({ script }) {
       slots.redisScriptFallbacks.cell(script).value += 1
@@ -42,11 +42,11 @@ function cacheObserver(slots: Slots) {
       slots.cacheRequests.cell(type, result).value += amountOf(count)
     },
     cacheRead({ type, elapsedMs }) {
-      slots.cacheReadLatency.cell(type).observe(elapsedMs / 1_000)
+      slots.cacheReadLatency.cell(type).observeMs(elapsedMs)
     },
     cacheLoad({ type, ok, elapsedMs }) {
       slots.cacheLoads.cell(type, statusOf(ok)).value += 1
-      slots.cacheLoadLatency.cell(type).observe(elapsedMs / 1_000)
+      slots.cacheLoadLatency.cell(type).observeMs(elapsedMs)
     },
     cacheRefusal({ type, reason }) {
       slots.cacheRefusals.cell(type, reason).value += 1
@@ -69,13 +69,13 @@ function cacheObserver(slots: Slots) {
 function localTierObserver(slots: Slots) {
   return {
     cacheTrust({ trusted, ageMs }) {
-      slots.cacheTrusted.value = trusted ? 1 : 0
-      slots.cacheTrustAge.value = amountOf(ageMs) / 1_000
+      slots.cacheTrusted.cell().value = trusted ? 1 : 0
+      slots.cacheTrustAge.cell().value = amountOf(ageMs) / 1_000
     },
     localTierSize({ companies, entries, bytes }) {
-      slots.localTierCompanies.value = amountOf(companies)
-      slots.localTierEntries.value = amountOf(entries)
-      slots.localTierBytes.value = amountOf(bytes)
+      slots.localTierCompanies.cell().value = amountOf(companies)
+      slots.localTierEntries.cell().value = amountOf(entries)
+      slots.localTierBytes.cell().value = amountOf(bytes)
     },
     localTierDrop({ reason }) {
       slots.localTierDrops.cell(reason).value += 1
@@ -93,17 +93,15 @@ function postingObserver(slots: Slots) {
   return {
     posting({ result, elapsedMs }) {
       slots.postings.cell(result).value += 1
-      slots.postingLatency
-        .cell(statusOf(result === 'posted' || result === 'replayed'))
-        .observe(elapsedMs / 1_000)
+      slots.postingLatency.cell(statusOf(result === 'posted' || result === 'replayed')).observeMs(elapsedMs)
     },
     postingBatch({ result, vouchers, elapsedMs }) {
       slots.postingBatches.cell(result).value += 1
       slots.postingBatchSize.cell().observe(vouchers)
-      slots.postingBatchLatency.cell().observe(elapsedMs / 1_000)
+      slots.postingBatchLatency.cell().observeMs(elapsedMs)
     },
     postingQueue({ waiting }) {
-      slots.postingQueue.value = amountOf(waiting)
+      slots.postingQueue.cell().value = amountOf(waiting)
     },
   } satisfies Observer
 }
@@ -112,15 +110,15 @@ function stockObserver(slots: Slots) {
   return {
     stockMove({ kind, result, elapsedMs }) {
       slots.stockMovements.cell(kind, result).value += 1
-      slots.stockMovementLatency.cell().observe(elapsedMs / 1_000)
+      slots.stockMovementLatency.cell().observeMs(elapsedMs)
     },
     stockBatch({ result, movements, elapsedMs }) {
       slots.stockBatches.cell(result).value += 1
       slots.stockBatchSize.cell().observe(movements)
-      slots.stockBatchLatency.cell().observe(elapsedMs / 1_000)
+      slots.stockBatchLatency.cell().observeMs(elapsedMs)
     },
     stockQueue({ waiting }) {
-      slots.stockQueue.value = amountOf(waiting)
+      slots.stockQueue.cell().value = amountOf(waiting)
     },
   } satisfies Observer
 }
@@ -134,16 +132,16 @@ function relayObserver(slots: Slots, clock: Clock) {
   return {
     relayTick({ ok, rows, companies, elapsedMs }) {
       slots.relayTicks.cell(statusOf(ok)).value += 1
-      slots.relayTickLatency.cell().observe(elapsedMs / 1_000)
+      slots.relayTickLatency.cell().observeMs(elapsedMs)
       slots.relayRows.cell().value += amountOf(rows)
-      slots.relayCompanies.value = amountOf(companies)
+      slots.relayCompanies.cell().value = amountOf(companies)
     },
     relayLag({ lagMs }) {
       tellLag(slots.relayLag, lagMs, clock)
     },
     relayHeartbeat({ probes }) {
       slots.relayHeartbeats.cell().value += 1
-      slots.relayProbes.value = amountOf(probes)
+      slots.relayProbes.cell().value = amountOf(probes)
     },
   } satisfies Observer
 }
@@ -152,7 +150,7 @@ function eventObserver(slots: Slots, clock: Clock) {
   return {
     eventRelayTick({ ok, events, resets, elapsedMs }) {
       slots.eventRelayTicks.cell(statusOf(ok)).value += 1
-      slots.eventRelayTickLatency.cell().observe(elapsedMs / 1_000)
+      slots.eventRelayTickLatency.cell().observeMs(elapsedMs)
       slots.eventsRelayed.cell().value += amountOf(events)
       slots.eventRelayResets.cell().value += amountOf(resets)
     },
@@ -161,7 +159,7 @@ function eventObserver(slots: Slots, clock: Clock) {
     },
     eventTrim({ deleted, heldBack, lost }) {
       slots.eventsTrimmed.cell().value += amountOf(deleted)
-      slots.eventsTrimHeldBack.value = amountOf(heldBack)
+      slots.eventsTrimHeldBack.cell().value = amountOf(heldBack)
       slots.eventsTrimLost.cell().value += amountOf(lost)
     },
   } satisfies Observer
@@ -171,15 +169,15 @@ function lockObserver(slots: Slots) {
   return {
     lockAcquire({ result, via, elapsedMs }) {
       slots.lockAcquisitions.cell(result, via).value += 1
-      slots.lockAcquireLatency.cell(result).observe(elapsedMs / 1_000)
+      slots.lockAcquireLatency.cell(result).observeMs(elapsedMs)
     },
     lockRelease({ result, heldMs }) {
       slots.lockReleases.cell(result).value += 1
-      slots.lockHeld.cell().observe(heldMs / 1_000)
+      slots.lockHeld.cell().observeMs(heldMs)
     },
     lockLost({ reason, heldMs }) {
       slots.lockLosses.cell(reason).value += 1
-      slots.lockHeld.cell().observe(heldMs / 1_000)
+      slots.lockHeld.cell().observeMs(heldMs)
     },
     lockFenced({ count }) {
       slots.lockFencedWrites.cell().value += amountOf(count)
@@ -191,7 +189,7 @@ function batchObserver(slots: Slots) {
   return {
     batchChunk({ result, elapsedMs }) {
       slots.batchChunks.cell(result).value += 1
-      slots.batchChunkLatency.cell().observe(elapsedMs / 1_000)
+      slots.batchChunkLatency.cell().observeMs(elapsedMs)
     },
     batchItems({ result, count }) {
       slots.batchItems.cell(result).value += amountOf(count)
@@ -208,7 +206,7 @@ function pubsubObserver(slots: Slots) {
       slots.eventDeliveries.cell(reader, result).value += amountOf(count)
     },
     eventLag({ reader, lagMs }) {
-      slots.eventLag.cell(reader).observe(lagMs / 1_000)
+      slots.eventLag.cell(reader).observeMs(lagMs)
     },
     eventGap({ reader, filled }) {
       slots.eventGaps.cell(reader).value += 1
@@ -239,8 +237,8 @@ function poolObserver(slots: Slots) {
     },
     poolJob({ pool, outcome, waitMs, runMs }) {
       slots.poolJobs.cell(pool, outcome).value += 1
-      slots.poolQueueWait.cell(pool).observe(waitMs / 1_000)
-      if (runMs !== undefined) slots.poolJobTime.cell(pool).observe(runMs / 1_000)
+      slots.poolQueueWait.cell(pool).observeMs(waitMs)
+      if (runMs !== undefined) slots.poolJobTime.cell(pool).observeMs(runMs)
     },
     poolRetry({ pool }) {
       slots.poolRetries.cell(pool).value += 1
@@ -254,7 +252,7 @@ function poolObserver(slots: Slots) {
 function liveObserver(slots: Slots) {
   return {
     liveConnections({ open }) {
-      slots.liveConnections.value = amountOf(open)
+      slots.liveConnections.cell().value = amountOf(open)
     },
     liveRefusal({ reason }) {
       slots.liveRefusals.cell(reason).value += 1
@@ -266,7 +264,7 @@ function liveObserver(slots: Slots) {
       slots.liveResets.cell(reason).value += 1
     },
     liveFlush({ elapsedMs }) {
-      slots.liveFlushLatency.cell().observe(elapsedMs / 1_000)
+      slots.liveFlushLatency.cell().observeMs(elapsedMs)
     },
   } satisfies Observer
 }

@@ -1,7 +1,7 @@
 /** The figures that a person wants to see, read from the slots without a scrape. */
 
 import type { Clock } from '@kerp/core'
-import { HistogramCell } from './histogram-cell.js'
+import type { HistogramCell } from './histogram-cell.js'
 import type { NumberCell } from './metric-set.js'
 import type { Series } from './series.js'
 import { currentLagMs, type Slots } from './slots.js'
@@ -50,19 +50,19 @@ export interface MetricsSnapshot {
 
 /** Reads the slots. */
 export function takeSnapshot(slots: Slots, clock: Clock, utilization: () => number): MetricsSnapshot {
-  const answered = [slots.postingLatency.cell('ok')]
   return {
-    postings: { results: numbersOf(slots.postings, 'result'), latency: latencyOf(answered) },
+    postings: {
+      results: numbersOf(slots.postings, 'result'),
+      latency: latencyOf(slots.postingLatency.cell('ok')),
+    },
     caches: cachesOf(slots),
-    redisOperations: mapEntries(cellsOf(slots.redisOperationLatency, 'operation'), (cell) =>
-      latencyOf([cell]),
-    ),
+    redisOperations: mapEntries(cellsOf(slots.redisOperationLatency, 'operation'), latencyOf),
     relay: { rows: slots.relayRows.cell().value, lagMs: currentLagMs(slots.relayLag, clock) },
     eventRelay: {
       events: slots.eventsRelayed.cell().value,
       lagMs: currentLagMs(slots.eventRelayLag, clock),
     },
-    eventLoop: { utilization: utilization(), delay: latencyOf([slots.eventLoopDelay.cell()]) },
+    eventLoop: { utilization: utilization(), delay: latencyOf(slots.eventLoopDelay.cell()) },
   }
 }
 
@@ -80,22 +80,20 @@ function cachesOf(slots: Slots): Record<string, CacheFigures> {
     hits,
     results,
     hitRatio: all === 0 ? undefined : hits / all,
-    reads: latencyOf([slots.cacheReadLatency.cell(type)]),
-    loads: latencyOf([slots.cacheLoadLatency.cell(type)]),
+    reads: latencyOf(slots.cacheReadLatency.cell(type)),
+    loads: latencyOf(slots.cacheLoadLatency.cell(type)),
   }))
 }
 
-function latencyOf(cells: readonly HistogramCell[]): LatencyFigures {
-  const merged = new HistogramCell(cells[0]?.bounds ?? [])
-  for (const cell of cells) merged.add(cell)
-  const count = merged.count
+function latencyOf(cell: HistogramCell): LatencyFigures {
+  const { count, sum } = cell
   const quantileMs = (fraction: number): number | undefined => {
-    const seconds = merged.quantile(fraction)
+    const seconds = cell.quantile(fraction)
     return seconds === undefined ? undefined : seconds * 1_000
   }
   return {
     count,
-    meanMs: count === 0 ? undefined : (merged.sum / count) * 1_000,
+    meanMs: count === 0 ? undefined : (sum / count) * 1_000,
     p50Ms: quantileMs(0.5),
     p95Ms: quantileMs(0.95),
     p99Ms: quantileMs(0.99),

@@ -64,6 +64,7 @@ export interface Metrics extends Closable {
   close(): Promise<void>
 }
 
+/** Bounds of one histogram. */
 const BUCKETS_MAX = 64
 
 /**
@@ -96,7 +97,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const slots = createSlots({ clock, latencyBuckets, companiesTop, utilization })
   const names = registerAll(registry, slots.set.metrics)
   const delay = slots.eventLoopDelay.cell()
-  const monitor = new EventLoopMonitor(clock, sampleMs, (delayMs) => delay.observe(delayMs / 1_000))
+  const monitor = new EventLoopMonitor(clock, sampleMs, (delayMs) => delay.observeMs(delayMs))
   const snapshotUtilization = eventLoopUtilization()
   const close = closeOnce(() => {
     monitor.stop()
@@ -119,7 +120,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 async function* timedExposition(registry: MetricRegistry, slots: Slots, clock: Clock) {
   const begunMs = clock.monotonicMs()
   yield* exposition(registry, slots.set.metrics)
-  slots.scrapeTime.cell().observe((clock.monotonicMs() - begunMs) / 1_000)
+  slots.scrapeTime.cell().observeMs(clock.monotonicMs() - begunMs)
 }
 
 async function countedCall<R>(

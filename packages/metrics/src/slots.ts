@@ -1,11 +1,12 @@
-/** The numbers of one instance, by what they are about. */
+/** The numbers of one instance: a series for each metric of the catalogue, by its name there. */
 
 import type { Clock } from '@kerp/core'
-import { BATCH_BUCKETS, HELD_BUCKETS_S } from './histogram-cell.js'
+import { BATCH_BUCKETS, HELD_BUCKETS_S, type HistogramCell } from './histogram-cell.js'
 import type { MetricDefinition } from './metric-definition.js'
 import { METRICS } from './metric-names.js'
-import { MetricSet } from './metric-set.js'
+import { type Buckets, MetricSet, type NumberCell } from './metric-set.js'
 import { registryMetric } from './registry-metric.js'
+import type { Series } from './series.js'
 import { TopCompanies } from './top-companies.js'
 
 /** The lag as it was last told, and when. */
@@ -25,44 +26,76 @@ export interface SlotOptions {
   readonly utilization: () => number
 }
 
+/** Metrics without series: their numbers are read, or kept by companies, when they are scraped. */
+type Unslotted = 'companyWork' | 'droppedWords' | 'eventLoopUtilization' | 'relayLag' | 'eventRelayLag'
+
+type Catalogue = Omit<typeof METRICS, Unslotted>
+
+type HistogramName = {
+  [N in keyof Catalogue]: Catalogue[N]['type'] extends 'histogram' ? N : never
+}[keyof Catalogue]
+
+/** The series of every metric, by its name in the catalogue. */
+type SeriesSlots = {
+  readonly [N in keyof Catalogue]: Series<N extends HistogramName ? HistogramCell : NumberCell>
+}
+
 /** The numbers of one instance. */
-export type Slots = ReturnType<typeof createSlots>
+export interface Slots extends SeriesSlots {
+  readonly set: MetricSet
+  readonly companies: TopCompanies
+  readonly relayLag: LagCell
+  readonly eventRelayLag: LagCell
+}
+
+/** Histograms that are not of steps on the way. */
+const BUCKETS: Readonly<Partial<Record<HistogramName, Buckets>>> = {
+  cacheReadLatency: 'wait',
+  postingLatency: 'wait',
+  stockMovementLatency: 'wait',
+  poolQueueWait: 'wait',
+  eventLoopDelay: 'wait',
+  postingBatchSize: BATCH_BUCKETS,
+  stockBatchSize: BATCH_BUCKETS,
+  lockHeld: HELD_BUCKETS_S,
+  poolJobTime: HELD_BUCKETS_S,
+}
 
 /** Makes all series of the catalogue, each closed one at 0. */
-export function createSlots({ clock, latencyBuckets, companiesTop, utilization }: SlotOptions) {
+export function createSlots({ clock, latencyBuckets, companiesTop, utilization }: SlotOptions): Slots {
   const set = new MetricSet(latencyBuckets)
   const companies = new TopCompanies(companiesTop)
+  const { companyWork, droppedWords, eventLoopUtilization, relayLag, eventRelayLag, ...slotted } = METRICS
   set.metrics.push(
     registryMetric(
-      METRICS.companyWork,
+      companyWork,
       () => companies.series(),
       () => companies.clear(),
     ),
   )
   set.readNumber(
-    METRICS.droppedWords,
+    droppedWords,
     () => set.dropped,
     () => void (set.dropped = 0),
   )
-  set.readNumber(METRICS.eventLoopUtilization, utilization, () => undefined)
+  set.readNumber(eventLoopUtilization, utilization, () => undefined)
   return {
+    ...seriesOf(set, slotted),
     set,
     companies,
-    scrapeTime: set.steps(METRICS.scrapeTime),
-    ...cacheSlots(set),
-    ...postingSlots(set),
-    ...stockSlots(set),
-    ...relaySlots(set, clock),
-    ...eventSlots(set, clock),
-    ...lockSlots(set),
-    ...batchSlots(set),
-    ...pubsubSlots(set),
-    ...poolSlots(set),
-    ...liveSlots(set),
-    backgroundErrors: set.counter(METRICS.backgroundErrors),
-    steps: set.counter(METRICS.steps),
-    eventLoopDelay: set.waits(METRICS.eventLoopDelay),
+    relayLag: lagCell(set, relayLag, clock),
+    eventRelayLag: lagCell(set, eventRelayLag, clock),
   }
+}
+
+function seriesOf(set: MetricSet, catalogue: Catalogue): SeriesSlots {
+  const buckets: Readonly<Record<string, Buckets>> = BUCKETS
+  const series = Object.entries<MetricDefinition>(catalogue).map(([name, definition]) => {
+    if (definition.type === 'histogram') return [name, set.histogram(definition, buckets[name] ?? 'step')]
+    return [name, definition.type === 'counter' ? set.counter(definition) : set.gauge(definition)]
+  })
+  // The type of each definition says which series it has.
+  return Object.fromEntries(series) as SeriesSlots
 }
 
 /**
@@ -73,72 +106,6 @@ export function currentLagMs({ lagMs, toldAtMs }: LagCell, clock: Clock): number
   return Number.isNaN(toldAtMs) ? 0 : lagMs + clock.monotonicMs() - toldAtMs
 }
 
-function cacheSlots(set: MetricSet) {
-  return {
-    redisOperations: set.counter(METRICS.redisOperations),
-    redisOperationLatency: set.steps(METRICS.redisOperationLatency),
-    redisScriptFallbacks: set.counter(METRICS.redisScriptFallbacks),
-    cacheRequests: set.counter(METRICS.cacheRequests),
-    cacheReadLatency: set.waits(METRICS.cacheReadLatency),
-    cacheLoads: set.counter(METRICS.cacheLoads),
-    cacheLoadLatency: set.steps(METRICS.cacheLoadLatency),
-    cacheRefusals: set.counter(METRICS.cacheRefusals),
-    cacheInvalidations: set.counter(METRICS.cacheInvalidations),
-    registerApplies: set.counter(METRICS.registerApplies),
-    generationChanges: set.counter(METRICS.generationChanges),
-    registerForks: set.counter(METRICS.registerForks),
-    ...localSlots(set),
-  }
-}
-
-function localSlots(set: MetricSet) {
-  return {
-    cacheTrusted: set.gauge(METRICS.cacheTrusted),
-    cacheTrustAge: set.gauge(METRICS.cacheTrustAge),
-    localTierCompanies: set.gauge(METRICS.localTierCompanies),
-    localTierEntries: set.gauge(METRICS.localTierEntries),
-    localTierBytes: set.gauge(METRICS.localTierBytes),
-    localTierDrops: set.counter(METRICS.localTierDrops),
-    balanceDrift: set.counter(METRICS.balanceDrift),
-    redisBreakerChanges: set.counter(METRICS.redisBreakerChanges),
-  }
-}
-
-function postingSlots(set: MetricSet) {
-  return {
-    postings: set.counter(METRICS.postings),
-    postingLatency: set.waits(METRICS.postingLatency),
-    postingBatches: set.counter(METRICS.postingBatches),
-    postingBatchSize: set.histogram(METRICS.postingBatchSize, BATCH_BUCKETS),
-    postingBatchLatency: set.steps(METRICS.postingBatchLatency),
-    postingQueue: set.gauge(METRICS.postingQueue),
-  }
-}
-
-function stockSlots(set: MetricSet) {
-  return {
-    stockMovements: set.counter(METRICS.stockMovements),
-    stockMovementLatency: set.waits(METRICS.stockMovementLatency),
-    stockBatches: set.counter(METRICS.stockBatches),
-    stockBatchSize: set.histogram(METRICS.stockBatchSize, BATCH_BUCKETS),
-    stockBatchLatency: set.steps(METRICS.stockBatchLatency),
-    stockQueue: set.gauge(METRICS.stockQueue),
-  }
-}
-
-function eventSlots(set: MetricSet, clock: Clock) {
-  return {
-    eventRelayLag: lagCell(set, METRICS.eventRelayLag, clock),
-    eventRelayTicks: set.counter(METRICS.eventRelayTicks),
-    eventRelayTickLatency: set.steps(METRICS.eventRelayTickLatency),
-    eventsRelayed: set.counter(METRICS.eventsRelayed),
-    eventRelayResets: set.counter(METRICS.eventRelayResets),
-    eventsTrimmed: set.counter(METRICS.eventsTrimmed),
-    eventsTrimHeldBack: set.gauge(METRICS.eventsTrimHeldBack),
-    eventsTrimLost: set.counter(METRICS.eventsTrimLost),
-  }
-}
-
 function lagCell(set: MetricSet, definition: MetricDefinition, clock: Clock): LagCell {
   const cell: LagCell = { lagMs: 0, toldAtMs: Number.NaN }
   set.readNumber(
@@ -147,73 +114,4 @@ function lagCell(set: MetricSet, definition: MetricDefinition, clock: Clock): La
     () => void (cell.toldAtMs = Number.NaN),
   )
   return cell
-}
-
-function relaySlots(set: MetricSet, clock: Clock) {
-  return {
-    relayLag: lagCell(set, METRICS.relayLag, clock),
-    relayTicks: set.counter(METRICS.relayTicks),
-    relayTickLatency: set.steps(METRICS.relayTickLatency),
-    relayRows: set.counter(METRICS.relayRows),
-    relayCompanies: set.gauge(METRICS.relayCompanies),
-    relayHeartbeats: set.counter(METRICS.relayHeartbeats),
-    relayProbes: set.gauge(METRICS.relayProbes),
-  }
-}
-
-function lockSlots(set: MetricSet) {
-  return {
-    lockAcquisitions: set.counter(METRICS.lockAcquisitions),
-    lockAcquireLatency: set.steps(METRICS.lockAcquireLatency),
-    lockReleases: set.counter(METRICS.lockReleases),
-    lockHeld: set.histogram(METRICS.lockHeld, HELD_BUCKETS_S),
-    lockLosses: set.counter(METRICS.lockLosses),
-    lockFencedWrites: set.counter(METRICS.lockFencedWrites),
-  }
-}
-
-function batchSlots(set: MetricSet) {
-  return {
-    batchChunks: set.counter(METRICS.batchChunks),
-    batchChunkLatency: set.steps(METRICS.batchChunkLatency),
-    batchItems: set.counter(METRICS.batchItems),
-  }
-}
-
-function pubsubSlots(set: MetricSet) {
-  return {
-    eventPublishes: set.counter(METRICS.eventPublishes),
-    eventDeliveries: set.counter(METRICS.eventDeliveries),
-    eventLag: set.steps(METRICS.eventLag),
-    eventGaps: set.counter(METRICS.eventGaps),
-    eventGapFills: set.counter(METRICS.eventGapFills),
-    eventResets: set.counter(METRICS.eventResets),
-    eventDead: set.counter(METRICS.eventDead),
-    eventBacklog: set.gauges(METRICS.eventBacklog),
-    eventTrimmedUnread: set.counter(METRICS.eventTrimmedUnread),
-  }
-}
-
-function poolSlots(set: MetricSet) {
-  return {
-    poolSize: set.gauges(METRICS.poolSize),
-    poolPending: set.gauges(METRICS.poolPending),
-    poolActive: set.gauges(METRICS.poolActive),
-    poolOverdue: set.gauges(METRICS.poolOverdue),
-    poolJobs: set.counter(METRICS.poolJobs),
-    poolQueueWait: set.waits(METRICS.poolQueueWait),
-    poolJobTime: set.histogram(METRICS.poolJobTime, HELD_BUCKETS_S),
-    poolRetries: set.counter(METRICS.poolRetries),
-    poolRefusals: set.counter(METRICS.poolRefusals),
-  }
-}
-
-function liveSlots(set: MetricSet) {
-  return {
-    liveConnections: set.gauge(METRICS.liveConnections),
-    liveRefusals: set.counter(METRICS.liveRefusals),
-    liveCloses: set.counter(METRICS.liveCloses),
-    liveResets: set.counter(METRICS.liveResets),
-    liveFlushLatency: set.steps(METRICS.liveFlushLatency),
-  }
 }

@@ -6,6 +6,7 @@
  */
 
 import type { CompanyWork } from '@kerp/core'
+import { words } from './metric-definition.js'
 import type { MetricSeries } from './registry-metric.js'
 
 /** Stands for every company without a place. */
@@ -19,16 +20,13 @@ const LEAD = 2
 
 const COMPANY = /^[A-Za-z0-9][\w-]{0,62}$/
 
-/** The kinds of work, as an object so that the compiler refuses one that is missing or unknown. */
-const WORKS: Readonly<Record<CompanyWork['work'], true>> = {
+/** The kinds of work in their order. */
+export const COMPANY_WORKS = words<CompanyWork['work']>({
   read: true,
   posting: true,
   movement: true,
   event: true,
-}
-
-/** The kinds of work in their order. */
-export const COMPANY_WORKS = Object.keys(WORKS)
+})
 
 interface Place {
   readonly counts: Record<CompanyWork['work'], number>
@@ -94,9 +92,7 @@ export class TopCompanies {
     for (const [index, [newcomer, did]] of most.entries()) {
       const [leaver, place] = least[index] ?? []
       if (leaver === undefined || place === undefined || did <= place.recent * LEAD) break
-      for (const work of Object.keys(WORKS) as CompanyWork['work'][]) {
-        this.#others.counts[work] += place.counts[work]
-      }
+      for (const work of COMPANY_WORKS) this.#others.counts[work] += place.counts[work]
       this.#places.delete(leaver)
       this.#places.set(newcomer, newPlace())
     }
