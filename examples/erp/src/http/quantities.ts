@@ -1,7 +1,7 @@
 /** How goods look on the wire: quantities as decimal strings in shortest form, with at most three decimals. */
 
-import { formatQuantity, InvalidInputError, parseQuantity, type StockShortage } from '@kerp/core'
-import { type StockLevel, type StockLevelJson, stockLevelJson } from '@kerp/inventory-lock'
+import { InvalidInputError, parseQuantity } from '@kerp/core'
+import { type StockLevel, stockLevelJson } from '@kerp/inventory-lock'
 import type { Fields } from './fields.js'
 
 /** A row of stock. */
@@ -14,29 +14,10 @@ export interface StockView {
   readonly version: number
 }
 
-/** A row that has less than was asked of it. */
-export interface ShortageView
-  extends Pick<StockLevelJson, 'item' | 'warehouse' | 'quantity' | 'reserved' | 'available'> {
-  readonly requested: string
-}
-
 /** Writes a row of stock. */
 export function stockView(level: StockLevel): StockView {
   const { item, warehouse, quantity, version } = stockLevelJson(level)
   return { item, warehouse, quantity, version }
-}
-
-/** Writes what is there where too little is. */
-export function shortageView(shortage: StockShortage): ShortageView {
-  const { item, warehouse, requested, available, onHand, reserved } = shortage
-  return {
-    item,
-    warehouse,
-    requested: formatQuantity(requested),
-    quantity: formatQuantity(onHand),
-    reserved: formatQuantity(reserved),
-    available: formatQuantity(available),
-  }
 }
 
 /**
