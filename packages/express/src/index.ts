@@ -1,1 +1,2 @@
+export { type ErrorMiddleware, kerpErrors } from './kerp-errors.js'
 export { kerpProbes, type ProbeHandler } from './kerp-probes.js'
