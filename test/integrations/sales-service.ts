@@ -37,6 +37,62 @@ export function describeSalesService({ name, open }: ServiceDriver): void {
     }
   })
 
+  test(`with ${name}, a sale whose amount is no whole number of minor units is refused, and nothing is posted`, async () => {
+    const service = await open()
+    try {
+      const company = freshCompany()
+      const sell = (body: string | undefined): Promise<Answer> =>
+        ask(`${service.url}/${company}/sales/s-1`, { method: 'PUT', body: body ?? null })
+
+      const expected = 'a whole number of minor units as a string'
+      for (const [body, got] of [
+        ['{"amount":"1e3"}', '"1e3" (string)'],
+        ['{"amount":1000}', '1000 (number)'],
+        ['{}', 'undefined'],
+      ] as const) {
+        const message = `\`amount\` must be ${expected}, got ${got}.`
+        const error = { code: 'INVALID_AMOUNT', message, retryable: false }
+        expect(await sell(body)).toMatchObject({ status: 422, json: { error } })
+      }
+      const invalid = { error: { code: 'VOUCHER_INVALID', retryable: false } }
+      expect(await sell('{"amount":"-1000"}')).toMatchObject({ status: 422, json: invalid })
+      const cash = await ask(`${service.url}/${company}/balances/cash`)
+      expect(cash).toMatchObject({ status: 200, json: { balance: '0', version: 0 } })
+    } finally {
+      await service.close()
+    }
+  })
+
+  test(`with ${name}, another amount under the id of a sale is refused, and the first one stands`, async () => {
+    const service = await open()
+    try {
+      const company = freshCompany()
+      const sell = (amount: string): Promise<Answer> =>
+        ask(`${service.url}/${company}/sales/s-1`, { method: 'PUT', body: JSON.stringify({ amount }) })
+
+      await sell('1000')
+      const message = 'Voucher "s-1" was posted before with another content.'
+      const error = { code: 'VOUCHER_CONFLICT', message, retryable: false }
+      expect(await sell('1001')).toMatchObject({ status: 409, json: { error } })
+      const cash = await ask(`${service.url}/${company}/balances/cash`)
+      expect(cash).toMatchObject({ json: { balance: '1000', version: 1 } })
+    } finally {
+      await service.close()
+    }
+  })
+
+  test(`with ${name}, a body that is no JSON is refused in the words of the framework`, async () => {
+    const service = await open()
+    try {
+      const url = `${service.url}/${freshCompany()}/sales/s-1`
+      const { status, text } = await ask(url, { method: 'PUT', body: '{"amount":' })
+      expect(status).toBe(400)
+      expect(text).not.toContain('retryable')
+    } finally {
+      await service.close()
+    }
+  })
+
   test(`with ${name}, machines learn that it is alive and ready, and what it counted`, async () => {
     const service = await open()
     try {

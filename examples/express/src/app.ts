@@ -1,6 +1,7 @@
 /** An Express service that posts sales and answers balances. */
 
-import { kerpProbes } from '@kerp/express'
+import { parseMinorUnits } from '@kerp/core'
+import { kerpErrors, kerpProbes } from '@kerp/express'
 import type { Realtime } from '@kerp/realtime'
 import express, { type Express } from 'express'
 
@@ -14,7 +15,7 @@ export function createApp(realtime: Realtime): Express {
   app.use(express.json())
 
   app.put('/:company/sales/:id', async ({ params: { company: companyId, id }, body }, response) => {
-    const amount = BigInt((body as { amount: string }).amount)
+    const amount = parseMinorUnits((body as { amount?: unknown } | undefined)?.amount)
     const lines = [
       { account: 'cash', debit: amount },
       { account: 'sales', credit: amount },
@@ -28,5 +29,7 @@ export function createApp(realtime: Realtime): Express {
   app.get('/:company/balances/:account', async ({ params: { company: companyId, account } }, response) => {
     response.json(await balances.get({ companyId, account, fiscalYear: FISCAL_YEAR }))
   })
+
+  app.use(kerpErrors(console.error))
   return app
 }

@@ -1,5 +1,7 @@
 /** Opens servers, prepares the database and listens. Without `DATABASE_URL` and `REDIS_URL` it brings its own. */
 
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
 import { anyAccount, migrate } from '@kerp/postgres'
 import { openPrivatePostgres } from '@kerp/postgres/testing'
 import { Realtime } from '@kerp/realtime'
@@ -17,7 +19,9 @@ await migrate(pool)
 
 const realtime = new Realtime({ redis, pool, accounts: anyAccount, registry: new Registry() })
 realtime.start()
-const server = createApp(realtime).listen(Number(PORT), () => console.log(`listening on port ${PORT}`))
+const server = createApp(realtime).listen(Number(PORT))
+await once(server, 'listening')
+console.log(`listening on http://localhost:${(server.address() as AddressInfo).port}`)
 
 process.once('SIGTERM', () => {
   server.close(() => {

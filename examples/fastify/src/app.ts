@@ -1,6 +1,7 @@
 /** A Fastify service that posts sales and answers balances. */
 
-import { kerpFastify } from '@kerp/fastify'
+import { parseMinorUnits } from '@kerp/core'
+import { kerpErrorHandler, kerpFastify } from '@kerp/fastify'
 import type { Realtime } from '@kerp/realtime'
 import fastify, { type FastifyInstance } from 'fastify'
 
@@ -8,14 +9,15 @@ const FISCAL_YEAR = 2026
 
 /** The service; closing it closes `realtime`. */
 export async function createApp(realtime: Realtime): Promise<FastifyInstance> {
-  const app = fastify()
+  const app = fastify({ logger: { level: 'error' } })
+  app.setErrorHandler(kerpErrorHandler)
   await app.register(kerpFastify, { realtime })
   const { ledger, balances } = app.kerp
 
-  app.put<{ Params: { company: string; id: string }; Body: { amount: string } }>(
+  app.put<{ Params: { company: string; id: string }; Body: { amount?: unknown } | null | undefined }>(
     '/:company/sales/:id',
     async ({ params: { company: companyId, id }, body }) => {
-      const amount = BigInt(body.amount)
+      const amount = parseMinorUnits(body?.amount)
       const lines = [
         { account: 'cash', debit: amount },
         { account: 'sales', credit: amount },

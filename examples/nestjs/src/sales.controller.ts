@@ -1,6 +1,7 @@
 /** Posts sales and answers balances. */
 
 import { type Balance, BalanceCache } from '@kerp/balance-cache'
+import { parseMinorUnits } from '@kerp/core'
 import { Ledger } from '@kerp/postgres'
 import { Body, Controller, Get, Inject, Param, Put } from '@nestjs/common'
 
@@ -22,9 +23,9 @@ export class SalesController {
   async sell(
     @Param('company') companyId: string,
     @Param('id') id: string,
-    @Body('amount') given: string,
+    @Body('amount') given: unknown,
   ): Promise<Balance> {
-    const amount = BigInt(given)
+    const amount = parseMinorUnits(given)
     const lines = [
       { account: 'cash', debit: amount },
       { account: 'sales', credit: amount },
