@@ -12,14 +12,7 @@ import {
   Warmer,
   type WarmSource,
 } from '@kerp/cache'
-import {
-  type Closable,
-  type Observer,
-  type RegisterRef,
-  type RegisterSource,
-  sleep,
-  systemClock,
-} from '@kerp/core'
+import { type Observer, type RegisterRef, type RegisterSource, sleep, systemClock } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import type { DatabasePool, EventLog, Outbox } from '@kerp/postgres'
 import { Consumer, erpEvents, type ErpEventSchemas } from '@kerp/pubsub'
@@ -28,7 +21,7 @@ import type { Chart } from './chart.js'
 import { COMPANIES } from './companies.js'
 import { Dashboard } from './dashboard.js'
 import { MasterData, masterDataRules } from './master-data.js'
-import type { RedisPart } from './parts.js'
+import type { Opened, RedisPart } from './parts.js'
 import type { Tracing } from './tracing.js'
 
 /** What caches are made of. */
@@ -64,7 +57,7 @@ const PAGE_ROWS = 500
 const INVALIDATION_PATIENCE = { attemptsMax: 1_000_000_000, backoffMsMax: 1_000 } as const
 
 /** Makes them; no I/O. */
-export function openCaches(options: CachesOptions, opened: <T extends Closable>(part: T) => T): Caches {
+export function openCaches(options: CachesOptions, opened: Opened): Caches {
   const { pool, keys, observer, source, chart, eventLog } = options
   const redis = options.redis.client
   const cache = new ReadThrough({ redis, keys, observer })

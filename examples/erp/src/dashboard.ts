@@ -8,11 +8,11 @@ import {
   type RegisterImage,
   type RegisterRef,
   type RegisterSource,
-  withDeadline,
 } from '@kerp/core'
-import type { Locks, LockView } from '@kerp/inventory-lock'
+import type { Locks } from '@kerp/inventory-lock'
 import type { Chart } from './chart.js'
 import type { Company } from './companies.js'
+import { heldLocks } from './held-locks.js'
 import { fiscalYearQuery } from './http/fields.js'
 import { companyOf, type HttpServer, queryFields } from './http/server.js'
 
@@ -126,6 +126,9 @@ function readFigures(parsed: unknown): DashboardFigures {
   }
 }
 
+/** A Redis that does not answer holds up no dashboard for longer. */
+const LOCKS_DEADLINE_MS = 50
+
 /** Registers the route below `/companies/:company`. */
 export function dashboardRoutes(server: HttpServer, dashboard: Dashboard, locks: Locks): void {
   server.get('/dashboard', async (request) => {
@@ -133,22 +136,10 @@ export function dashboardRoutes(server: HttpServer, dashboard: Dashboard, locks:
     const fiscalYear = fiscalYearQuery(queryFields(request))
     const [figures, held] = await Promise.all([
       dashboard.read(company.id, fiscalYear),
-      heldLocks(locks, company.id),
+      heldLocks(locks, company.id, LOCKS_DEADLINE_MS),
     ])
-    return { ...figuresView(company, figures), locks: held.map(lockView) }
+    return { ...figuresView(company, figures), locks: held }
   })
-}
-
-/** A Redis that does not answer holds up no dashboard: then the locks of this process are shown. */
-const LOCKS_DEADLINE_MS = 50
-
-async function heldLocks(locks: Locks, companyId: string): Promise<readonly LockView[]> {
-  const bounds = { operation: 'listing locks', deadlineMs: LOCKS_DEADLINE_MS, outcome: 'notDone' } as const
-  return withDeadline(locks.list(companyId), bounds).catch(() => locks.running(companyId))
-}
-
-function lockView({ resource, holder, fence, remainingMs }: LockView): object {
-  return { resource: `${resource.type}:${resource.id}`, holder, fence, remainingMs }
 }
 
 function figuresView(company: Company, figures: DashboardFigures): object {

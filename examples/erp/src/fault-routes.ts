@@ -5,9 +5,9 @@ import { InvalidInputError, KerpError } from '@kerp/core'
 import type { RedisClient } from '@kerp/redis'
 import type { PrivateRedis } from '@kerp/redis/testing'
 import type { OutboxRelay } from '@kerp/registers'
-import { COMPANIES } from './companies.js'
 import { textField } from './http/fields.js'
 import { bodyFields, type HttpServer } from './http/server.js'
+import { isServedFromCache } from './served.js'
 
 /** What is broken, and what shows that it works again. */
 export interface FaultRoutesOptions {
@@ -83,11 +83,7 @@ async function served({ redis, balances, relay }: FaultRoutesOptions): Promise<v
 
 async function isServedNow({ redis, balances, relay }: Omit<FaultRoutesOptions, 'server'>): Promise<boolean> {
   await redis.ping()
-  await relay.caughtUp({ deadlineMs: 1_000 })
-  const refs = COMPANIES.map(({ id }) => ({ companyId: id, account: '11210', fiscalYear: 2_026 }))
-  const found = await Promise.all(refs.map((ref) => balances.get(ref)))
-  // A row that was never written has nothing to be cached.
-  return found.every(({ source, version }) => version === 0 || source !== 'database')
+  return isServedFromCache({ relay, balances })
 }
 
 async function command(

@@ -39,7 +39,6 @@ const RATIO_DIGITS = 4
 
 /** 재무상태표 as of the last day: assets = liabilities + equity, what was earned so far included. */
 export function balanceSheet(input: SectionInput): SectionData {
-  const closing = ({ before, within }: Figure): bigint => before + within
   const part = (type: TypeName): readonly [bigint, readonly object[]] => listed(input, type, closing)
   const [assets, assetRows] = part('asset')
   const [liabilities, liabilityRows] = part('liability')
@@ -69,11 +68,8 @@ export function incomeStatement(input: SectionInput): SectionData {
 /** 현금흐름표 of the period, indirect: what is earned, corrected by what every other account took or gave. */
 export function cashFlow(input: SectionInput): SectionData {
   const { chart } = input
-  const isUnder = (groups: readonly string[]): ((figure: Figure) => boolean) => {
-    const codes = new Set(chart.postableUnder(...groups).map(({ code }) => code))
-    return ({ account }) => codes.has(account.code)
-  }
-  const [isCash, isCurrent] = [isUnder(CASH), isUnder([...CURRENT_ASSETS, ...CURRENT_LIABILITIES])]
+  const isCash = standsUnder(chart, CASH)
+  const isCurrent = standsUnder(chart, [...CURRENT_ASSETS, ...CURRENT_LIABILITIES])
   const assets = figuresOf(input, 'asset')
   const liabilities = figuresOf(input, 'liability')
   const netIncome = totalWithin(input, 'revenue') - totalWithin(input, 'expense')
@@ -100,11 +96,9 @@ export function cashFlow(input: SectionInput): SectionData {
 
 /** 재무비율: null where there is nothing to divide by. */
 export function ratios(input: SectionInput): SectionData {
-  const closing = ({ before, within }: Figure): bigint => before + within
   const total = (type: TypeName): bigint => listed(input, type, closing)[0]
   const under = (type: TypeName, groups: readonly string[]): bigint => {
-    const codes = new Set(input.chart.postableUnder(...groups).map(({ code }) => code))
-    const figures = figuresOf(input, type).filter(({ account }) => codes.has(account.code))
+    const figures = figuresOf(input, type).filter(standsUnder(input.chart, groups))
     return figures.reduce((sum, figure) => sum + closing(figure), 0n)
   }
   const equity = total('equity') + total('revenue') - total('expense')
@@ -116,6 +110,17 @@ export function ratios(input: SectionInput): SectionData {
     netMargin: ratio(netIncome, revenue),
     returnOnAssets: ratio(netIncome, total('asset')),
   }
+}
+
+/** What stands on an account at the end of the period. */
+function closing({ before, within }: Figure): bigint {
+  return before + within
+}
+
+/** Whether a figure is of an account below these groups. */
+function standsUnder(chart: Chart, groups: readonly string[]): (figure: Figure) => boolean {
+  const codes = new Set(chart.postableUnder(...groups).map(({ code }) => code))
+  return ({ account }) => codes.has(account.code)
 }
 
 /** Every account of a type that was posted to. */

@@ -9,7 +9,7 @@ import type { ErpConfig } from './config.js'
 import type { HttpServer } from './http/server.js'
 import { LIVE_TOPICS, liveSnapshot } from './live-topics.js'
 import { LiveTickets } from './live-tickets.js'
-import type { RedisPart } from './parts.js'
+import type { Opened, RedisPart } from './parts.js'
 import { Pulse, type PulseOptions } from './pulse.js'
 import type { Sessions } from './session.js'
 
@@ -28,8 +28,6 @@ export interface LivePartsOptions extends Omit<PulseOptions, 'hub' | 'redis' | '
   readonly subscriber: Subscriber<ErpEventSchemas>
   readonly observer: Observer
 }
-
-type Opened = <T extends { close(): Promise<void> }>(part: T) => T
 
 /** Demo users share one address; a page has one connection for each tab. */
 const CONNECTIONS_PER_ADDRESS_MAX = 5_000

@@ -32,10 +32,18 @@ import { RateLimits } from './http/rate-limits.js'
 import { companyRoutes, createServer, type HttpServer } from './http/server.js'
 import { openLive } from './live-parts.js'
 import { pageRoutes } from './page-routes.js'
-import { type DatabasePart, openDatabase, openRedis, type RedisPart, refuseEviction } from './parts.js'
+import {
+  type DatabasePart,
+  openDatabase,
+  type Opened,
+  openRedis,
+  type RedisPart,
+  refuseEviction,
+} from './parts.js'
+import { PatientStart } from './patient-start.js'
 import { openPayroll, type Payroll } from './payroll.js'
 import { payrollRoutes } from './payroll-routes.js'
-import { PatientStart, prepareDatabase } from './prepare-database.js'
+import { prepareDatabase } from './prepare-database.js'
 import { probeRoutes } from './probes.js'
 import { openRelays } from './relays.js'
 import type { Restocking } from './restocking.js'
@@ -89,8 +97,6 @@ const POSTING = ['post', 'reverse', 'approve'] as const
 
 /** What is traced of balances. */
 const READING = ['get', 'getMany', 'apply'] as const
-
-type Opened = <T extends { close(): Promise<void> }>(part: T) => T
 
 /** Opens the app and listens. What was open already is closed again when a later part fails. */
 export async function openErp(config: ErpConfig, listeners: ErpListeners): Promise<Erp> {

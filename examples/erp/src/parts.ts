@@ -28,6 +28,9 @@ export interface Part {
   close(): Promise<void>
 }
 
+/** Remembers a part that must be closed at the end, and hands it back. */
+export type Opened = <T extends { close(): Promise<void> }>(part: T) => T
+
 /** The Redis that figures are cached in, and the one that locks are kept in. */
 export interface RedisPart extends Part {
   /** For cached figures; may evict. */

@@ -1,7 +1,7 @@
 /** What the live page shows beside events, once a second: invariants, hit ratio, latencies, held locks. */
 
 import { type Closable, closeOnce, formatAmount, withDeadline } from '@kerp/core'
-import type { BalanceCache } from '@kerp/balance-cache'
+import type { BalanceAudit, BalanceCache } from '@kerp/balance-cache'
 import type { Locks } from '@kerp/inventory-lock'
 import type { LiveHub, LogEvent } from '@kerp/live'
 import type { LatencyFigures, Metrics } from '@kerp/metrics'
@@ -9,6 +9,7 @@ import type { Ledger } from '@kerp/postgres'
 import { type RedisClient, redisHealth } from '@kerp/redis'
 import type { OutboxRelay } from '@kerp/registers'
 import { COMPANIES, type Company, findCompany } from './companies.js'
+import { heldLocks } from './held-locks.js'
 import type { StockAudit } from './stock-audit.js'
 
 /** What it is read from. */
@@ -76,7 +77,7 @@ export class Pulse implements Closable {
       light('debitCredit', this.#debitCredit(companyId)),
       light('cachedBalances', this.#cachedBalances(companyId)),
       light('cachedStock', this.#cachedStock(companyId)),
-      inTime(locks.list(companyId)).catch(() => locks.running(companyId)),
+      heldLocks(locks, companyId, LOOK_MS),
     ])
     const { postings, caches, relay } = metrics.snapshot()
     const relayState = relay.lagMs > RELAY_LAG_MS_MAX ? 'wait' : 'ok'
@@ -86,12 +87,7 @@ export class Pulse implements Closable {
       hitRatio: caches['balance']?.hitRatio,
       reads: latency(caches['balance']?.reads),
       postings: latency(postings.latency),
-      locks: held.map(({ resource, holder, fence, remainingMs }) => ({
-        resource: `${resource.type}:${resource.id}`,
-        holder,
-        fence,
-        remainingMs,
-      })),
+      locks: held,
     }
   }
 
@@ -128,13 +124,7 @@ function currencyOf(companyId: string): Company['currency'] {
   return findCompany(companyId)?.currency ?? 'KRW'
 }
 
-interface CacheCounts {
-  readonly rows: number
-  readonly equal: number
-  readonly behind: number
-  readonly foreign: number
-  readonly different: number
-}
+type CacheCounts = Pick<BalanceAudit, 'rows' | 'equal' | 'behind' | 'foreign' | 'different'>
 
 /** Behind is no fault: the relay brings it. Different is one. */
 function cacheState({ rows, equal, behind, foreign, different }: CacheCounts): Omit<PulseLight, 'name'> {

@@ -3,12 +3,12 @@
  * and what compares the registers with the rows, for ever.
  */
 
-import type { Closable, Observer, RegisterSource } from '@kerp/core'
+import type { Observer, RegisterSource } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import { type DatabasePool, EventLog, type Outbox, Retention } from '@kerp/postgres'
 import { erpEvents, type ErpEventSchemas, EventRelay, Subscriber } from '@kerp/pubsub'
 import { OutboxRelay, RegisterSampler, type Registers } from '@kerp/registers'
-import type { RedisPart } from './parts.js'
+import type { Opened, RedisPart } from './parts.js'
 import type { Tracing } from './tracing.js'
 
 /** What relays are made of. */
@@ -39,7 +39,7 @@ const BACKOFF_MS_MAX = 500
 /** Events stay where nothing is evicted; figures may be cached elsewhere. */
 export function openRelays(
   { pool, redis, keys, outbox, observer, tracing, registers, source }: RelaysOptions,
-  opened: <T extends Closable>(part: T) => T,
+  opened: Opened,
 ): Relays {
   const shared = { keys, observer, backoffMsMax: BACKOFF_MS_MAX }
   const eventLog = new EventLog({ pool, observer, ...tracing.ofEvents })

@@ -6,6 +6,7 @@ import type { Keys } from '@kerp/keys'
 import { type DatabasePool, StockLedger } from '@kerp/postgres'
 import type { RedisClient } from '@kerp/redis'
 import type { Registers } from '@kerp/registers'
+import type { Opened } from './parts.js'
 import { Restocking } from './restocking.js'
 import { StockAudit } from './stock-audit.js'
 import type { Tracing } from './tracing.js'
@@ -35,7 +36,7 @@ export interface StockParts {
 /** Opens them; `opened` learns what must be closed, in the order of opening. */
 export function openStock(
   { pool, source, registers, redis, keys, observer, tracing }: StockPartsOptions,
-  opened: <T extends { close(): Promise<void> }>(part: T) => T,
+  opened: Opened,
 ): StockParts {
   const stockLedger = opened(new StockLedger({ pool, observer, ...tracing.ofEvents }))
   const stock = tracing.around(new Stock({ store: stockLedger, registers, source, observer }), 'Stock', [

@@ -1,6 +1,8 @@
 /**
- * Spans around what is posted, read, moved, relayed and handled, in one trace from a request to whoever hears of it, when the process was started with a tracing SDK:
- * `node --import ./your-opentelemetry.mjs`. Without one nothing of OpenTelemetry is loaded, or needed.
+ * Spans around what is posted, read, moved, relayed and handled, in one trace from a request to whoever hears of it.
+ *
+ * They are there when the process was started with a tracing SDK: `node --import ./your-opentelemetry.mjs`. Without one
+ * nothing of OpenTelemetry is loaded, or needed.
  */
 
 import type { EventTracing, Observer } from '@kerp/core'

@@ -3,6 +3,7 @@
 import type { Observer } from '@kerp/core'
 import { COMPANIES } from '../companies.js'
 import type { Erp } from '../main.js'
+import { pause } from './patience.js'
 
 /** What was heard. */
 export interface HeardReport {
@@ -97,7 +98,7 @@ export class EventWatch {
     const isBehind = ([companyId, { last }]: [string, { last: number }]): boolean =>
       last < (heads.get(companyId) ?? 0)
     while ([...this.#places].some(isBehind) && performance.now() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+      await pause(PAUSE_MS)
     }
   }
 

@@ -1,7 +1,8 @@
 /** Breaks servers while the job runs, one after the other, and measures when everything is in use again. */
 
-import { COMPANIES } from '../companies.js'
 import type { Erp } from '../main.js'
+import { isServedFromCache } from '../served.js'
+import { pause } from './patience.js'
 import type { Screen } from './screen.js'
 
 /** Something that goes wrong at a certain part of the job. */
@@ -28,7 +29,6 @@ export interface FaultReport {
 
 const RECOVERY_MS_MAX = 30_000
 const LOOK_EVERY_MS = 5
-const RELAYED_MS = 1_000
 
 /** Does each fault once. */
 export class Faults {
@@ -82,22 +82,9 @@ export class Faults {
   async #recovered({ isOver }: Fault): Promise<void> {
     const endMs = performance.now() + RECOVERY_MS_MAX
     while (performance.now() < endMs) {
-      const isUsed = await this.#isUsed().catch(() => false)
+      const isUsed = await isServedFromCache(this.#erp).catch(() => false)
       if (isUsed && (isOver === undefined || (await isOver()))) return
       await pause(LOOK_EVERY_MS)
     }
   }
-
-  /** What was committed is relayed, and reads come from Redis; a row that was never written is not cached. */
-  async #isUsed(): Promise<boolean> {
-    await this.#erp.relay.caughtUp({ deadlineMs: RELAYED_MS })
-    const refs = COMPANIES.map(({ id }) => ({ companyId: id, account: '11210', fiscalYear: 2_026 }))
-    const found = await Promise.all(refs.map((ref) => this.#erp.balances.get(ref)))
-    return found.every(({ source, version }) => version === 0 || source !== 'database')
-  }
-}
-
-/** What a job does between two looks or attempts. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -9,8 +9,9 @@ import type { Erp } from '../main.js'
 import { CENTRAL_WAREHOUSE, type GoodsMove, type GoodsPlan } from './goods.js'
 import { LatencyHistogram } from './latency.js'
 import { LockWatch } from './lock-watch.js'
-import { patiently } from './patience.js'
+import { patiently, pause } from './patience.js'
 import type { Screen } from './screen.js'
+import { sumOf } from './sum-of.js'
 
 /** Callers that move goods at once, for each company. */
 const MOVERS_PER_COMPANY = 128
@@ -218,7 +219,7 @@ class CompanyGoods {
       const begunMs = performance.now()
       await patiently(() => this.#erp.stock.getMany(this.company.id, refs))
       this.readLatency.add(performance.now() - begunMs)
-      await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE_MS))
+      await pause(LOOK_PAUSE_MS)
     }
   }
 
@@ -237,8 +238,4 @@ class CompanyGoods {
 
 function rowsOf(items: readonly string[]): readonly { readonly item: string; readonly warehouse: string }[] {
   return items.flatMap((item) => WAREHOUSES.map(({ code }) => ({ item, warehouse: code })))
-}
-
-function sumOf<T>(items: readonly T[], figureOf: (item: T) => number): number {
-  return items.reduce((sum, item) => sum + figureOf(item), 0)
 }

@@ -2,6 +2,7 @@
 
 import { COMPANIES } from '../companies.js'
 import type { Erp } from '../main.js'
+import { pause } from './patience.js'
 
 const LOOK_PAUSE_MS = 50
 const FISCAL_YEAR = 2026
@@ -51,7 +52,7 @@ export class LockWatch {
         })
         this.#seen += locksOf(await answer.json()).length
       }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE_MS))
+      await pause(LOOK_PAUSE_MS)
     }
   }
 }

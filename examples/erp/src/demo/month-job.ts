@@ -11,8 +11,9 @@ import type { Erp } from '../main.js'
 import { invoiceVoucher } from './invoice-voucher.js'
 import { LatencyHistogram } from './latency.js'
 import type { Invoice } from './orders.js'
-import { patiently } from './patience.js'
+import { patiently, pause } from './patience.js'
 import type { Screen } from './screen.js'
+import { sumOf } from './sum-of.js'
 
 /** Callers that post at once, for each company. */
 const POSTERS_PER_COMPANY = 16
@@ -185,7 +186,7 @@ class CompanyMonth {
       }
       // The list of balances stands beside the figures, as on the live page.
       await this.#readPosted()
-      await new Promise((resolve) => setTimeout(resolve, READER_PAUSE_MS))
+      await pause(READER_PAUSE_MS)
     }
   }
 
@@ -206,8 +207,4 @@ class CompanyMonth {
 
 function nameOf({ account, fiscalYear }: { readonly account: string; readonly fiscalYear: number }): string {
   return `${account}/${fiscalYear}`
-}
-
-function sumOf<T>(items: readonly T[], figureOf: (item: T) => number): number {
-  return items.reduce((sum, item) => sum + figureOf(item), 0)
 }

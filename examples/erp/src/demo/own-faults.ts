@@ -2,7 +2,8 @@
 
 import type { PrivatePostgres } from '@kerp/postgres/testing'
 import type { PrivateRedis } from '@kerp/redis/testing'
-import { type Fault, pause } from './faults.js'
+import type { Fault } from './faults.js'
+import { pause } from './patience.js'
 import type { SecondApp } from './second-app.js'
 
 const DOWN_MS = 600

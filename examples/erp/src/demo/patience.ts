@@ -1,7 +1,6 @@
 /** What a caller of a service does when it is told that a call may be repeated. */
 
 import { KerpError } from '@kerp/core'
-import { pause } from './faults.js'
 
 const PATIENCE_MS = 60_000
 const AGAIN_AFTER_MS = 20
@@ -28,4 +27,9 @@ export async function patiently<T>(call: () => Promise<T>): Promise<Patient<T>> 
       await pause(AGAIN_AFTER_MS)
     }
   }
+}
+
+/** What a job does between two looks or attempts. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -7,6 +7,7 @@ import type { CacheFigures } from '@kerp/metrics'
 import { COMPANIES } from '../companies.js'
 import type { Erp } from '../main.js'
 import { LatencyHistogram } from './latency.js'
+import { pause } from './patience.js'
 import type { Screen } from './screen.js'
 
 /** People who look, for each company, and how often each does at least. */
@@ -59,7 +60,7 @@ export async function runReports<T>(
         await erp.reports.read({ companyId, ...period })
         latency.add(performance.now() - lookMs)
         await erp.dashboard.read(companyId, fiscalYear)
-        await new Promise((resolve) => setTimeout(resolve, LOOK_PAUSE_MS))
+        await pause(LOOK_PAUSE_MS)
       }
     }),
   )

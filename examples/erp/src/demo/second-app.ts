@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Erp } from '../main.js'
-import { pause } from './faults.js'
+import { pause } from './patience.js'
 
 /** What was acknowledged by HTTP, and is not there. */
 export interface SecondReport {

@@ -9,7 +9,8 @@ import {
 } from '@kerp/redis/testing'
 import { COMPANIES } from '../companies.js'
 import type { ErpConfig } from '../config.js'
-import { type Fault, pause } from './faults.js'
+import type { Fault } from './faults.js'
+import { pause } from './patience.js'
 
 /** Of the demo's command line. */
 export type TopologyName = 'sentinel' | 'cluster'
