@@ -145,6 +145,15 @@ describe('a lock of a quorum', () => {
     expect(await lock.release()).toBe('released')
   })
 
+  test('is not called lost while a node that does not answer may still keep it', async () => {
+    const lock = await openLocks().acquire(freshResource(), { ttlMs: 30_000, renew: false })
+    await clients[2]?.del(keys.lock(lock.resource))
+    freeze(1)
+    expect(await lock.extend()).toBe('unknown')
+    expect(lock.signal.aborted).toBe(false)
+    lock.assertHeld()
+  })
+
   test('is refused with a typed error while two of three nodes are frozen, and held by nobody afterwards', async () => {
     const resource = freshResource()
     const locks = openLocks()

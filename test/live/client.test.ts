@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { readFile } from 'node:fs/promises'
 import { transform } from 'esbuild'
+import { CLOSE_CODES, mayReconnect } from '@kerp/live'
 import { LiveClient, type LiveClientOptions, type LiveSocket, type LiveState } from '@kerp/live/browser'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -21,6 +22,36 @@ interface Page {
   readonly values: number[]
   readonly latest: Map<string, number>
   snapshots: number
+}
+
+function silentSocket(): LiveSocket {
+  const nothing = (): void => undefined
+  return {
+    readyState: 0,
+    onopen: null,
+    onmessage: null,
+    onclose: null,
+    onerror: null,
+    send: nothing,
+    close: nothing,
+  }
+}
+
+/** What a client becomes when its socket is closed with a code before it is heard. */
+async function stateAfter(code: number): Promise<LiveState> {
+  let opened: LiveSocket | undefined
+  const client = new LiveClient({
+    url: 'ws://127.0.0.1/live',
+    ticket: () => Promise.resolve('t'),
+    connect: () => (opened = silentSocket()),
+    backoffMs: 60_000,
+    backoffMsMax: 60_000,
+  })
+  clients.push(client)
+  client.start()
+  await eventually(() => expect(opened?.onclose).not.toBeNull())
+  opened?.onclose?.({ code })
+  return client.state
 }
 
 const openSocket = (url: string, protocols: readonly string[]): LiveSocket =>
@@ -158,6 +189,18 @@ describe('The client of the browser', () => {
     await eventually(() => expect(page.client.state).toBe('live'))
     world.hub.expel('c1', 'kim')
     await eventually(() => expect(page.client.state).toBe('closed'))
+  })
+
+  it('comes back after the codes after which the server lets it, and after no other', async () => {
+    world = await openLiveWorld()
+    const codes = [
+      1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 3000, 4000, 4499, 4999,
+    ]
+    for (const code of [...codes, ...Object.values(CLOSE_CODES)]) {
+      expect([code, await stateAfter(code)]).toEqual([code, mayReconnect(code) ? 'offline' : 'closed'])
+    }
+    const forGood = codes.filter((code) => !mayReconnect(code))
+    expect(forGood).toEqual([1002, 1003, 1007, 1008, 1009, 4999])
   })
 
   it('leaves a server that is silent, and connects again', async () => {
