@@ -165,6 +165,38 @@ describe('The client of the browser', () => {
     await eventually(() => expect([...page.latest.values()].sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 50]))
   })
 
+  it('stays closed when it is closed by whoever hears that it is offline', async () => {
+    world = await openLiveWorld()
+    const states: LiveState[] = []
+    const { client } = openPage({
+      ticket: () => Promise.reject(new Error('no ticket')),
+      backoffMs: 0,
+      onState: (state) => {
+        states.push(state)
+        if (state === 'offline') clients[0]?.close()
+      },
+    })
+    await eventually(() => expect(client.state).toBe('closed'))
+    // Its next attempt would be due at once, so long before another client is there.
+    const other = openPage()
+    await eventually(() => expect(other.client.state).toBe('live'))
+    expect(states).toEqual(['connecting', 'offline', 'closed'])
+  })
+
+  it('asks for another ticket when one does not come', async () => {
+    world = await openLiveWorld()
+    let tickets = 0
+    const page = openPage({
+      ticket: () => {
+        tickets += 1
+        return tickets === 1 ? new Promise<never>(() => undefined) : Promise.resolve(world.ticketOf('c1'))
+      },
+      silenceMsMax: 500,
+    })
+    await eventually(() => expect(page.client.state).toBe('live'))
+    expect(page.states.slice(0, 3)).toEqual(['connecting', 'offline', 'connecting'])
+  })
+
   it('comes back when the server said so, and asks for a new ticket each time', async () => {
     world = await openLiveWorld({ spreadMs: 0 })
     let tickets = 0

@@ -29,7 +29,7 @@ export interface LiveSubscriber {
 export interface LiveClientOptions {
   /** `wss://…/live` */
   readonly url: string
-  /** Gets a new ticket; called for each connection. What it throws is tried again later. */
+  /** Gets a new ticket; called for each connection. What it throws, or takes too long for, is tried again later. */
   readonly ticket: () => Promise<string>
   /** The sub-protocol that the hub speaks. @defaultValue 'kerp.live.v1' */
   readonly protocol?: string
@@ -41,7 +41,10 @@ export interface LiveClientOptions {
   readonly backoffMs?: number
   /** The longest pause between two attempts, in ms. @defaultValue 20_000 */
   readonly backoffMsMax?: number
-  /** Silence after which the server is asked, and after twice that given up. @defaultValue 15_000 */
+  /**
+   * Silence after which the server is asked, and after twice that given up; a ticket or a connection that is not there
+   * by then is given up at once. @defaultValue 15_000
+   */
   readonly silenceMsMax?: number
 }
 
@@ -124,6 +127,8 @@ export class LiveClient {
     this.#turn += 1
     const turn = this.#turn
     this.#drop()
+    // A ticket that never comes must not keep the client from trying again.
+    this.#watch()
     this.#become('connecting')
     try {
       const ticket = await this.#options.ticket()
@@ -235,7 +240,6 @@ export class LiveClient {
   #later(): void {
     this.#turn += 1
     this.#drop()
-    this.#become('offline')
     const { backoffMs = 500, backoffMsMax = 20_000 } = this.#options
     const waitMs = this.#retryMs ?? Math.random() * Math.min(backoffMsMax, backoffMs * 2 ** this.#failures)
     this.#failures = Math.min(this.#failures + 1, 16)
@@ -243,6 +247,8 @@ export class LiveClient {
       this.#retryMs = undefined
       void this.#connect()
     }, waitMs)
+    // Last: whoever hears of it may close the client, or wake it.
+    this.#become('offline')
   }
 
   /** A socket that does not answer is left behind; its end is not waited for. */
