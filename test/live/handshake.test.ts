@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { manualClock } from '@kerp/core/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -95,6 +96,24 @@ describe('A connection', () => {
       client.say({ op: 'subscribe', topics: ['events'] })
     })
     await eventually(() => expect(client.frames).toMatchObject([{ op: 'snapshot', topic: 'events' }]))
+  })
+
+  it('may say as much as others while its ticket is looked at', async () => {
+    let admit: () => void = () => undefined
+    const looked = new Promise<void>((resolve) => (admit = resolve))
+    world = await openLiveWorld({
+      admit: () => looked.then(() => ({ companyId: 'c1', user: 'kim' })),
+      messagesPerSecondMax: 10,
+    })
+    const client = listen(new WebSocket(world.url, PROTOCOLS, { origin: ORIGIN }))
+    await once(client.socket, 'open')
+    client.say({ op: 'ticket', ticket: 'good' })
+    for (let said = 1; said < 9; said += 1) client.say({ op: 'ping' })
+    client.socket.ping()
+    await once(client.socket, 'pong')
+    admit()
+    await eventually(() => expect(client.frames).toHaveLength(8))
+    expect(client.closed()).toBeUndefined()
   })
 
   it.each([

@@ -16,6 +16,8 @@ export interface GateHandlers {
   onOpen(client: HubClient): void
   /** Undefined for a sign of life without text. */
   onMessage(client: HubClient, text: string | undefined): void
+  /** A message that `onMessage` heard while the client's ticket was looked at: now it may be done. */
+  onHeld(client: HubClient, text: string): void
   onDrain(client: HubClient): void
   onGone(client: HubClient): void
 }
@@ -87,7 +89,7 @@ export class Gate<E> {
     } else if (this.#counts.admit(principal)) {
       client.principal = principal
       // What came while the ticket was looked at was meant for afterwards.
-      for (const text of client.held.splice(0)) this.#handlers.onMessage(client, text)
+      for (const text of client.held.splice(0)) this.#handlers.onHeld(client, text)
     } else {
       client.close('rate', clock.monotonicMs())
     }

@@ -67,6 +67,7 @@ export class LiveHub<E> implements Closable {
     this.#gate = new Gate(this.#parts, this.#counts, {
       onOpen: (client) => this.#open(client),
       onMessage: (client, text) => this.#hear(client, text),
+      onHeld: (client, text) => this.#obey(client, text),
       onDrain: (client) => this.#roomOf(client)?.pump(client),
       onGone: (client) => this.#gone(client),
     })
@@ -150,11 +151,12 @@ export class LiveHub<E> implements Closable {
       return
     }
     if (text === undefined) return
-    if (client.principal === undefined && client.isAdmitting) {
-      // Bounded by what a client may say in the time that a ticket has.
-      client.held.push(text)
-      return
-    }
+    // Bounded by what a client may say in the time that a ticket has.
+    if (client.principal === undefined && client.isAdmitting) client.held.push(text)
+    else this.#obey(client, text)
+  }
+
+  #obey(client: HubClient, text: string): void {
     const message = readClientMessage(text)
     if (client.principal === undefined) {
       if (message?.op === 'ticket') void this.#gate.admitLater(client, message.ticket)
