@@ -1,5 +1,6 @@
 /** The relay when Redis fails under its hands: rows are read again rather than missed. */
 
+import type { RegisterRef } from '@kerp/core'
 import type { RedisClient } from '@kerp/redis'
 import { mockRedis } from '@kerp/redis/testing'
 import { expect, test } from 'vitest'
@@ -29,6 +30,20 @@ function failing(
           throw new RangeError('the answer was lost')
         }
         return reply
+      }
+    },
+  })
+}
+
+/** Fails every call while `isDown` says so. */
+function interruptible(redis: RedisClient, isDown: () => boolean): RedisClient {
+  return new Proxy(redis, {
+    get(target, property) {
+      const value: unknown = Reflect.get(target, property, target)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => {
+        if (isDown()) return Promise.reject(new RangeError('the connection is down'))
+        return Reflect.apply(value, target, args)
       }
     },
   })
@@ -64,16 +79,7 @@ test('a relay that reaches no Redis leaves most companies untried, and misses no
   let down = false
   const relay = world.newRelay({
     concurrency: 2,
-    redis: new Proxy(redis, {
-      get(target, property) {
-        const value: unknown = Reflect.get(target, property, target)
-        if (typeof value !== 'function') return value
-        return (...args: unknown[]): unknown => {
-          if (down) return Promise.reject(new RangeError('the connection is down'))
-          return Reflect.apply(value, target, args)
-        }
-      },
-    }),
+    redis: interruptible(redis, () => down),
   })
   const companies = Array.from({ length: 30 }, (_, index) => `${world.companyId}-${index}`)
   for (const company of companies) world.database.commit(company, { a: [1n, 0n] })
@@ -87,6 +93,32 @@ test('a relay that reaches no Redis leaves most companies untried, and misses no
   expect(await relay.tick()).toMatchObject({ ok: true, behind: 0 })
   for (const company of companies) {
     expect(await redis.get(world.keys.watermark(company))).toContain('|s60|')
+  }
+})
+
+test('companies that were left untried at the first page of a backlog get all of their rows later', async () => {
+  const redis = mockRedis()
+  const world = new World(redis)
+  let down = false
+  const relay = world.newRelay({
+    concurrency: 2,
+    pageRows: 30,
+    redis: interruptible(redis, () => down),
+  })
+  const companies = Array.from({ length: 30 }, (_, index) => `${world.companyId}-${index}`)
+  const refOf = (companyId: string): RegisterRef => ({ ...world.ref('a'), companyId })
+  for (const company of companies) world.database.commit(company, { a: [1n, 0n] })
+  await relay.tick()
+  for (const company of companies) await world.registers.getMany(company, [refOf(company)])
+  for (const company of companies) world.database.commit(company, { a: [1n, 0n] })
+  for (const company of companies) world.database.commit(company, { b: [1n, 0n] })
+  down = true
+  world.database.beforePage = () => (down = false)
+  await relay.tick()
+  down = false
+  expect(await relay.tick()).toMatchObject({ ok: true, behind: 0 })
+  for (const company of companies) {
+    expect(await redis.get(world.keys.register(refOf(company)))).toMatch(/\|2\|0$/)
   }
 })
 

@@ -41,6 +41,8 @@ interface LastPage {
   readonly count: number
   /** Where the reading began, if it was one page: then it also helps companies that fall out of step. */
   readonly since: OutboxPosition | undefined
+  /** Work on a page before it that was given up: companies lack rows of that page, and must not get later ones. */
+  readonly givenUp?: Endeavour
 }
 
 /** How work on several companies went. */
@@ -96,12 +98,12 @@ export class RelayPasses {
     const trimmed = since !== undefined && this.#reader.isTrimmed(since, tick)
     if (trimmed) for (const state of this.#states.values()) state.inStep = false
     const page = await this.#relayBacklog(tick, trimmed ? undefined : since)
-    const end = await this.#finish(tick, page, everyone)
-    if (end.attempted) this.#common = tick.target
+    const { givenUp, successes, failures, error } = page.givenUp ?? (await this.#finish(tick, page, everyone))
+    if (!givenUp) this.#common = tick.target
     const { behind } = this
-    const { companies, error } = end
-    const beat = end.attempted && (await this.#heartbeat.publish(tick, probes))
-    return { ok: end.attempted && behind === 0, rows: page.count, companies, behind, error, beat }
+    const beat = !givenUp && (await this.#heartbeat.publish(tick, probes))
+    const companies = successes + failures
+    return { ok: !givenUp && behind === 0, rows: page.count, companies, behind, error, beat }
   }
 
   /** Finds where most watermarks stand, so that a relay that starts can read on for all of them at once. */
@@ -135,7 +137,7 @@ export class RelayPasses {
     return state
   }
 
-  /** Relays all full pages of a backlog, and hands back the last, shorter one. */
+  /** Relays all full pages of a backlog, and hands back the last, shorter one, or the page that was given up. */
   async #relayBacklog(tick: OutboxTick, since: OutboxPosition | undefined): Promise<LastPage> {
     const { pageRows } = this.#parts
     if (since === undefined) return { rows: NO_ROWS, count: 0, since }
@@ -144,32 +146,28 @@ export class RelayPasses {
     while (rows.length >= pageRows) {
       const lastId = rows.at(-1)?.id ?? '0'
       const to = formatInside(since, { target: tick.target, lastId })
-      await this.#forEach([...groupByCompany(rows)], async ([companyId, theirs]) => {
+      const end = await this.#forEach([...groupByCompany(rows)], async ([companyId, theirs]) => {
         await this.#companyRelay.advanceInside(this.#stateOf(companyId), tick.epoch, to, theirs)
       })
+      if (end.givenUp) return { rows, count, since, givenUp: end }
       rows = await this.#reader.page({ after: since, target: tick.target, afterId: lastId }, tick.epoch)
       count += rows.length
     }
     return { rows, count, since: count === rows.length ? since : undefined }
   }
 
-  async #finish(
-    tick: OutboxTick,
-    page: LastPage,
-    everyone: boolean,
-  ): Promise<{ readonly attempted: boolean; readonly companies: number; readonly error: unknown }> {
+  #finish(tick: OutboxTick, page: LastPage, everyone: boolean): Promise<Endeavour> {
     const byCompany = groupByCompany(page.rows)
     this.#learn(byCompany.keys())
     const due = [...this.#states.values()].filter(
       (state) =>
         everyone || !state.inStep || byCompany.has(state.companyId) || !isMoment(state.position ?? ''),
     )
-    const end = await this.#forEach(due, async (state) => {
+    return this.#forEach(due, async (state) => {
       const rows = byCompany.get(state.companyId) ?? NO_ROWS
       const hand: RowsInHand | undefined = page.since === undefined ? undefined : { since: page.since, rows }
       await this.#companyRelay.advance(state, tick, rows, hand)
     })
-    return { attempted: !end.givenUp, companies: end.successes + end.failures, error: end.error }
   }
 
   /** Works on companies, a bounded number at once, and gives up when it finds only failures. */
