@@ -1,9 +1,10 @@
 /** What bounds a ledger: the chart of accounts, its queue, its options, and the host's own type parsers. */
 
-import { Accounts, Ledger, type PostedVoucher } from '@kerp/postgres'
+import { Accounts, Ledger } from '@kerp/postgres'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 import { type OwnDatabase, ownDatabase, twoLines } from './own-database.js'
+import { fieldsOf, rowOf } from './posted.js'
 
 let database: OwnDatabase
 
@@ -12,18 +13,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => database.close())
-
-function fieldsOf(posted: PostedVoucher, account: string): [number, string, string] | undefined {
-  const image = posted.images.find(({ ref }) => ref.parts[0] === account)
-  return image === undefined ? undefined : [image.version, ...image.fields]
-}
-
-async function rowOf(companyId: string, account: string): Promise<unknown> {
-  return database.one(
-    `SELECT concat_ws(' ', version, debit, credit) FROM kerp.balance WHERE company = $1 AND account = $2`,
-    [companyId, account],
-  )
-}
 
 describe('what the ledger refuses', () => {
   test('accounts outside the chart, and groups, by the table of accounts', async () => {
@@ -57,7 +46,7 @@ describe('what the ledger refuses', () => {
     await ledger.close()
     expect((await last).replayed).toBe(false)
     await expect(ledger.post(twoLines(company, 'v5'))).rejects.toMatchObject({ code: 'CLOSED' })
-    expect(await rowOf(company, '1101')).toBe('3 3000 0')
+    expect(await rowOf(database, company, '1101')).toBe('3 3000 0')
   })
 
   test.each<[string, object]>([

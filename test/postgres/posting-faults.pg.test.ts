@@ -1,12 +1,13 @@
 /** Posting when the database misbehaves: nobody hears "posted" that is not, nobody is posted twice, all hear in time. */
 
 import { recordingObserver } from '@kerp/core/testing'
-import { type Ledger, migrate, type PostedVoucher } from '@kerp/postgres'
+import { migrate } from '@kerp/postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 import { FaultyPool, serverError } from './faulty-pool.js'
 import { type OwnDatabase, ownDatabase, twoLines } from './own-database.js'
+import { expectExact, versionOf, vouchersOf } from './posted.js'
 
 let database: OwnDatabase
 
@@ -15,20 +16,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => database.close())
-
-async function vouchersOf(company: string, schema = 'kerp'): Promise<number> {
-  return Number(await database.one(`SELECT count(*) FROM ${schema}.voucher WHERE company = $1`, [company]))
-}
-
-async function expectExact(ledger: Ledger, company: string, vouchers: number): Promise<void> {
-  const audit = await ledger.audit(company)
-  expect(audit.differences).toEqual([])
-  expect(audit.vouchers).toBe(vouchers)
-}
-
-function versionOf(posted: PostedVoucher | undefined): number | undefined {
-  return posted?.images[0]?.version
-}
 
 describe('a COMMIT that answers ROLLBACK', () => {
   async function failQuietly(pool: FaultyPool, times: number): Promise<void> {
@@ -68,7 +55,7 @@ describe('a COMMIT that answers ROLLBACK', () => {
         reason: { code: 'DATABASE_UNAVAILABLE', retryable: true },
       })
     }
-    expect(await vouchersOf(company)).toBe(0)
+    expect(await vouchersOf(database, company)).toBe(0)
   })
 })
 

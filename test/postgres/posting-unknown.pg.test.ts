@@ -1,12 +1,13 @@
 /** Posting when answers stay away: an unknown COMMIT is learned by the same key, and every call ends in time. */
 
 import { setTimeout as wait } from 'node:timers/promises'
-import { type Ledger, migrate, type PostedVoucher } from '@kerp/postgres'
+import { migrate } from '@kerp/postgres'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 import { FaultyPool } from './faulty-pool.js'
 import { type OwnDatabase, ownDatabase, twoLines } from './own-database.js'
+import { expectExact, versionOf, vouchersOf } from './posted.js'
 import { openSocketProxy } from './socket-proxy.js'
 
 /** As the word alone goes over the wire, unlike the COMMITTED of an isolation level. */
@@ -19,20 +20,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => database.close())
-
-async function vouchersOf(company: string, schema = 'kerp'): Promise<number> {
-  return Number(await database.one(`SELECT count(*) FROM ${schema}.voucher WHERE company = $1`, [company]))
-}
-
-async function expectExact(ledger: Ledger, company: string, vouchers: number): Promise<void> {
-  const audit = await ledger.audit(company)
-  expect(audit.differences).toEqual([])
-  expect(audit.vouchers).toBe(vouchers)
-}
-
-function versionOf(posted: PostedVoucher | undefined): number | undefined {
-  return posted?.images[0]?.version
-}
 
 describe('a COMMIT whose answer is lost', () => {
   test('is learned by posting the same voucher again: it was done, and is not done twice', async () => {
@@ -84,7 +71,7 @@ describe('a COMMIT whose answer is lost', () => {
     await expect.poll(() => proxy.hits()).toBe(1)
     proxy.plan.cutAfter = undefined
     // Looking would say that it is not there; only the key itself knows.
-    expect(await vouchersOf(company, 'slow')).toBe(0)
+    expect(await vouchersOf(database, company, 'slow')).toBe(0)
     expect((await first).replayed).toBe(true)
     await expectExact(ledger, company, 1)
     await ledger.close()
@@ -129,7 +116,7 @@ describe('a database that does not answer', () => {
     proxy.plan.frozen = false
     await ledger.close()
     await pool.end()
-    expect(await vouchersOf(company)).toBe(1)
+    expect(await vouchersOf(database, company)).toBe(1)
   })
 
   test('before COMMIT was sent, and then answers after all: COMMIT is never sent', async () => {
@@ -150,7 +137,7 @@ describe('a database that does not answer', () => {
     await wait(50)
     await ledger.close()
     expect(texts).not.toContain('COMMIT')
-    expect(await vouchersOf(company)).toBe(0)
+    expect(await vouchersOf(database, company)).toBe(0)
   })
 
   test('while others wait behind: they are refused in time too, and later ones are posted', async () => {

@@ -2,11 +2,12 @@
 
 import { parseReadToken, registerName } from '@kerp/core'
 import { recordingObserver } from '@kerp/core/testing'
-import type { PostedVoucher, Voucher } from '@kerp/postgres'
+import type { Voucher } from '@kerp/postgres'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 import { type OwnDatabase, ownDatabase, twoLines } from './own-database.js'
+import { fieldsOf, rowOf } from './posted.js'
 
 let database: OwnDatabase
 
@@ -15,18 +16,6 @@ beforeAll(async () => {
 })
 
 afterAll(() => database.close())
-
-function fieldsOf(posted: PostedVoucher, account: string): [number, string, string] | undefined {
-  const image = posted.images.find(({ ref }) => ref.parts[0] === account)
-  return image === undefined ? undefined : [image.version, ...image.fields]
-}
-
-async function rowOf(companyId: string, account: string): Promise<unknown> {
-  return database.one(
-    `SELECT concat_ws(' ', version, debit, credit) FROM kerp.balance WHERE company = $1 AND account = $2`,
-    [companyId, account],
-  )
-}
 
 describe('vouchers that arrive together', () => {
   test('three on one hot account add up, and each caller gets the state after its own', async () => {
@@ -42,8 +31,8 @@ describe('vouchers that arrive together', () => {
       [2, '30', '0'],
       [3, '60', '0'],
     ])
-    expect(await rowOf(company, '1101')).toBe('3 60 0')
-    expect(await rowOf(company, '4101')).toBe('3 0 60')
+    expect(await rowOf(database, company, '1101')).toBe('3 60 0')
+    expect(await rowOf(database, company, '4101')).toBe('3 0 60')
     expect(posted.map(({ replayed }) => replayed)).toEqual([false, false, false])
   })
 
@@ -60,7 +49,7 @@ describe('vouchers that arrive together', () => {
     })
     expect(posted.images.map(({ ref }) => ref.parts[0])).toEqual(['1101', '4101'])
     expect(fieldsOf(posted, '1101')).toEqual([1, '60', '0'])
-    expect(await rowOf(company, '1101')).toBe('1 60 0')
+    expect(await rowOf(database, company, '1101')).toBe('1 60 0')
   })
 
   test('the same voucher twice takes effect once and both callers get the same state', async () => {
@@ -72,7 +61,7 @@ describe('vouchers that arrive together', () => {
     ])
     expect(first.replayed).toBe(false)
     expect(second).toEqual({ ...first, replayed: true })
-    expect(await rowOf(company, '1101')).toBe('1 5 0')
+    expect(await rowOf(database, company, '1101')).toBe('1 5 0')
   })
 
   test('another voucher under the same id is refused to the later caller only', async () => {
@@ -86,7 +75,7 @@ describe('vouchers that arrive together', () => {
     ])
     expect([first.status, second.status, third.status]).toEqual(['fulfilled', 'rejected', 'fulfilled'])
     expect(second).toMatchObject({ reason: { code: 'VOUCHER_CONFLICT', voucherId: 'v1', retryable: false } })
-    expect(await rowOf(company, '1101')).toBe('2 12 0')
+    expect(await rowOf(database, company, '1101')).toBe('2 12 0')
     // The two never met in one transaction, where they would have failed together.
     expect(observer.of('postingBatch').map((batch) => batch['result'])).toEqual(['committed', 'committed'])
   })
@@ -172,7 +161,7 @@ describe('posting again', () => {
     await database.ledger().post(twoLines(company, 'v2', 7n))
     const again = await database.ledger().post(twoLines(company, 'v1', 5n))
     expect(again).toEqual({ ...first, replayed: true })
-    expect(await rowOf(company, '1101')).toBe('2 12 0')
+    expect(await rowOf(database, company, '1101')).toBe('2 12 0')
   })
 
   test.each<[string, (voucher: Voucher) => Voucher]>([
@@ -187,7 +176,7 @@ describe('posting again', () => {
     const voucher = twoLines(company, 'v1', 5n)
     await database.ledger().post(voucher)
     await expect(database.ledger().post(change(voucher))).rejects.toMatchObject({ code: 'VOUCHER_CONFLICT' })
-    expect(await rowOf(company, '1101')).toBe('1 5 0')
+    expect(await rowOf(database, company, '1101')).toBe('1 5 0')
     expect(await database.one('SELECT count(*) FROM kerp.outbox WHERE company = $1', [company])).toBe('3')
     expect(await database.one('SELECT count(*) FROM kerp.balance WHERE company = $1', [company])).toBe('2')
   })
@@ -208,7 +197,7 @@ describe('posting again', () => {
     const again = await ledger.post(twoLines(company, '전표-1', 5n, { debit: '현금' }))
     expect(again).toEqual({ ...first, replayed: true })
     expect(first.voucherId).toBe('전표-1')
-    expect(await rowOf(company, '현금')).toBe('1 5 0')
+    expect(await rowOf(database, company, '현금')).toBe('1 5 0')
   })
 })
 
