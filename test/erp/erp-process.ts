@@ -177,3 +177,8 @@ export function fieldOf(body: unknown, ...path: readonly (string | number)[]): u
     body,
   )
 }
+
+/** Status and code of a refusal, for example `[409, 'VOUCHER_CONFLICT']`. */
+export function refusalIn(answer: Pick<Answer, 'status' | 'body'>): readonly [number, unknown] {
+  return [answer.status, fieldOf(answer.body, 'error', 'code')]
+}

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { freshDatabase } from './erp-database.js'
-import { type CompanyClient, type ErpProcess, exchange, fieldOf, startErp } from './erp-process.js'
+import { type CompanyClient, type ErpProcess, exchange, fieldOf, refusalIn, startErp } from './erp-process.js'
 import { saleOf } from './vouchers.js'
 
 let erp: ErpProcess
@@ -13,8 +13,6 @@ beforeAll(async () => {
   won = await erp.as('c1')
 })
 afterAll(() => erp.stop())
-
-const codeOf = (body: unknown): unknown => fieldOf(body, 'error', 'code')
 
 describe('A session', () => {
   it('is opened with company and user, and answers a token and a ticket', async () => {
@@ -36,12 +34,12 @@ describe('A session', () => {
   ])('is refused for %j with %i', async (body, status) => {
     const refused = await erp.send('/session', { method: 'POST', body })
     expect(refused.status).toBe(status)
-    expect(codeOf(refused.body)).toEqual(expect.any(String))
+    expect(fieldOf(refused.body, 'error', 'code')).toEqual(expect.any(String))
   })
 
   it('is needed for every route of a company: 401 without, 403 with another company’s', async () => {
     const bare = await erp.send('/companies/c1/balances?accounts=11210&fiscalYear=2026')
-    expect([bare.status, codeOf(bare.body)]).toEqual([401, 'UNAUTHORIZED'])
+    expect(refusalIn(bare)).toEqual([401, 'UNAUTHORIZED'])
     for (const authorization of ['Bearer ', 'Bearer abc.def', 'Basic abc', `Bearer ${won.token}x`]) {
       const refused = await erp.send('/companies/c1/audit', { headers: { authorization } })
       expect(refused.status).toBe(401)
@@ -49,7 +47,7 @@ describe('A session', () => {
     const authorization = `Bearer ${won.token}`
     for (const company of ['c2', 'c9', '..%2fc1', '%00', 'C1']) {
       const refused = await erp.send(`/companies/${company}/audit`, { headers: { authorization } })
-      expect([refused.status, codeOf(refused.body)]).toEqual([403, 'FORBIDDEN'])
+      expect(refusalIn(refused)).toEqual([403, 'FORBIDDEN'])
     }
     const posting = await erp.send('/companies/c2/vouchers', {
       method: 'POST',
@@ -97,7 +95,7 @@ describe('The server', () => {
       headers: { authorization: `Bearer ${won.token}` },
     })
     expect(answer.status).toBe(400)
-    expect(codeOf(answer.body)).toEqual(expect.any(String))
+    expect(fieldOf(answer.body, 'error', 'code')).toEqual(expect.any(String))
   })
 
   it('answers what is no HTTP in the same shape', async () => {
@@ -123,7 +121,7 @@ describe('The server', () => {
       headers: { ...headers, ...chunked },
     })
     const third = await exchange(agent, erp.url, '/healthz', {})
-    expect([first, second].map(({ status, body: answer }) => [status, codeOf(answer)])).toEqual([
+    expect([first, second].map(refusalIn)).toEqual([
       [413, 'BODY_TOO_LARGE'],
       [413, 'BODY_TOO_LARGE'],
     ])

@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { freshDatabase, sql } from './erp-database.js'
-import { type Answer, type CompanyClient, type ErpProcess, fieldOf, startErp } from './erp-process.js'
+import {
+  type Answer,
+  type CompanyClient,
+  type ErpProcess,
+  fieldOf,
+  refusalIn,
+  startErp,
+} from './erp-process.js'
 
 const PATIENCE = { timeout: 60_000, interval: 100 }
 const PARTS = ['pension', 'health', 'longTermCare', 'employment', 'incomeTax', 'localIncomeTax', 'net']
@@ -112,7 +119,7 @@ describe('The payroll of a month', () => {
       await won.get('/payroll/2026-05'),
       await won.get('/payroll/nothing'),
     ]
-    expect(refusals.map(({ status, body }) => [status, fieldOf(body, 'error', 'code')])).toEqual([
+    expect(refusals.map(refusalIn)).toEqual([
       [422, 'PAYROLL_NOT_CONFIGURED'],
       [422, 'PAYROLL_NOT_CONFIGURED'],
       [422, 'INVALID_INPUT'],

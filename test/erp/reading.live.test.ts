@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { freshDatabase } from './erp-database.js'
-import { type CompanyClient, type ErpProcess, fieldOf, startErp } from './erp-process.js'
+import { type CompanyClient, type ErpProcess, fieldOf, refusalIn, startErp } from './erp-process.js'
 import { saleOf } from './vouchers.js'
 
 let erp: ErpProcess
@@ -12,8 +12,6 @@ beforeAll(async () => {
   pounds = await erp.as('c2')
 })
 afterAll(() => erp.stop())
-
-const codeOf = (body: unknown): unknown => fieldOf(body, 'error', 'code')
 
 describe('Balances', () => {
   it('come in the order that was asked for, the same twice, zero where nothing was posted', async () => {
@@ -74,7 +72,7 @@ describe('Balances', () => {
 
   it('that are not yet as new as the caller has seen are refused, never answered', async () => {
     const refused = await won.get('/balances?accounts=11210&fiscalYear=2026&atLeast=11210:999999')
-    expect([refused.status, codeOf(refused.body)]).toEqual([409, 'VERSION_NOT_REACHED'])
+    expect(refusalIn(refused)).toEqual([409, 'VERSION_NOT_REACHED'])
   })
 })
 

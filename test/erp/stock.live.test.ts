@@ -1,7 +1,14 @@
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { freshDatabase } from './erp-database.js'
-import { type Answer, type CompanyClient, type ErpProcess, fieldOf, startErp } from './erp-process.js'
+import {
+  type Answer,
+  type CompanyClient,
+  type ErpProcess,
+  fieldOf,
+  refusalIn,
+  startErp,
+} from './erp-process.js'
 
 let erp: ErpProcess
 let client: CompanyClient
@@ -16,7 +23,6 @@ afterAll(() => erp.stop())
 const move = (kind: string, body: object): Promise<Answer> => client.post(`/stock/${kind}`, body)
 const arrive = (movementId: string, item: string, quantity: string, warehouse = 'W1'): Promise<Answer> =>
   move('adjust', { movementId, item, warehouse, quantity })
-const codeOf = (answer: Answer): unknown => [answer.status, fieldOf(answer.body, 'error', 'code')]
 
 /** Quantity and version by warehouse. */
 async function stockOf(item: string): Promise<Readonly<Record<string, string>>> {
@@ -71,9 +77,9 @@ describe('Stock that is adjusted', () => {
 
   it('keeps an id for one movement: another content under it is refused with 409', async () => {
     await arrive('one-id', 'conflict', '1')
-    expect(codeOf(await arrive('one-id', 'conflict', '2'))).toEqual([409, 'MOVEMENT_CONFLICT'])
+    expect(refusalIn(await arrive('one-id', 'conflict', '2'))).toEqual([409, 'MOVEMENT_CONFLICT'])
     const transfer = { movementId: 'one-id', item: 'conflict', from: 'W1', to: 'W2', quantity: '1' }
-    expect(codeOf(await move('transfer', transfer))).toEqual([409, 'MOVEMENT_CONFLICT'])
+    expect(refusalIn(await move('transfer', transfer))).toEqual([409, 'MOVEMENT_CONFLICT'])
     expect(await stockOf('conflict')).toEqual({ W1: '1 v1' })
   })
 
@@ -107,7 +113,7 @@ describe('Stock that is transferred', () => {
   it('stays where it is when there is too little: both rows change, or none', async () => {
     await arrive('t-in-2', 'stuck', '1')
     const body = { movementId: 't-2', item: 'stuck', from: 'W1', to: 'W2', quantity: '1.001' }
-    expect(codeOf(await move('transfer', body))).toEqual([409, 'INSUFFICIENT_STOCK'])
+    expect(refusalIn(await move('transfer', body))).toEqual([409, 'INSUFFICIENT_STOCK'])
     expect(await stockOf('stuck')).toEqual({ W1: '1 v1' })
   })
 })
@@ -139,8 +145,8 @@ describe('Stock that is reserved', () => {
     const confirmed = await move('confirm', { reservationId: 'r-2' })
     expect(confirmed.body).toMatchObject({ state: 'confirmed', stock: [{ quantity: '0', available: '0' }] })
     expect((await move('confirm', { reservationId: 'r-2' })).text).toBe(confirmed.text)
-    expect(codeOf(await move('cancel', { reservationId: 'r-2' }))).toEqual([409, 'RESERVATION_SETTLED'])
-    expect(codeOf(await move('confirm', { reservationId: 'r-1' }))).toEqual([409, 'RESERVATION_SETTLED'])
+    expect(refusalIn(await move('cancel', { reservationId: 'r-2' }))).toEqual([409, 'RESERVATION_SETTLED'])
+    expect(refusalIn(await move('confirm', { reservationId: 'r-1' }))).toEqual([409, 'RESERVATION_SETTLED'])
   })
 
   it('is all lines or none, and lines of one row are summed', async () => {
@@ -149,13 +155,13 @@ describe('Stock that is reserved', () => {
       { item: 'line-a', warehouse: 'W1', quantity: '3' },
       { item: 'line-b', warehouse: 'W1', quantity: '1' },
     ]
-    expect(codeOf(await move('reserve', { reservationId: 'rl-1', ttlSeconds: 60, lines }))).toEqual([
+    expect(refusalIn(await move('reserve', { reservationId: 'rl-1', ttlSeconds: 60, lines }))).toEqual([
       409,
       'INSUFFICIENT_STOCK',
     ])
     const [line] = lines
     const twice = { reservationId: 'rl-2', ttlSeconds: 60, lines: [line, line] }
-    expect(codeOf(await move('reserve', twice))).toEqual([409, 'INSUFFICIENT_STOCK'])
+    expect(refusalIn(await move('reserve', twice))).toEqual([409, 'INSUFFICIENT_STOCK'])
     expect(await stockOf('line-a')).toEqual({ W1: '5 v1' })
     expect(await stockOf('line-b')).toEqual({})
   })
@@ -164,9 +170,12 @@ describe('Stock that is reserved', () => {
     await arrive('rx-in', 'expiring', '2')
     await reserve('rx-1', 'expiring', '2', 1)
     await expect.poll(() => stockOf('expiring'), { timeout: 20_000, interval: 50 }).toEqual({ W1: '2 v3' })
-    expect(codeOf(await move('confirm', { reservationId: 'rx-1' }))).toEqual([409, 'RESERVATION_EXPIRED'])
+    expect(refusalIn(await move('confirm', { reservationId: 'rx-1' }))).toEqual([409, 'RESERVATION_EXPIRED'])
     expect((await arrive('rx-out', 'expiring', '-2')).body).toMatchObject({ quantity: '0' })
-    expect(codeOf(await move('confirm', { reservationId: 'none' }))).toEqual([404, 'RESERVATION_NOT_FOUND'])
+    expect(refusalIn(await move('confirm', { reservationId: 'none' }))).toEqual([
+      404,
+      'RESERVATION_NOT_FOUND',
+    ])
   })
 })
 

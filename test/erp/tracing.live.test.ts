@@ -7,7 +7,7 @@ import { openErp } from '../../examples/erp/src/main.js'
 import { openTracing } from '../../examples/erp/src/tracing.js'
 import { registerTracing } from '../support/spans.js'
 import { freshDatabase } from './erp-database.js'
-import { clientOf, fieldOf } from './erp-process.js'
+import { clientOf, refusalIn } from './erp-process.js'
 import { GIVEN, useEveryRoute } from './every-route.js'
 import { saleOf } from './vouchers.js'
 
@@ -38,7 +38,7 @@ it('Spans stand around what is posted, read, moved and relayed, and hold nothing
   const client = clientOf(erp.url, agent)
   const won = await useEveryRoute(client)
   const refused = await won.post('/vouchers', saleOf('one', '7'))
-  expect([refused.status, fieldOf(refused.body, 'error', 'code')]).toEqual([409, 'VOUCHER_CONFLICT'])
+  expect(refusalIn(refused)).toEqual([409, 'VOUCHER_CONFLICT'])
   await erp.relay.caughtUp()
   while (!(await erp.eventRelay.tick()).ok);
 

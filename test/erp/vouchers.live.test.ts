@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { freshDatabase } from './erp-database.js'
-import { type CompanyClient, type ErpProcess, fieldOf, startErp } from './erp-process.js'
+import { type CompanyClient, type ErpProcess, fieldOf, refusalIn, startErp } from './erp-process.js'
 import { saleOf } from './vouchers.js'
 
 let erp: ErpProcess
@@ -12,8 +12,6 @@ beforeAll(async () => {
   pounds = await erp.as('c2')
 })
 afterAll(() => erp.stop())
-
-const codeOf = (body: unknown): unknown => fieldOf(body, 'error', 'code')
 
 describe('A voucher', () => {
   it('is posted once: 201, then 200 with the same bytes, and 409 for another body', async () => {
@@ -30,7 +28,7 @@ describe('A voucher', () => {
     expect([again.status, again.text]).toEqual([200, first.text])
     const before = await pounds.get('/trial-balance?fiscalYear=2026')
     const other = await pounds.post('/vouchers', saleOf('twice', '111.00', { vat: '10.00' }))
-    expect([other.status, codeOf(other.body)]).toEqual([409, 'VOUCHER_CONFLICT'])
+    expect(refusalIn(other)).toEqual([409, 'VOUCHER_CONFLICT'])
     const after = await pounds.get('/trial-balance?fiscalYear=2026')
     expect(fieldOf(after.body, 'balances')).toEqual(fieldOf(before.body, 'balances'))
   })
@@ -85,7 +83,7 @@ describe('A voucher', () => {
       ],
     })
     const unknown = await pounds.get('/vouchers/none')
-    expect([unknown.status, codeOf(unknown.body)]).toEqual([404, 'VOUCHER_NOT_FOUND'])
+    expect(refusalIn(unknown)).toEqual([404, 'VOUCHER_NOT_FOUND'])
     expect((await won.get('/vouchers/reading')).status).toBe(404)
   })
 
@@ -102,7 +100,7 @@ describe('A voucher', () => {
     const again = await pounds.post('/vouchers/wrong/reverse', { id: 'right' })
     expect([again.status, again.text]).toEqual([200, reversed.text])
     const second = await pounds.post('/vouchers/wrong/reverse', { id: 'other' })
-    expect([second.status, codeOf(second.body)]).toEqual([409, 'VOUCHER_REVERSED'])
+    expect(refusalIn(second)).toEqual([409, 'VOUCHER_REVERSED'])
     expect((await pounds.post('/vouchers/none/reverse', { id: 'x' })).status).toBe(404)
     expect((await pounds.post('/vouchers/wrong/reverse', {})).status).toBe(422)
     expect(fieldOf((await pounds.get('/vouchers/wrong')).body, 'reversedBy')).toBe('right')
