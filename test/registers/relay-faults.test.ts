@@ -4,7 +4,7 @@ import type { RegisterRef } from '@kerp/core'
 import type { RedisClient } from '@kerp/redis'
 import { mockRedis } from '@kerp/redis/testing'
 import { expect, test } from 'vitest'
-import { stateOf, World } from './world.js'
+import { stateOf, until, World } from './world.js'
 
 /** Lets calls of scripts whose keys contain `key` fail, before or after they were done, as `plan` says. */
 function failing(
@@ -136,4 +136,31 @@ test('a company whose rows always fail does not hold up the others', async () =>
     await relay.tick()
   }
   expect(await redis.get(world.keys.watermark(other))).toContain('|s21|')
+})
+
+test('a relay that is closed has ended its work, also the pass that was still to begin', async () => {
+  const world = new World(mockRedis())
+  const { database } = world
+  const calls: string[] = []
+  const relay = world.newRelay({
+    outbox: {
+      tick: async (query) => {
+        calls.push('begun')
+        await new Promise((resolve) => setImmediate(resolve))
+        calls.push('ended')
+        return database.tick(query)
+      },
+      page: (query) => database.page(query),
+      companies: () => database.companies(),
+      covers: (later, earlier) => database.covers(later, earlier),
+      onWake: (wake) => database.onWake(wake),
+    },
+  })
+  const passes = [relay.tick()]
+  await until(() => calls.length > 0)
+  passes.push(relay.tick())
+  await relay.close()
+  const before = [...calls]
+  await Promise.all(passes)
+  expect(calls).toEqual(before)
 })

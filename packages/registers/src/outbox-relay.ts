@@ -38,7 +38,8 @@ export class OutboxRelay implements Closable {
     this.#closing.abort(new ClosedError('OutboxRelay'))
     this.#pace.stop()
     await this.#running
-    await this.#current
+    // A pass that was asked for before begins when the one before it has ended.
+    await (this.#next ?? this.#current)
     await this.#pace.close()
   })
 
