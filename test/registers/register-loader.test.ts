@@ -142,3 +142,19 @@ test('rows whose load failed are not loaded again before the back-off is over; t
   statements[2]?.answer()
   await later
 })
+
+test('a row that failed while it waited is refused as such, however long the rows beside it take', async () => {
+  const { statements, read, clock } = openLoader()
+  const hanging = expect(read('c', 'a')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' })
+  const quick = read('c', 'b')
+  const both = expect(read('c', 'a', 'b')).rejects.toMatchObject({ code: 'LOAD_BACKOFF', retryable: true })
+  statements[1]?.answer()
+  await quick
+  await clock.advance(1_000)
+  await hanging
+  expect(statements.map(({ accounts }) => accounts)).toEqual([['a'], ['b'], ['b']])
+  // The back-off of `a` is over before `b` is there.
+  await clock.advance(500)
+  statements[2]?.answer()
+  await both
+})

@@ -60,6 +60,8 @@ interface Batch {
   /** Its rows were asked for as one moment: nothing joins it, and it joins nothing. */
   readonly alone: boolean
   readonly rows: Map<string, RegisterRef>
+  /** Rows that were left out because loading them failed while they waited, with what failed. */
+  readonly failed: Map<string, unknown>
   readonly result: Promise<ReadonlyMap<string, LoadedRegister>>
   readonly settle: (outcome: Promise<ReadonlyMap<string, LoadedRegister>>) => void
 }
@@ -97,13 +99,14 @@ export class RegisterLoader {
     for (const { key, ref } of rows) batches.add(this.#enqueue(companyId, key, ref))
     this.#begin()
     const loaded = new Map<string, LoadedRegister>()
+    const failed = new Map<string, unknown>()
     for (const result of await Promise.all([...batches].map((batch) => batch.result))) {
       for (const [key, row] of result) loaded.set(key, row)
     }
+    for (const batch of batches) for (const [key, error] of batch.failed) failed.set(key, error)
     return rows.map(({ key }) => {
-      const row = loaded.get(key)
-      if (row === undefined) this.#refuseFailed(key)
-      return present(row)
+      if (failed.has(key)) throw backoffAfter(failed.get(key))
+      return present(loaded.get(key))
     })
   }
 
@@ -133,7 +136,7 @@ export class RegisterLoader {
 
   #refuseFailed(key: string): void {
     const failure = this.#failures.of(key)
-    if (failure !== undefined) throw new LoadBackoffError(codeOfFailure(failure.error), failure.error)
+    if (failure !== undefined) throw backoffAfter(failure.error)
   }
 
   #enqueue(companyId: string, key: string, ref: RegisterRef): Batch {
@@ -175,7 +178,7 @@ export class RegisterLoader {
   #run(batch: Batch): void {
     this.#waitingRows -= batch.rows.size
     // Rows whose load failed while they waited are left out; their callers are told in `load`.
-    if (!batch.alone) for (const key of batch.rows.keys()) if (this.#failures.of(key)) batch.rows.delete(key)
+    if (!batch.alone) this.#leaveOut(batch)
     if (batch.rows.size === 0) {
       batch.settle(Promise.resolve(new Map()))
       return
@@ -190,6 +193,15 @@ export class RegisterLoader {
       this.#begin()
     }
     outcome.then(end, end)
+  }
+
+  #leaveOut({ rows, failed }: Batch): void {
+    for (const key of rows.keys()) {
+      const failure = this.#failures.of(key)
+      if (failure === undefined) continue
+      rows.delete(key)
+      failed.set(key, failure.error)
+    }
   }
 
   async #loadRows(batch: Batch): Promise<ReadonlyMap<string, LoadedRegister>> {
@@ -224,7 +236,11 @@ function newBatch(companyId: string, kind: Pick<Batch, 'held' | 'alone'>): Batch
   const result = new Promise<ReadonlyMap<string, LoadedRegister>>((resolve) => {
     settle = resolve
   })
-  return { companyId, ...kind, rows: new Map(), result, settle }
+  return { companyId, ...kind, rows: new Map(), failed: new Map(), result, settle }
+}
+
+function backoffAfter(error: unknown): LoadBackoffError {
+  return new LoadBackoffError(codeOfFailure(error), error)
 }
 
 function present<T>(value: T | undefined): T {
