@@ -45,7 +45,7 @@ export class CompanyConsumer<S extends EventSchemas> {
   /** Settles when nothing is left to do, or another process does it. Never rejects. */
   work(): Promise<void> {
     this.#isPoked = true
-    this.#working ??= this.#run().finally(() => (this.#working = undefined))
+    this.#working ??= this.#run().finally(() => this.#ended())
     return this.#working
   }
 
@@ -59,8 +59,18 @@ export class CompanyConsumer<S extends EventSchemas> {
     return this.#working ?? Promise.resolve()
   }
 
+  /** A call that came after the last look, and before anybody knew that it was the last, has its own. */
+  #ended(): Promise<void> | undefined {
+    this.#working = undefined
+    return this.#isWanted() ? this.work() : undefined
+  }
+
+  #isWanted(): boolean {
+    return this.#isPoked && !this.#isStopped && !this.#closing.aborted
+  }
+
   async #run(): Promise<void> {
-    while (this.#isPoked && !this.#isStopped && !this.#closing.aborted) {
+    while (this.#isWanted()) {
       this.#isPoked = false
       let keeper: Timer | undefined
       try {

@@ -52,8 +52,14 @@ export class CompanyList {
   /** Reads what is new; a call while one runs has it read again. Never rejects. */
   look(): Promise<void> {
     this.#isPoked = true
-    this.#looking ??= this.#run().finally(() => (this.#looking = undefined))
+    this.#looking ??= this.#run().finally(() => this.#ended())
     return this.#looking
+  }
+
+  /** A call that came after the last reading, and before anybody knew that it was the last, has its own. */
+  #ended(): Promise<void> | undefined {
+    this.#looking = undefined
+    return this.#isPoked && this.isFollowed ? this.look() : undefined
   }
 
   async #run(): Promise<void> {
