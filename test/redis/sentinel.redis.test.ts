@@ -1,6 +1,6 @@
 /** A client of Sentinels, at the moments at which ioredis gives one up. */
 
-import { closeRedis, connectRedis, type RedisClient } from '@kerp/redis'
+import { closeRedis, connectRedis, createRedis, type RedisClient } from '@kerp/redis'
 import { openPrivateReplicas } from '@kerp/redis/testing'
 import { expect, onTestFinished, test } from 'vitest'
 
@@ -24,6 +24,16 @@ test('a client that is told to connect anew while it looks for its master is not
   }
   await closeRedis(redis)
   expect(redis.status).toBe('end')
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(redis.status).toBe('end')
+})
+
+test('a client that is closed between two of its attempts makes no other one', async () => {
+  const nodes = [{ host: '127.0.0.1', port: 1 }]
+  const redis = createRedis({ sentinel: { nodes } }, {})
+  redis.disconnect(true)
+  await becomes(redis, 'end')
+  await closeRedis(redis)
   await new Promise((resolve) => setTimeout(resolve, 200))
   expect(redis.status).toBe('end')
 })

@@ -127,7 +127,11 @@ const waitingRooms = new WeakMap<RedisClient, WaitingRoom>()
  * throws; a client that is closed already, or not connected, is closed at once.
  */
 export async function closeRedis(redis: RedisClient, deadlineMs = CLOSE_MS): Promise<void> {
-  if (redis.status === 'end') return
+  if (redis.status === 'end') {
+    // A client of Sentinels may be between two attempts: disconnecting calls the next one off.
+    if ('sentinels' in redis.options && redis.options.sentinels) redis.disconnect()
+    return
+  }
   const endMs = systemClock.monotonicMs() + deadlineMs
   const graceMs = Math.max(deadlineMs / 2, deadlineMs - CUT_MS)
   if (redis.status === 'ready') await within(graceMs, redis.quit())
