@@ -96,6 +96,13 @@ describe('createRedis', () => {
       RedisInsecureError,
     )
 
+    const passedOn = { ioredis: { password: SECRET } }
+    expect(() => single({ host: remote.host, ...passedOn })).toThrow(RedisInsecureError)
+    const nodes = { cluster: { nodes: [{ host: remote.host }] }, lazyConnect: true }
+    const ioredisCluster = { redisOptions: { password: SECRET } }
+    expect(() => createRedis({ ...nodes, ioredisCluster }, {})).toThrow(RedisInsecureError)
+
+    expect(single({ ...remote, ioredis: { tls: {} } }).options.password).toBe(SECRET)
     expect(single({ ...remote, allowPlaintextPassword: true }).options.password).toBe(SECRET)
     expect(single({ ...remote, tls: true }).options.password).toBe(SECRET)
     expect(single({ path: '/run/redis.sock', password: SECRET }).options.password).toBe(SECRET)
@@ -133,6 +140,14 @@ describe('createRedis', () => {
     })
   })
 
+  it('gives the nodes of a cluster what `ioredisCluster` says of them, and all else as before', () => {
+    const env = { REDIS_CLUSTER_NODES: '127.0.0.1:7000', REDIS_PASSWORD: SECRET, REDIS_TLS: 'true' }
+    const ioredisCluster = { redisOptions: { keepAlive: 7 } }
+    expect(createRedis({ lazyConnect: true, ioredisCluster }, env).options).toMatchObject({
+      redisOptions: { keepAlive: 7, password: SECRET, tls: {}, maxRetriesPerRequest: 0, lazyConnect: true },
+    })
+  })
+
   it.each([
     [{ ioredis: { keyPrefix: 'app:' } }, 'keyPrefix'],
     [{ ioredisCluster: { keyPrefix: 'app:' } }, 'keyPrefix'],
@@ -147,6 +162,7 @@ describe('createRedis', () => {
     [{ url: `http://:${SECRET}@localhost` }, 'url'],
     [{ url: `redis://:${SECRET}@localhost/abc` }, 'url'],
     [{ url: `nonsense ${SECRET}` }, 'url'],
+    [{ url: `redis://:${SECRET}%@localhost` }, 'url'],
   ] satisfies readonly (readonly [CreateRedisOptions, string])[])('refuses %j', (options, option) => {
     const attempt = (): unknown => createRedis({ lazyConnect: true, ...options }, {})
     expect(attempt).toThrow(InvalidOptionError)

@@ -93,17 +93,22 @@ function sentinelOptions(resolved: ResolvedRedisOptions): RedisOptions {
 }
 
 function clusterOptions(resolved: ResolvedRedisOptions): ClusterOptions {
-  // Nodes connect with their first command, whatever the cluster client itself does.
-  const redisOptions = { ...connectionOptions(resolved), lazyConnect: true, ...resolved.ioredis }
+  const { ioredis, ioredisCluster } = resolved
   return {
-    redisOptions,
     enableOfflineQueue: false,
     lazyConnect: resolved.lazyConnect,
     // Above 0 the cluster client sends in-flight commands of a lost connection again.
     retryDelayOnFailover: 0,
     slotsRefreshInterval: 1_000,
     clusterRetryStrategy: reconnectWait(resolved.reconnectMsMax),
-    ...resolved.ioredisCluster,
+    ...ioredisCluster,
+    redisOptions: {
+      ...connectionOptions(resolved),
+      // Nodes connect with their first command, whatever the cluster client itself does.
+      lazyConnect: true,
+      ...ioredis,
+      ...ioredisCluster.redisOptions,
+    },
   }
 }
 

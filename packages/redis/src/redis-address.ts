@@ -38,19 +38,31 @@ export function readUrl(text: string): UrlParts {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const isRedis = url?.protocol === 'redis:' || url?.protocol === 'rediss:'
   const db = url?.pathname.slice(1) ?? ''
-  if (url === undefined || !isRedis || url.hostname === '' || !/^\d{0,7}$/.test(db)) {
+  const username = decoded(url?.username)
+  const password = decoded(url?.password)
+  const isReadable = username !== undefined && password !== undefined
+  if (url === undefined || !isRedis || url.hostname === '' || !isReadable || !/^\d{0,7}$/.test(db)) {
     const expected =
-      'redis://[user:password@]host[:port][/db], the same with rediss://, or the path of a socket'
+      'redis://[user:password@]host[:port][/db] with a `%` as `%25`, the same with rediss://, or the path of a socket'
     throw new InvalidOptionError(OWNER, 'url', expected, '(not shown)')
   }
   return {
     // An IPv6 address stands in brackets in a URL and without them everywhere else.
     host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port === '' ? REDIS_PORT : Number(url.port),
-    username: url.username === '' ? undefined : decodeURIComponent(url.username),
-    password: url.password === '' ? undefined : decodeURIComponent(url.password),
+    username: username === '' ? undefined : username,
+    password: password === '' ? undefined : password,
     db: db === '' ? undefined : Number(db),
     tls: url.protocol === 'rediss:',
+  }
+}
+
+/** A part of a URL as it was before its percent-encoding; undefined for a `%` that begins none. */
+function decoded(text = ''): string | undefined {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -85,7 +85,7 @@ export interface CreateRedisOptions {
   readonly observer?: Observer | undefined
   /** Anything else that ioredis knows; wins over the defaults. `keyPrefix` and auto-pipelining are refused. */
   readonly ioredis?: RedisOptions | undefined
-  /** Anything else that ioredis's Cluster knows. */
+  /** Anything else that ioredis's Cluster knows; its `redisOptions` are added to what the nodes get anyway. */
   readonly ioredisCluster?: ClusterOptions | undefined
 }
 
@@ -238,10 +238,18 @@ function refuseUnsafe({ ioredis, ioredisCluster }: CreateRedisOptions): void {
   }
 }
 
-/** The master that a Sentinel names may be anywhere, so a remote Sentinel counts as a remote master. */
-function refusePlaintext({ place, password, sentinelPassword, tls }: ResolvedRedisOptions): void {
-  const hasPassword = password !== undefined || sentinelPassword !== undefined
-  if (!hasPassword || tls !== undefined || place.kind === 'socket') return
+/**
+ * The master that a Sentinel names may be anywhere, so a remote Sentinel counts as a remote master; and ioredis speaks
+ * TLS to either only when it is told so by more than `tls`.
+ */
+function refusePlaintext(resolved: ResolvedRedisOptions): void {
+  const { place, password, sentinelPassword, tls, ioredis, ioredisCluster } = resolved
+  if (place.kind === 'socket') return
+  const passed: RedisOptions =
+    place.kind === 'cluster' ? { ...ioredis, ...ioredisCluster.redisOptions } : ioredis
+  const secrets = [password, sentinelPassword, passed.password, passed.sentinelPassword]
+  const isEncrypted = tls !== undefined || (place.kind !== 'sentinel' && passed.tls !== undefined)
+  if (isEncrypted || !secrets.some((secret) => typeof secret === 'string')) return
   const nodes = place.kind === 'single' ? [place.node] : place.nodes
   if (!nodes.every(({ host }) => isLoopback(host))) throw new RedisInsecureError()
 }
