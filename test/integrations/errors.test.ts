@@ -50,9 +50,12 @@ async function openExpress(handled: boolean): Promise<Running> {
     response.write('a body that')
     fail('closed')
   })
-  app.get('/:name', async ({ params: { name } }, response) => {
+  app.get('/csv', (_request, response) => {
+    response.set({ 'content-type': 'text/csv', 'content-encoding': 'br', 'content-length': '7' })
+    fail('closed')
+  })
+  app.get('/:name', async ({ params: { name } }) => {
     await Promise.resolve()
-    response.set('content-encoding', 'br')
     fail(name)
   })
   if (handled) app.use(kerpErrors((error) => logged.push(String(error))))
@@ -78,6 +81,10 @@ async function openFastify(handled: boolean): Promise<Running> {
   })
   const app = fastify({ logger: { level: 'error', stream } })
   if (handled) app.setErrorHandler(kerpErrorHandler)
+  app.get('/csv', (_request, reply) => {
+    reply.headers({ 'content-type': 'text/csv', 'content-encoding': 'br', 'content-length': '7' })
+    fail('closed')
+  })
   app.get<{ Params: { name: string } }>('/:name', ({ params: { name } }) => fail(name))
   return { url: await app.listen({ port: 0 }), logged, close: () => app.close() }
 }
@@ -89,6 +96,14 @@ class FailingController {
   begun(@Res() response: ServerResponse | { readonly raw: ServerResponse }): never {
     const raw = 'raw' in response ? response.raw : response
     raw.write('a body that')
+    return fail('closed')
+  }
+
+  @Get('csv')
+  csv(@Res({ passthrough: true }) response: { header(name: string, value: string): unknown }): never {
+    response.header('content-type', 'text/csv')
+    response.header('content-encoding', 'br')
+    response.header('content-length', '7')
     return fail('closed')
   }
 
@@ -163,6 +178,13 @@ describe.each(FRAMEWORKS)('with $name', ({ open }) => {
       error: { code: 'INSUFFICIENT_STOCK', shortages: [{ item: 'A', requested: '3', available: '0' }] },
     })
     expect([closed?.status, stock?.status, logged]).toEqual([503, 409, []])
+  })
+
+  test('what the route has said of another body does not hold for the answer', async () => {
+    const { answers } = await answersOf(open, true, 'csv')
+    expect(answers[0]?.status).toBe(503)
+    expect(answers[0]?.type).toMatch(/^application\/json/)
+    expect(JSON.parse(answers[0]?.text ?? '')).toMatchObject({ error: { code: 'CLOSED' } })
   })
 
   test('what only an operator can repair is in the log and not in the answer', async () => {

@@ -1,7 +1,7 @@
 /** The errors of this library as answers of Express, or of anything else that passes errors to middleware. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { errorAnswer } from '@kerp/realtime'
+import { BODY_HEADERS, errorAnswer } from '@kerp/realtime'
 
 /** Middleware for errors: answers, or calls `next` with the error. */
 export type ErrorMiddleware = (
@@ -10,9 +10,6 @@ export type ErrorMiddleware = (
   response: ServerResponse,
   next: (error?: unknown) => void,
 ) => void
-
-/** What the route may have said of a body that is not sent. */
-const OF_ANOTHER_BODY = ['content-encoding', 'content-language', 'content-range'] as const
 
 /**
  * Answers the errors of this library as `errorAnswer` of `@kerp/realtime` says, and passes on every other one. It
@@ -36,7 +33,7 @@ export function kerpErrors(log: (error: unknown) => void): ErrorMiddleware {
     }
     if (answer.status === 500) log(error)
     const body = JSON.stringify(answer.body)
-    for (const name of OF_ANOTHER_BODY) response.removeHeader(name)
+    for (const name of BODY_HEADERS) response.removeHeader(name)
     response.statusCode = answer.status
     response.setHeader('content-type', 'application/json; charset=utf-8')
     response.setHeader('content-length', Buffer.byteLength(body))

@@ -1,6 +1,6 @@
 /** The errors of this library as answers of Fastify. */
 
-import { errorAnswer } from '@kerp/realtime'
+import { BODY_HEADERS, errorAnswer } from '@kerp/realtime'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /**
@@ -19,5 +19,6 @@ export function kerpErrorHandler(error: unknown, request: FastifyRequest, reply:
     return
   }
   if (answer.status === 500) request.log.error(error)
+  for (const name of BODY_HEADERS) reply.removeHeader(name)
   void reply.code(answer.status).send(answer.body)
 }

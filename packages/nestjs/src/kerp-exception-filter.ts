@@ -2,11 +2,12 @@
 
 import type { ServerResponse } from 'node:http'
 import { KerpError } from '@kerp/core'
-import { errorAnswer } from '@kerp/realtime'
+import { BODY_HEADERS, errorAnswer } from '@kerp/realtime'
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common'
 
 /** What a response of Express and a reply of Fastify have in common. */
 type HttpReply = (ServerResponse | { readonly raw: ServerResponse }) & {
+  removeHeader(name: string): unknown
   status(code: number): { send(body: object): unknown }
 }
 
@@ -36,8 +37,12 @@ export class KerpExceptionFilter implements ExceptionFilter<KerpError> {
     if (answer === undefined) return
     if (answer.status === 500) this.#logger.error(error)
     const raw = 'raw' in reply ? reply.raw : reply
-    if (!raw.headersSent) reply.status(answer.status).send(answer.body)
-    // A body that ends in its middle must not look whole.
-    else if (!raw.writableEnded) raw.destroy()
+    if (raw.headersSent) {
+      // A body that ends in its middle must not look whole.
+      if (!raw.writableEnded) raw.destroy()
+      return
+    }
+    for (const name of BODY_HEADERS) reply.removeHeader(name)
+    reply.status(answer.status).send(answer.body)
   }
 }

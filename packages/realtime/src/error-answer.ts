@@ -37,6 +37,15 @@ export interface StockShortageJson {
   readonly available: string
 }
 
+/** Headers that tell of a body: those that a route has set for its own do not hold for an `ErrorAnswer`. */
+export const BODY_HEADERS = [
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'content-language',
+  'content-range',
+] as const
+
 /** Beside these: 422 for every other `InvalidInputError`, 503 for every other error that is retryable. */
 const STATUS_OF_CODE: ReadonlyMap<string, number> = new Map([
   ['VOUCHER_NOT_FOUND', 404],
