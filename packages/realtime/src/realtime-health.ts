@@ -2,7 +2,7 @@
 
 import { health, type HealthCause, type HealthCheck, type HealthReport, withDeadline } from '@kerp/core'
 import type { DatabasePool } from '@kerp/postgres'
-import { type RedisClient, redisHealth, redisHealthCauses } from '@kerp/redis'
+import { type RedisClient, type RedisHealth, redisHealth, redisHealthCauses } from '@kerp/redis'
 import { type OutboxRelay, type Registers, relayHealthCauses, trustHealthCauses } from '@kerp/registers'
 
 /** What is asked. */
@@ -30,12 +30,21 @@ const PART_DEADLINE_MS = DEADLINE_MS / 2
 export async function realtimeHealth(parts: RealtimeHealthParts): Promise<HealthReport> {
   const { pool, redis, coordination = redis, registers, relay, more } = parts
   const shared = coordination === redis
+  const holdingUp = new Set<string>()
   const report = await health(
     {
       ...more,
-      database: () => databaseCauses(pool),
-      cache: () => redisCauses(redis, shared ? 'coordination' : 'cache'),
-      coordination: () => (shared ? [] : redisCauses(coordination, 'coordination')),
+      async database() {
+        const causes = await databaseCauses(pool)
+        if (causes.length > 0) holdingUp.add('database')
+        return causes
+      },
+      async cache() {
+        const found = await ask(redis)
+        if (!takesWrites(found)) holdingUp.add('cache')
+        return redisHealthCauses(found, shared ? 'coordination' : 'cache')
+      },
+      coordination: async () => (shared ? [] : redisHealthCauses(await ask(coordination), 'coordination')),
       relay: () => (relay === undefined ? [] : relayHealthCauses(relay)),
       trust: () => trustHealthCauses(registers),
     },
@@ -43,14 +52,16 @@ export async function realtimeHealth(parts: RealtimeHealthParts): Promise<Health
   )
   // A relay cannot keep up without database and Redis: then those are what is to be mended.
   const roots = report.causes.filter(({ part }) => part !== 'relay' && part !== 'trust')
-  return { ...report, causes: roots.length === 0 ? report.causes : roots }
+  return { ...report, causes: holdingUp.size === 0 ? report.causes : roots }
 }
 
-async function redisCauses(
-  redis: RedisClient,
-  use: 'cache' | 'coordination',
-): Promise<readonly HealthCause[]> {
-  return redisHealthCauses(await redisHealth(redis, { deadlineMs: PART_DEADLINE_MS }), use)
+function ask(redis: RedisClient): Promise<RedisHealth> {
+  return redisHealth(redis, { deadlineMs: PART_DEADLINE_MS })
+}
+
+function takesWrites({ reachable, role, persistence }: RedisHealth): boolean {
+  const isLoading = persistence?.loading === true
+  return reachable && role !== 'replica' && !isLoading && persistence?.lastWriteOk !== false
 }
 
 async function databaseCauses(pool: DatabasePool): Promise<readonly HealthCause[]> {
