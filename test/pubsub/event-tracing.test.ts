@@ -1,31 +1,15 @@
 /** The trace of who publishes goes on in the handlers of subscribers and consumers. */
 
-import { AsyncLocalStorage } from 'node:async_hooks'
-import { type Context, context, type ContextManager, ROOT_CONTEXT, trace } from '@opentelemetry/api'
-import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import { activeTraceparent, eventTracing, traced } from '@kerp/core/tracing'
 import { Consumer, erpEvents, Publisher, Subscriber } from '@kerp/pubsub'
 import { mockRedis } from '@kerp/redis/testing'
-import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
+import { registerTracing } from '../support/spans.js'
 import { keys, Record, until } from './event-world.js'
 
-const exporter = new InMemorySpanExporter()
-const storage = new AsyncLocalStorage<Context>()
-const manager: ContextManager = {
-  active: () => storage.getStore() ?? ROOT_CONTEXT,
-  with: (active, call, self, ...args) => storage.run(active, () => call.apply(self, args)),
-  bind: (_active, target) => target,
-  enable: () => manager,
-  disable: () => manager,
-}
-
-beforeAll(() => {
-  context.setGlobalContextManager(manager)
-  trace.setGlobalTracerProvider(
-    new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
-  )
-})
+const exporter = registerTracing()
 afterEach(() => exporter.reset())
 
 const type = 'events:voucher:approved'
