@@ -6,13 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { stateOf, World } from '../registers/world.js'
 
 export function applyConformance(redis: () => RedisClient): void {
-  async function cached(): Promise<World> {
-    const world = new World(redis())
-    world.commit({ a: [5n, 0n] })
-    await world.relay.tick()
-    await world.get('a')
-    return world
-  }
+  const cached = (): Promise<World> => World.cached(redis())
 
   describe('applying', () => {
     test('a committed image replaces an older register', async () => {

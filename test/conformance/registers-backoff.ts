@@ -11,9 +11,7 @@ const LONG_MS = 60_000
 
 export function backoffConformance(redis: () => RedisClient): void {
   async function failing(loadBackoffMs: number): Promise<{ world: World; processes: readonly Registers[] }> {
-    const world = new World(redis())
-    world.commit({ a: [5n, 0n], b: [6n, 0n] })
-    await world.relay.tick()
+    const world = await World.relayed(redis(), { a: [5n, 0n], b: [6n, 0n] })
     world.database.failLoads = Number.POSITIVE_INFINITY
     // Long waits for each other's loads, for a process of a test may be paused at any time.
     const processes = [1, 2, 3, 4].map(() => world.newRegisters({ loadBackoffMs, waitMs: 1_000 }))

@@ -7,9 +7,7 @@ import { stateOf, until, World } from '../registers/world.js'
 export function fillConformance(redis: () => RedisClient): void {
   /** A world in which a load of account `a` has read version 1 and is held back. */
   async function loading(): Promise<{ world: World; read: Promise<unknown>; release: () => void }> {
-    const world = new World(redis())
-    world.commit({ a: [5n, 0n] })
-    await world.relay.tick()
+    const world = await World.relayed(redis())
     world.database.holding = true
     const read = world.get('a')
     await until(() => world.database.held.length === 1)
@@ -38,9 +36,7 @@ export function fillConformance(redis: () => RedisClient): void {
     })
 
     test('a load that saw more than what waits beside its lease wins', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis())
       const second = world.commit({ a: [2n, 0n] })
       world.commit({ a: [3n, 0n] })
       world.database.holding = true
@@ -133,9 +129,7 @@ export function fillConformance(redis: () => RedisClient): void {
     })
 
     test('a lease of the new generation does not take a fill of the old epoch', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis())
       const { epoch } = world.database
       world.database.epoch = '7340000000000000001.00000002.1767300000.16384.16400.16400'
       await world.relay.tick()

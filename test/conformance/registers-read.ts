@@ -9,18 +9,14 @@ import { stateOf, until, World } from '../registers/world.js'
 export function readConformance(redis: () => RedisClient): void {
   describe('reading', () => {
     test('a row is loaded once, and then Redis answers', async () => {
-      const world = new World(redis())
-      world.commit({ 1101: [500n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis(), { 1101: [500n, 0n] })
       expect(stateOf(await world.get('1101'))).toEqual(['database', 1, '500', '0'])
       expect(stateOf(await world.get('1101'))).toEqual(['redis', 1, '500', '0'])
       expect(world.database.loads).toHaveLength(1)
     })
 
     test('answers stand in the order of the question, also when a row is asked for twice', async () => {
-      const world = new World(redis())
-      world.commit({ a: [1n, 0n], b: [2n, 0n], c: [3n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis(), { a: [1n, 0n], b: [2n, 0n], c: [3n, 0n] })
       await world.get('b')
       const refs = ['c', 'b', 'a', 'b', 'c'].map((account) => world.ref(account))
       const readings = await world.registers.getMany(world.companyId, refs)
@@ -29,9 +25,7 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('a row that was never written is zero with version 0, and that is cached too', async () => {
-      const world = new World(redis())
-      world.commit({ other: [1n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis(), { other: [1n, 0n] })
       expect(stateOf(await world.get('none'))).toEqual(['database', 0, '0', '0'])
       expect(stateOf(await world.get('none'))).toEqual(['redis', 0, '0', '0'])
       await world.registers.apply(world.commit({ none: [7n, 0n] }))
@@ -68,18 +62,14 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('a thousand reads of one cold row at once make one load', async () => {
-      const world = new World(redis())
-      world.commit({ hot: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis(), { hot: [5n, 0n] })
       const readings = await Promise.all(Array.from({ length: 1_000 }, () => world.get('hot')))
       expect(new Set(readings.map(({ image }) => image.fields[0]))).toEqual(new Set(['5']))
       expect(world.database.loads).toHaveLength(1)
     })
 
     test('readers of one process wait for its own load however long it takes', async () => {
-      const world = new World(redis())
-      world.commit({ hot: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis(), { hot: [5n, 0n] })
       const impatient = world.newRegisters({ waitMs: 0, redisDeadlineMs: 5_000 })
       const before = world.observer.of('redisOperation').length
       const asked = (name: string) =>
@@ -108,9 +98,7 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('while another process loads a row, its answer is waited for, and not loaded again', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis())
       const other = world.newRegisters({ waitMs: 5_000 })
       world.database.holding = true
       const first = world.get('a')
@@ -127,9 +115,7 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('a load that outlasts its lease is still the one load of four processes', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis())
       // Longer than a busy machine pauses a test, and short enough for several of them.
       const processes = [1, 2, 3, 4].map(() => world.newRegisters({ leaseMs: 600 }))
       const asked = (name: string): number =>
@@ -146,9 +132,7 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('of a load whose process died, one of those who wait makes another, and the rest wait for that', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis())
       // As if a process had leased the row and were never heard of again.
       const watermark = world.keys.watermark(world.companyId)
       const moreKeys = [world.keys.register(world.ref('a'))]
@@ -167,9 +151,7 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('a row whose loader hangs is answered by the database, without storing it', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis())
       world.database.holding = true
       const hanging = world.get('a')
       await until(() => world.database.held.length === 1)
@@ -182,10 +164,7 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('a read with a token is never older than the posting that made it', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
-      await world.get('a')
+      const world = await World.cached(redis())
       const token = readTokenOf(world.commit({ a: [1n, 0n] }))
       const [plain] = await world.registers.getMany(world.companyId, [world.ref('a')])
       const [fresh] = await world.registers.getMany(world.companyId, [world.ref('a')], { atLeast: token })
@@ -225,9 +204,7 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('a damaged register or lease counts as missing, and is replaced', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis())
       const { generation } = await world.watermark()
       const version = '0000000000000001'
       const damaged = [
@@ -248,9 +225,7 @@ export function readConformance(redis: () => RedisClient): void {
     })
 
     test('a source that fails is heard, and the next read succeeds', async () => {
-      const world = new World(redis())
-      world.commit({ a: [5n, 0n] })
-      await world.relay.tick()
+      const world = await World.relayed(redis())
       world.database.failLoads = 1
       const eager = world.newRegisters({ loadBackoffMs: 0 })
       await expect(world.get('a', eager)).rejects.toThrow('the database is down')

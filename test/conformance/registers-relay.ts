@@ -7,13 +7,7 @@ import { stateOf, World } from '../registers/world.js'
 const LATER_EPOCH = '7340000000000000001.00000002.1767300000.16384.16400.16400'
 
 export function relayConformance(redis: () => RedisClient): void {
-  async function cached(): Promise<World> {
-    const world = new World(redis())
-    world.commit({ a: [5n, 0n] })
-    await world.relay.tick()
-    await world.get('a')
-    return world
-  }
+  const cached = (): Promise<World> => World.cached(redis())
 
   describe('relaying', () => {
     test('committed changes reach registers without the fast path', async () => {

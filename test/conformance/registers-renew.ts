@@ -5,14 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { stateOf, World } from '../registers/world.js'
 
 export function renewConformance(redis: () => RedisClient): void {
-  async function cached(): Promise<World> {
-    const world = new World(redis())
-    world.commit({ a: [5n, 0n], b: [6n, 0n] })
-    await world.relay.tick()
-    await world.get('a')
-    await world.get('b')
-    return world
-  }
+  const cached = (): Promise<World> => World.cached(redis(), { a: [5n, 0n], b: [6n, 0n] })
 
   describe('invalidating', () => {
     test('one register at once loads it anew, and no other', async () => {

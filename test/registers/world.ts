@@ -19,6 +19,11 @@ import { freshCompany } from '../support/fresh-company.js'
 /** A busy machine is no fault here. */
 const PATIENT = { redisDeadlineMs: 60_000, readDeadlineMs: 60_000, leaseMs: 60_000 } as const
 
+/** Debit and credit that are added to each account. */
+type Changes = Readonly<Record<string, readonly [bigint, bigint]>>
+
+const FIVE: Changes = { a: [5n, 0n] }
+
 export class World {
   readonly companyId = freshCompany()
   readonly keys: Keys
@@ -37,6 +42,21 @@ export class World {
     this.registers = this.newRegisters()
   }
 
+  /** A world in which these changes were committed and relayed, and nothing was read. */
+  static async relayed(redis: RedisClient, changes: Changes = FIVE): Promise<World> {
+    const world = new World(redis)
+    world.commit(changes)
+    await world.relay.tick()
+    return world
+  }
+
+  /** A world in which Redis holds the rows of these changes. */
+  static async cached(redis: RedisClient, changes: Changes = FIVE): Promise<World> {
+    const world = await World.relayed(redis, changes)
+    for (const account of Object.keys(changes)) await world.get(account)
+    return world
+  }
+
   /** As another process would hold it. */
   newRegisters(options: Partial<RegistersOptions> = {}): Registers {
     const { redis, keys, database: source, observer } = this
@@ -53,7 +73,7 @@ export class World {
     return { companyId: this.companyId, family: 'balance', parts: [account, '2026'] }
   }
 
-  commit(changes: Readonly<Record<string, readonly [bigint, bigint]>>) {
+  commit(changes: Changes) {
     return this.database.commit(this.companyId, changes)
   }
 
