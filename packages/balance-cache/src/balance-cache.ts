@@ -9,12 +9,12 @@ import {
   combineObservers,
   InvalidInputError,
   type InvalidationLog,
-  KerpError,
   type Observer,
   type ReadToken,
   type RegisterImages,
   type RegisterRef,
   type RegisterSource,
+  tellFailure,
 } from '@kerp/core'
 import type { ApplyResult, RegisterReading, Registers } from '@kerp/registers'
 import { auditBalances, type BalanceAudit, type BalanceAuditOptions } from './audit.js'
@@ -208,8 +208,7 @@ export class BalanceCache {
       await effect()
     } catch (error) {
       if (this.#invalidations === undefined) throw error
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      this.#observer.backgroundError?.({ source: 'BalanceCache', code })
+      tellFailure(this.#observer, 'BalanceCache', error)
     }
   }
 }

@@ -5,7 +5,7 @@
  * `operationMs`, so the database must have ended the transaction by then.
  */
 
-import { type Clock, KerpError, type Observer, type Timer } from '@kerp/core'
+import { type Clock, type Observer, tellFailure, type Timer } from '@kerp/core'
 import type { RedisClient } from '@kerp/redis'
 import { endOperation } from './end-operation.lua.js'
 import { OperationLostError } from './errors.js'
@@ -113,8 +113,7 @@ export class CommitOperation implements GuardedWork {
     try {
       await effect()
     } catch (error) {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      this.#parts.observer.backgroundError?.({ source: 'GuardedBalances', code })
+      tellFailure(this.#parts.observer, 'GuardedBalances', error)
     }
   }
 }

@@ -2,10 +2,10 @@
 
 import { type Clock, type Timer } from './clock.js'
 import { type Closable, closeOnce } from './closable.js'
-import { KerpError } from './errors.js'
 import type { RandomSource } from './ids.js'
 import type { Observer } from './observer.js'
 import { jitteredBackoffMs } from './retry.js'
+import { tellFailure } from './tell-failure.js'
 
 /** What a pace is made of. */
 export interface PollPaceOptions {
@@ -57,8 +57,7 @@ export class PollPace implements Closable {
     try {
       this.#listening = await onWake(() => this.#wake())
     } catch (error) {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      observer.backgroundError?.({ source, code })
+      tellFailure(observer, source, error)
     }
   }
 

@@ -2,8 +2,8 @@
 
 import { type Clock, systemClock, type Timer } from './clock.js'
 import { type Closable, closeOnce } from './closable.js'
-import { KerpError } from './errors.js'
 import { combineObservers, type Observer } from './observer.js'
+import { tellFailure } from './tell-failure.js'
 
 /** What a repeater is made of. */
 export interface RepeaterOptions {
@@ -73,8 +73,7 @@ export class Repeater implements Closable {
     try {
       await this.#options.pass()
     } catch (error) {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      this.#observer.backgroundError?.({ source: this.#options.source, code })
+      tellFailure(this.#observer, this.#options.source, error)
     }
   }
 

@@ -1,6 +1,6 @@
 /** Images of movements that were committed together go to Redis together: one call per row's newest state. */
 
-import { KerpError, type Observer, type RegisterImage, type RegisterImages } from '@kerp/core'
+import { type Observer, type RegisterImage, type RegisterImages, tellFailure } from '@kerp/core'
 import type { Registers } from '@kerp/registers'
 
 interface Open {
@@ -45,8 +45,7 @@ export class AppliedImages {
     try {
       await this.#registers.apply({ epoch, images })
     } catch (error) {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      this.#observer.backgroundError?.({ source: 'Stock', code })
+      tellFailure(this.#observer, 'Stock', error)
     }
   }
 }

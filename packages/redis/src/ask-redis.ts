@@ -1,6 +1,6 @@
 /** Asking Redis where its answer can be done without: no failure of it reaches the reader. */
 
-import { KerpError, type Observer } from '@kerp/core'
+import { type Observer, tellFailure } from '@kerp/core'
 import type { Circuit } from './circuit.js'
 import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from './errors.js'
 
@@ -33,6 +33,5 @@ function isSilence(error: unknown): boolean {
 // A Redis that is down shows in the operations' statuses; whatever else happens here must not stay unseen.
 function tellUnlessDown({ circuit, observer }: AskingParts, error: unknown): void {
   if (isSilence(error) || error instanceof RedisRefusedError) return
-  const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-  observer.backgroundError?.({ source: circuit.owner, code })
+  tellFailure(observer, circuit.owner, error)
 }

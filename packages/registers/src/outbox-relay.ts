@@ -5,9 +5,9 @@ import {
   ClosedError,
   closeOnce,
   DeadlineExceededError,
-  KerpError,
   PollPace,
   sleep,
+  tellFailure,
   withDeadline,
 } from '@kerp/core'
 import { RelayBehindError } from './errors.js'
@@ -162,8 +162,7 @@ export class OutboxRelay implements Closable {
     const everyone = this.#everyone
     this.#everyone = false
     const report = await this.#passes.run(everyone).catch((error: unknown): RelayReport => {
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      observer.backgroundError?.({ source: 'OutboxRelay', code })
+      tellFailure(observer, 'OutboxRelay', error)
       return { ok: false, rows: 0, companies: 0, behind: this.#passes.behind, error, beat: false }
     })
     if (everyone) this.#touchedMs = begunMs

@@ -1,8 +1,8 @@
 /** Sends the probes of one process, a few in each span of trust. */
 
-import { type Clock, KerpError, type Observer, type RandomSource } from '@kerp/core'
+import { type Clock, type Observer, type RandomSource, tellFailure } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, RedisNotDoneError, RedisUnknownError } from '@kerp/redis'
 import type { TrustGate } from './trust-gate.js'
 import { writeProbe } from './write-probe.lua.js'
 
@@ -56,10 +56,8 @@ export class Prober {
       if (!written) observer.backgroundError?.({ source: 'Prober', code: 'OVERLOADED' })
     } catch (error) {
       // A Redis that is down shows in the operations' statuses; anything else must not stay unseen.
-      const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-      if (code !== 'REDIS_NOT_DONE' && code !== 'REDIS_UNKNOWN') {
-        observer.backgroundError?.({ source: 'Prober', code })
-      }
+      const isDown = error instanceof RedisNotDoneError || error instanceof RedisUnknownError
+      if (!isDown) tellFailure(observer, 'Prober', error)
     }
   }
 }

@@ -1,6 +1,6 @@
 /** A relay's side of trust: reads the probes before a pass, and echoes them when the pass has reached its target. */
 
-import { KerpError, type OutboxTick } from '@kerp/core'
+import { type OutboxTick, tellFailure } from '@kerp/core'
 import { redisCommand } from '@kerp/redis'
 import { formatHeartbeat } from './heartbeat.js'
 import type { RelayParts } from './relay-options.js'
@@ -30,7 +30,7 @@ export class RelayHeartbeat {
       const reply = await redisCommand(redis, 'hgetall', key, { deadlineMs, observer, effect: 'none' })
       return probesOf(reply)
     } catch (error) {
-      this.#tell(error)
+      tellFailure(observer, 'RelayHeartbeat', error)
       return undefined
     }
   }
@@ -48,14 +48,9 @@ export class RelayHeartbeat {
       observer.relayHeartbeat?.({ probes: probes.size })
       return true
     } catch (error) {
-      this.#tell(error)
+      tellFailure(observer, 'RelayHeartbeat', error)
       return false
     }
-  }
-
-  #tell(error: unknown): void {
-    const code = error instanceof KerpError ? error.code : 'UNEXPECTED'
-    this.#parts.observer.backgroundError?.({ source: 'RelayHeartbeat', code })
   }
 }
 

@@ -5,7 +5,7 @@
  * position moves only when every company was attempted, so that rows are read again rather than missed.
  */
 
-import { KerpError, type OutboxPosition, type OutboxRow, type OutboxTick } from '@kerp/core'
+import { type OutboxPosition, type OutboxRow, type OutboxTick, tellFailure } from '@kerp/core'
 import { CompanyRelay, type CompanyState, type RowsInHand } from './company-relay.js'
 import { eachBounded } from './each-bounded.js'
 import { OutboxReader } from './outbox-reader.js'
@@ -183,8 +183,7 @@ export class RelayPasses {
       } catch (caught) {
         failures += 1
         error ??= caught
-        const code = caught instanceof KerpError ? caught.code : 'UNEXPECTED'
-        this.#parts.observer.backgroundError?.({ source: 'OutboxRelay', code })
+        tellFailure(this.#parts.observer, 'OutboxRelay', caught)
       }
     }
     await eachBounded(items, this.#parts.concurrency, attempt, hopeless)
