@@ -173,4 +173,16 @@ describe('A pool of threads that stops', () => {
       expect([accepted, ends.done]).toEqual([40, fulfilled])
     }
   })
+
+  it('refuses a mode that there is not and a deadline that is no time, and goes on', async () => {
+    const pool = makePool()
+    await expect(pool.stop({ mode: 'now' as never })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      field: 'mode',
+    })
+    for (const deadlineMs of [-1, Number.NaN, 1.5, Number.POSITIVE_INFINITY]) {
+      await expect(pool.stop({ deadlineMs })).rejects.toMatchObject({ code: 'INVALID_INPUT' })
+    }
+    expect(await pool.run({ do: 'square', of: 3 })).toBe(9)
+  })
 })

@@ -11,6 +11,7 @@ import { CpuQueue } from './cpu-queue.js'
 import { CpuThread, type CpuThreadHost } from './cpu-thread.js'
 import { CpuWatch } from './cpu-watch.js'
 import { CpuEntryError, JobAbandonedError, JobCancelledError, JobReturnedError } from './errors.js'
+import { resolveStopOptions } from './stop-options.js'
 
 /** How a job is called. */
 export interface CpuRunOptions {
@@ -27,7 +28,7 @@ export type CpuAnswer<Out> = { readonly result: Out } | { readonly error: unknow
 export interface CpuStop {
   /** `drain`: everything accepted · `finishRunning`: only what has begun · `abort`: cancels that, too. @defaultValue 'drain' */
   readonly mode?: 'drain' | 'finishRunning' | 'abort'
-  /** From the call, in ms; then busy threads are ended. @defaultValue 10_000 */
+  /** From the call, in ms, up to a day; then busy threads are ended. @defaultValue 10_000 */
   readonly deadlineMs?: number
 }
 
@@ -36,6 +37,7 @@ export type CpuStopReport = Readonly<Record<CpuEnd | 'accepted', number>>
 
 /** Threads that may end one after the other without having done anything, before no more are begun. */
 const LOST_STARTS_MAX = 3
+const STOP_MS = 10_000
 const NO_BUFFERS: readonly ArrayBuffer[] = []
 
 /** Runs one task in threads. Holds none before the first job; idle threads keep no process alive. */
@@ -143,9 +145,14 @@ export class CpuPool<In, Out> implements Closable {
     return { waiting: this.#queue.size, inThreads, threads: this.#threads.size }
   }
 
-  /** Accepts nothing more; ends every job in one of five ways, and says how many in each. The first call decides. */
-  stop({ mode = 'drain', deadlineMs = 10_000 }: CpuStop = {}): Promise<CpuStopReport> {
-    return (this.#stopping ??= this.#stop(mode, deadlineMs))
+  /**
+   * Accepts nothing more; ends every job in one of five ways, and says how many in each. The first call decides.
+   *
+   * @throws {InvalidInputError} `INVALID_INPUT`; the pool goes on.
+   */
+  async stop(options: CpuStop = {}): Promise<CpuStopReport> {
+    const resolved = resolveStopOptions(options, STOP_MS)
+    return (this.#stopping ??= this.#stop(resolved))
   }
 
   async close(): Promise<void> {
@@ -242,7 +249,7 @@ export class CpuPool<In, Out> implements Closable {
     })
   }
 
-  async #stop(mode: NonNullable<CpuStop['mode']>, deadlineMs: number): Promise<CpuStopReport> {
+  async #stop({ mode, deadlineMs }: Required<CpuStop>): Promise<CpuStopReport> {
     if (mode !== 'drain') {
       const taken = [
         ...this.#queue.take(Infinity),

@@ -26,11 +26,12 @@ export interface StoppableMap {
 export const STOP_MODES: readonly StopMode[] = ['drain', 'finishRunning', 'abort']
 
 /** @throws {InvalidInputError} `INVALID_INPUT` */
-export function resolveStopOptions({
-  mode = 'drain',
-  deadlineMs = 30_000,
-}: StopOptions): Required<StopOptions> {
+export function resolveStopOptions(
+  { mode = 'drain', deadlineMs }: StopOptions,
+  deadlineMsDefault = 30_000,
+): Required<StopOptions> {
   if (!STOP_MODES.includes(mode)) throw new InvalidInputError('mode', `one of ${STOP_MODES.join(', ')}`, mode)
-  checkWhole('deadlineMs', deadlineMs, 0, TIME_MS_MAX)
-  return { mode, deadlineMs }
+  const limitMs = deadlineMs ?? deadlineMsDefault
+  checkWhole('deadlineMs', limitMs, 0, TIME_MS_MAX)
+  return { mode, deadlineMs: limitMs }
 }
