@@ -51,6 +51,7 @@ export class EventRing implements HoldingRing {
     this.#length = 0
     this.#base = base
     this.#lap += 1
+    this.#budget.release(this)
   }
 
   /**
