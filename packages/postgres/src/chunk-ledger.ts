@@ -29,7 +29,10 @@ import {
   checkItemIds,
   checkOpening,
   checkRunRef,
+  chunkNumberText,
   type ChunkLedgerOptions,
+  leaseText,
+  limitText,
   resolveChunkLedgerOptions,
 } from './chunk-options.js'
 import { Database } from './database.js'
@@ -37,8 +40,6 @@ import type { DatabaseClient } from './database-pool.js'
 import { BatchRunMissingError, BatchRunStateError } from './errors.js'
 import { type Queryable, queryableOf } from './queryable.js'
 import { textOf } from './row-text.js'
-
-const FAILURES_PAGE_MAX = 10_000
 
 /** Keeps runs and chunks; effects write with a `Queryable` of the chunk's own transaction. Holds nothing open. */
 export class ChunkLedger implements BatchLedger<Queryable> {
@@ -74,8 +75,9 @@ export class ChunkLedger implements BatchLedger<Queryable> {
     return row === undefined ? undefined : runOf(row)
   }
 
+  /** `limit` is from 1 to 10,000, here and of the other lists. @throws {InvalidInputError} `INVALID_INPUT`. */
   async running(batches: readonly string[], limit: number): Promise<readonly BatchRun[]> {
-    const values = [textArray(batches), String(limit)]
+    const values = [textArray(batches), limitText(limit)]
     return (await this.#ask('listing runs', this.#sql.running, values)).map(runOf)
   }
 
@@ -96,20 +98,25 @@ export class ChunkLedger implements BatchLedger<Queryable> {
     return textOf(row ?? {}, 'planned') === '1' ? 'planned' : 'overtaken'
   }
 
+  /** `leaseMs` is from 1 to a day, here and of `extend`. @throws {InvalidInputError} `INVALID_INPUT`. */
   async claim(ref: BatchRunRef, { leaseMs, number }: BatchClaim): Promise<BatchChunk | undefined> {
-    const values = [...namesOf(ref), String(leaseMs), number === undefined ? null : String(number)]
+    const values = [
+      ...namesOf(ref),
+      leaseText(leaseMs),
+      number === undefined ? null : chunkNumberText(number),
+    ]
     const [row] = await this.#ask('claiming a chunk', this.#sql.claim, values)
     return row === undefined ? undefined : chunkOf(row)
   }
 
   async claimable(ref: BatchRunRef, limit: number): Promise<readonly BatchChunkRef[]> {
-    const values = [...namesOf(ref), String(limit)]
+    const values = [...namesOf(ref), limitText(limit)]
     return (await this.#ask('listing chunks', this.#sql.claimable, values)).map(chunkRefOf)
   }
 
   async extend(chunks: readonly BatchChunkRef[], leaseMs: number): Promise<readonly BatchChunkRef[]> {
     if (chunks.length === 0) return []
-    const values = [...chunkColumns(chunks), String(leaseMs)]
+    const values = [...chunkColumns(chunks), leaseText(leaseMs)]
     return (await this.#ask('extending leases', this.#sql.extend, values)).map(chunkRefOf)
   }
 
@@ -216,7 +223,7 @@ export class ChunkLedger implements BatchLedger<Queryable> {
     ref: BatchRunRef,
     { after = '', limit }: BatchFailureQuery,
   ): Promise<readonly BatchFailure[]> {
-    const values = [...namesOf(ref), after, String(Math.min(limit, FAILURES_PAGE_MAX))]
+    const values = [...namesOf(ref), after, limitText(limit)]
     return (await this.#ask('listing failures', this.#sql.failures, values)).map(failureOf)
   }
 

@@ -5,10 +5,14 @@
 
 import { InvalidInputError } from '@kerp/core'
 import type { Queryable } from './queryable.js'
-import { checkCompanyId, resolveSchema } from './identifiers.js'
+import { checkCompanyId, isWellFormed, resolveSchema } from './identifiers.js'
+
+/** Two of them, each character of three bytes, still fit into an index. */
+const TEXT_LENGTH_MAX = 256
 
 /** Which effect: that of one event in one durable group. */
 export interface EventEffectRef {
+  /** As `eventId` 1 to 256 characters without NUL. */
   readonly group: string
   readonly companyId: string
   readonly eventId: string
@@ -39,9 +43,8 @@ export async function effectOnce(
   const { group, companyId, eventId } = ref
   const schema = resolveSchema('effectOnce', ref.schema)
   checkCompanyId(companyId, InvalidInputError)
-  for (const [field, value] of Object.entries({ group, eventId })) {
-    if (typeof value !== 'string' || value === '') throw new InvalidInputError(field, 'a text', value)
-  }
+  checkText('group', group)
+  checkText('eventId', eventId)
   const { rows } = await queryable.query(
     `INSERT INTO ${schema}.event_effect (consumer_group, company, event_id) VALUES ($1, $2, $3)
 ON CONFLICT DO NOTHING RETURNING event_id`,
@@ -50,4 +53,10 @@ ON CONFLICT DO NOTHING RETURNING event_id`,
   if (rows.length === 0) return false
   await effect()
   return true
+}
+
+function checkText(field: string, value: unknown): void {
+  const isText = typeof value === 'string' && value.length > 0 && value.length <= TEXT_LENGTH_MAX
+  if (isText && !value.includes('\0') && isWellFormed(value)) return
+  throw new InvalidInputError(field, `a text of 1 to ${TEXT_LENGTH_MAX} characters without NUL`, value)
 }
