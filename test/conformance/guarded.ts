@@ -1,6 +1,7 @@
 /** Conformance: balances without versions are cached while nobody is about to change them, and not otherwise. */
 
 import { type AccountRef, GuardedBalances, type GuardedBalancesOptions } from '@kerp/balance-cache'
+import { recordingObserver } from '@kerp/core/testing'
 import { createKeys } from '@kerp/keys'
 import { describe, expect, test } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
@@ -91,6 +92,18 @@ function guardedReads(backend: Backend): void {
     const cached = await other.get(world.ref('a'))
     expect(cached).toMatchObject({ ...totals, balance: totals.debit - totals.credit, source: 'redis' })
     expect(world.loads).toBe(1)
+  })
+
+  test('is told of as a hit or a miss, and of what there was none nothing is told', async () => {
+    const world = new World(backend)
+    const observer = recordingObserver()
+    const process = world.process({ observer })
+    await world.seen(process)
+    await world.seen(process)
+    expect(observer.of('cacheRequest')).toEqual([
+      { type: 'balance', result: 'miss', count: 1 },
+      { type: 'balance', result: 'hit', count: 1 },
+    ])
   })
 
   test('comes in the order asked for, twice if asked for twice, of several companies', async () => {

@@ -158,9 +158,11 @@ export class GuardedBalances {
       if (outcome === 'granted') granted.push(row)
     }
     observer.companyWork?.({ companyId, work: 'read', count: rows.length })
-    observer.cacheRequest?.({ type: 'balance', result: 'hit', count: found.length })
-    observer.cacheRequest?.({ type: 'balance', result: 'miss', count: granted.length })
-    observer.cacheRequest?.({ type: 'balance', result: 'bypass', count: missing.length - granted.length })
+    const counts = { hit: found.length, miss: granted.length, bypass: missing.length - granted.length }
+    for (const result of ['hit', 'miss', 'bypass'] as const) {
+      const count = counts[result]
+      if (count > 0) observer.cacheRequest?.({ type: 'balance', result, count })
+    }
     return missing.length === 0
       ? found
       : [...found, ...(await this.#load(companyId, missing, granted, token))]
