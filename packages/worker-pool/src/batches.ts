@@ -107,7 +107,7 @@ export class Batches<Tx> implements Closable {
   }
 
   async #close(deadlineMs: number): Promise<void> {
-    const drained = this.#driving?.close() ?? Promise.resolve()
+    const drained = this.#driving?.close().catch((error: unknown) => this.#failed(error)) ?? Promise.resolve()
     const timer = this.#clock.setTimer(deadlineMs, () => this.#ending.abort(new ClosedError('Batches')))
     const aborted = new Promise<void>((resolve) =>
       this.#ending.signal.addEventListener('abort', () => resolve()),
@@ -138,11 +138,12 @@ export class Batches<Tx> implements Closable {
 
   async #work(ref: BatchRunRef, number?: number): Promise<boolean> {
     const { ledger } = this.#options
-    const chunk = await ledger.claim(ref, { leaseMs: this.#resolved.leaseMs, ...(number && { number }) })
-    if (chunk === undefined) return false
     const run = await ledger.read(ref)
     const batch = this.#byName.get(run?.batch ?? '')
+    // Looked at first: each claim is an attempt, and too many without work would fail the items of the chunk.
     if (run === undefined || batch === undefined) return false
+    const chunk = await ledger.claim(ref, { leaseMs: this.#resolved.leaseMs, ...(number && { number }) })
+    if (chunk === undefined) return false
     await this.#leases.during(chunk, () => this.#workChunk(run, batch, chunk))
     return true
   }
