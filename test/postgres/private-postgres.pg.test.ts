@@ -1,10 +1,11 @@
 /** A private server starts without a user's help, keeps committed data through a SIGKILL, and never outlives its parent. */
 
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { openPrivatePostgres } from '@kerp/postgres/testing'
 import pg from 'pg'
 import { expect, test } from 'vitest'
@@ -70,6 +71,16 @@ test('a data directory that the caller names outlives the server', async () => {
   } finally {
     await rm(parent, { recursive: true, force: true })
   }
+})
+
+test('a server whose supervising shell was killed is ended by close, which does not wait for that shell', async () => {
+  const server = await openPrivatePostgres()
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'ppid=', '-p', String(server.pid)])
+  process.kill(Number(stdout), 'SIGKILL')
+  await expect.poll(() => isAlive(Number(stdout)), { timeout: 10_000 }).toBe(false)
+  await server.close()
+  expect(isAlive(server.pid)).toBe(false)
+  await expect(stat(server.dataDir)).rejects.toThrow('ENOENT')
 })
 
 test('a server ends by itself when its parent is ended by SIGKILL, and leaves no directory behind', async () => {

@@ -94,6 +94,9 @@ export async function openPrivatePostgres(options: PrivatePostgresOptions = {}):
   }
 }
 
+/** How long the end of a server is waited for that has no supervisor left, in ms. */
+const ORPHAN_MS = 10_000
+
 class Server implements PrivatePostgres {
   readonly url: string
   readonly close: () => Promise<void>
@@ -168,7 +171,7 @@ class Server implements PrivatePostgres {
     supervisor.stdin.on('error', () => undefined)
     this.#pid = await firstNumber(supervisor)
     this.#supervisor = supervisor
-    while (Date.now() < endMs && supervisor.exitCode === null) {
+    while (Date.now() < endMs && !hasEnded(supervisor)) {
       if (await this.#isReady()) return true
       await wait(10)
     }
@@ -188,15 +191,32 @@ class Server implements PrivatePostgres {
     if (supervisor === undefined) return
     this.#supervisor = undefined
     if (supervisor.exitCode !== null) return
-    const ended = once(supervisor, 'exit')
+    const ended = hasEnded(supervisor) ? undefined : once(supervisor, 'exit')
     supervisor.ref()
-    process.kill(this.#pid, signal)
+    tryKill(this.#pid, signal)
     await ended
+    // A shell that was killed itself says nothing of the server.
+    const endMs = Date.now() + ORPHAN_MS
+    while (supervisor.signalCode !== null && tryKill(this.#pid, 0) && Date.now() < endMs) await wait(10)
   }
 
   async #logEnd(): Promise<string> {
     const log = await readFile(join(this.socketDir, 'server.log'), 'utf8').catch(() => '')
     return log.slice(-600)
+  }
+}
+
+/** Whether a child has ended, by itself or by a signal. */
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
+}
+
+/** False when there is no such process any more. */
+function tryKill(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch {
+    return false
   }
 }
 
