@@ -13,6 +13,7 @@ import { createKeys } from '@kerp/keys'
 import { closeRedis, connectRedis, type RedisClient } from '@kerp/redis'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { OutboxRelay, Registers } from '@kerp/registers'
+import { percentile, rounded } from './figures.js'
 import { heldPeers } from './held-peers.js'
 
 const BALANCES = 10_000
@@ -122,14 +123,10 @@ async function hitsBesidePeers(balances: BalanceCache, peekNs: number, socketPat
   const figures = rows.map(({ name, ns }) => ({
     name,
     ns: Math.round(ns),
-    peeks: Number((ns / peekNs).toFixed(1)),
+    peeks: rounded(ns / peekNs, 1),
   }))
   console.table(figures)
   console.log(JSON.stringify({ bench: 'local-tier-hits', balances: BALANCES, figures }))
-}
-
-function percentile(values: readonly number[], share: number): number {
-  return [...values].sort((left, right) => left - right)[Math.floor(share * values.length)] ?? Number.NaN
 }
 
 /** Reads until all rows are held and trusted. */

@@ -9,6 +9,7 @@
 
 import { openPrivatePostgres } from '@kerp/postgres/testing'
 import { openPrivateRedis, type PrivateRedis } from '@kerp/redis/testing'
+import { rounded } from './figures.js'
 import { kerpContestant } from './race-kerp.js'
 import { RACE_PEERS } from './race-peers.js'
 import type { Contestant, RaceProcess, RaceWorld } from './race-world.js'
@@ -123,7 +124,7 @@ async function withoutRedis(race: Race, harm: (server: PrivateRedis) => unknown)
     )
     const ended = await Promise.race([answer, sleep(HANG_MS_MAX)])
     if (ended === undefined) return `> ${HANG_MS_MAX}`
-    return ended === true ? Number((performance.now() - beginMs).toFixed(1)) : 'error'
+    return ended === true ? rounded(performance.now() - beginMs, 1) : 'error'
   }
   const first = await timed('r0')
   if (typeof first === 'string') return first

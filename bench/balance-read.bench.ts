@@ -13,6 +13,7 @@ import { createKeys } from '@kerp/keys'
 import { closeRedis, connectRedis } from '@kerp/redis'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { formatWatermark, Registers } from '@kerp/registers'
+import { mean, median, rounded } from './figures.js'
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '60')
 const WARM_UP_ROUNDS = 10
@@ -32,14 +33,6 @@ const source: RegisterSource = {
 function imageOf(ref: RegisterRef): RegisterImage {
   const number = BigInt(ref.parts[0])
   return { ref, version: 7, fields: [String(number * 123_456_789_012n), String(number * 98_765_432_109n)] }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 async function main(): Promise<void> {
@@ -107,14 +100,14 @@ function report(measured: ReadonlyMap<string, readonly number[]>, allHits: boole
   const times = [...measured]
   const ratios = (figure: (values: readonly number[]) => number, peer: string): readonly number[] => {
     const peerMs = figure(measured.get(peer) ?? [])
-    return times.map(([, values]) => Number((peerMs / figure(values)).toFixed(2)))
+    return times.map(([, values]) => rounded(peerMs / figure(values)))
   }
   const [medianRatios, meanRatios] = [median, mean].map((figure) => ratios(figure, 'pipeline of GET'))
   const parsedRatios = ratios(median, 'pipeline of GET, parsed')
   const figures = times.map(([name, values], index) => ({
     name,
-    medianMs: Number(median(values).toFixed(3)),
-    meanMs: Number(mean(values).toFixed(3)),
+    medianMs: rounded(median(values), 3),
+    meanMs: rounded(mean(values), 3),
     timesFasterThanPipeline: medianRatios?.[index],
     inTheMean: meanRatios?.[index],
     timesFasterThanParsed: parsedRatios[index],

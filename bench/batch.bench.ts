@@ -14,6 +14,7 @@ import pg from 'pg'
 import { Piscina } from 'piscina'
 import Tinypool from 'tinypool'
 import { payByJobs } from './batch-baseline.js'
+import { median, rounded } from './figures.js'
 import smallTask from './small-task.mjs'
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '3')
@@ -88,10 +89,6 @@ async function takeOver(pool: pg.Pool): Promise<number> {
   return elapsedMs
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
 async function durable(): Promise<object> {
   await using server = await openPrivatePostgres({ settings: { max_connections: 100 } })
   await using redis = await openPrivateRedis()
@@ -129,7 +126,7 @@ async function durable(): Promise<object> {
   const figures = contestants.map(({ name }, index) => ({
     name,
     itemsPerSecond: Math.round(rates[index] ?? 0),
-    ratio: Number(((rates[index] ?? 0) / (rates[0] ?? 1)).toFixed(1)),
+    ratio: rounded((rates[index] ?? 0) / (rates[0] ?? 1), 1),
   }))
   console.table(figures)
   const takeoverMs = Math.round(median(takeovers))
@@ -176,12 +173,11 @@ async function threads(): Promise<object> {
   const [best, cpu] = [least('ms'), least('cpuMicros')]
   const figures = contestants.map(({ name }, index) => ({
     name,
-    microsPerItem: Number((((best[index] ?? 0) * 1_000) / SMALL_ITEMS).toFixed(1)),
-    speedUp: Number(((best[0] ?? 0) / (best[index] ?? 1)).toFixed(2)),
+    microsPerItem: rounded(((best[index] ?? 0) * 1_000) / SMALL_ITEMS, 1),
+    speedUp: rounded((best[0] ?? 0) / (best[index] ?? 1)),
     // Of all threads: what it costs does not depend on who else uses the machine.
-    cpuMicrosPerItem: Number(((cpu[index] ?? 0) / SMALL_ITEMS).toFixed(1)),
-    speedUpOfTwoFreeProcessors:
-      index === 0 ? 1 : Number(((2 * (cpu[0] ?? 0)) / (cpu[index] ?? 1)).toFixed(2)),
+    cpuMicrosPerItem: rounded((cpu[index] ?? 0) / SMALL_ITEMS, 1),
+    speedUpOfTwoFreeProcessors: index === 0 ? 1 : rounded((2 * (cpu[0] ?? 0)) / (cpu[index] ?? 1)),
   }))
   console.table(figures)
   return { figures }

@@ -9,6 +9,7 @@
 
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { type Instance, type Peer, PEERS } from './cache-peers.js'
+import { median, rounded } from './figures.js'
 
 const VALUES = Number(process.env['BENCH_CACHE_VALUES'] ?? '100000')
 const HITS = Number(process.env['BENCH_CACHE_HITS'] ?? '4000')
@@ -21,10 +22,6 @@ const SLOW_LOAD_MS = 200
 const ONLY = (process.env['BENCH_CACHE_PEERS'] ?? '').split(',').filter((name) => name !== '')
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-}
 
 /** Loads of a cold value that four instances read 250 times each, and whose load takes so long. */
 async function coldLoads(instances: readonly Instance[], loadMs: number): Promise<number> {
@@ -136,9 +133,9 @@ async function measure(peer: Peer): Promise<Readonly<Record<string, string | num
   const usual = await peer.open(server.url, { usualDeadlines: true })
   const [first] = instances
   const cost = {
-    hitUs: Number((await hitUs(first ?? local)).toFixed(1)),
-    localHitUs: Number((await hitUs(local)).toFixed(2)),
-    voidMs: Number((await voidMs(first ?? local)).toFixed(2)),
+    hitUs: rounded(await hitUs(first ?? local), 1),
+    localHitUs: rounded(await hitUs(local)),
+    voidMs: rounded(await voidMs(first ?? local)),
   }
   await usual.read('hot', () => Promise.resolve('v'))
   server.pause()

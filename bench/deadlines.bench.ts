@@ -15,7 +15,7 @@ import { openPrivateRedis } from '@kerp/redis/testing'
 import pg from 'pg'
 import { type FaultPlan, type FaultProxy, openFaultProxy } from '../test/support/fault-proxy.js'
 import { type DeadlineCall, DeadlineCalls } from './deadline-calls.js'
-import { percentile, rounded } from './lock-figures.js'
+import { percentile, rounded } from './figures.js'
 import { timerLateness } from './timer-lateness.js'
 
 const EVERY_MS = 50

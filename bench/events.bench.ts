@@ -14,6 +14,7 @@ import { erpEvents, Publisher, Subscriber } from '@kerp/pubsub'
 import { connectRedis } from '@kerp/redis'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { Redis } from 'ioredis'
+import { percentile } from './figures.js'
 
 const LATENCY_MS = Number(process.env['BENCH_ROUND_MS'] ?? '5000')
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '3')
@@ -92,11 +93,6 @@ const WAYS: readonly Way[] = [
 function nextCompany(): string {
   companies += 1
   return `bench-${companies}`
-}
-
-function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
 /** Hears in this process; returns how that is ended. */

@@ -9,7 +9,7 @@ import { createKeys } from '@kerp/keys'
 import { erpEvents, Publisher } from '@kerp/pubsub'
 import { closeRedis, connectRedis } from '@kerp/redis'
 import { openPrivateReplicas, type PrivateReplicas } from '@kerp/redis/testing'
-import { rounded } from './lock-figures.js'
+import { rounded } from './figures.js'
 import { measureOutage, POST_EVERY_MS, READ_EVERY_MS } from './outage-reads.js'
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '5')

@@ -9,7 +9,7 @@ import { openPrivatePostgres } from '@kerp/postgres/testing'
 import { openChromium } from '../test/erp/chromium.js'
 import { startErp } from '../test/erp/erp-process.js'
 import { saleOf } from '../test/erp/vouchers.js'
-import { percentile, rounded } from './lock-figures.js'
+import { percentile, rounded } from './figures.js'
 import { timerLateness } from './timer-lateness.js'
 
 const POSTS = 150

@@ -8,8 +8,8 @@
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
+import { percentile, rounded } from './figures.js'
 import { measurePage } from './live-page.js'
-import { percentile, rounded } from './lock-figures.js'
 import { timerLateness } from './timer-lateness.js'
 
 const CLIENTS = Number(process.env['BENCH_CLIENTS'] ?? '1000')

@@ -1,4 +1,4 @@
-/** The figures of the lock benches: percentiles, fairness, and what lies between two sections. */
+/** The figures of the lock benches: fairness, overlaps, and what lies between two sections. */
 
 /** One section under the lock; times are of the monotonic clock that all processes share, in ms. */
 export interface Section {
@@ -7,12 +7,6 @@ export interface Section {
   readonly begunMs: number
   /** Before the lock is given back. */
   readonly endedMs: number
-}
-
-/** The value below which `share` of all lie; NaN of none. */
-export function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
 
 /** Jain's index of fairness: 1 when all got the same, 1/n when one got all. */
@@ -35,9 +29,4 @@ export function handOffsMs(sections: readonly Section[]): readonly number[] {
 export function overlapsOf(sections: readonly Section[]): number {
   const inOrder = [...sections].sort((a, b) => a.begunMs - b.begunMs)
   return inOrder.filter((section, index) => section.begunMs < (inOrder[index - 1]?.endedMs ?? 0)).length
-}
-
-/** With so many digits behind the point that a table is read at a glance. */
-export function rounded(value: number, digits = 2): number {
-  return Number(value.toFixed(digits))
 }

@@ -8,7 +8,7 @@ import { createQuorumLocks, type LockResource, Locks } from '@kerp/inventory-loc
 import { createKeys } from '@kerp/keys'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import type { Redis } from 'ioredis'
-import { percentile, rounded } from './lock-figures.js'
+import { percentile, rounded } from './figures.js'
 
 const ROUNDS = 20
 const LEASE_MS = 500

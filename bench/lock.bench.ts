@@ -7,8 +7,8 @@
 
 import { openPrivateRedis } from '@kerp/redis/testing'
 import type { Redis } from 'ioredis'
+import { median, percentile, rounded } from './figures.js'
 import { contend, type Contention } from './lock-contention.js'
-import { percentile, rounded } from './lock-figures.js'
 import { PEERS, type Take } from './lock-peers.js'
 import { measureRecovery } from './lock-recovery.js'
 
@@ -60,10 +60,6 @@ async function uncontended(open: () => Redis, callers: number): Promise<readonly
       median(done.map(({ perSecond }, round) => perSecond / (first[round]?.perSecond ?? Number.NaN))),
     ),
   }))
-}
-
-function median(values: readonly number[]): number {
-  return percentile(values, 0.5)
 }
 
 /** With ratios to redlock as it comes. */

@@ -8,6 +8,7 @@ import { createMetrics } from '@kerp/metrics'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { createRedis, whenReady } from '@kerp/redis'
 import { Counter, Histogram, Registry } from 'prom-client'
+import { median, rounded } from './figures.js'
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '400')
 // So few that a round fits between two turns of the scheduler.
@@ -74,10 +75,6 @@ function fastestNs(): Readonly<Record<string, number>> {
   return best
 }
 
-function medianOf(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
 /** Client CPU of one GET in µs, by who counts and times it. */
 async function cpuOfGets(): Promise<Readonly<Record<string, number>>> {
   const server = await openPrivateRedis()
@@ -110,7 +107,7 @@ async function cpuOfGets(): Promise<Readonly<Record<string, number>>> {
   }
   redis.disconnect()
   await server.close()
-  return Object.fromEntries(Object.entries(found).map(([name, values]) => [name, medianOf(values)]))
+  return Object.fromEntries(Object.entries(found).map(([name, values]) => [name, median(values)]))
 }
 
 /** The most CPU between two turns of the event loop during a scrape, in ms; not time, as the machine is shared. */
@@ -170,10 +167,10 @@ async function scrapes(): Promise<object> {
   await big.close()
   return {
     'pieces of 50,400 lines': ours[0]?.lines,
-    'hold ms, fastest': Number(Math.min(...ours.map(({ holdMs }) => holdMs)).toFixed(2)),
-    'hold ms, median': Number(medianOf(ours.map(({ holdMs }) => holdMs)).toFixed(2)),
+    'hold ms, fastest': rounded(Math.min(...ours.map(({ holdMs }) => holdMs))),
+    'hold ms, median': rounded(median(ours.map(({ holdMs }) => holdMs))),
     'lines of registry.metrics()': registryHold.lines,
-    'its hold ms': Number(registryHold.holdMs.toFixed(1)),
+    'its hold ms': rounded(registryHold.holdMs, 1),
   }
 }
 
@@ -190,14 +187,14 @@ const seriesBefore = await seriesAtStart()
 console.log(`series at the start, buckets as one: ${seriesBefore}`)
 const nanoseconds = Object.entries(fastestNs()).map(([name, ns]) => ({
   name,
-  nsPerUpdate: Number(ns.toFixed(1)),
+  nsPerUpdate: rounded(ns, 1),
 }))
 console.table(nanoseconds)
 const cpu = await cpuOfGets()
 const base = cpu['none'] ?? Number.NaN
 const gets = Object.entries(cpu).map(([name, micros]) => ({
   name,
-  cpuMicrosPerGet: Number(micros.toFixed(2)),
+  cpuMicrosPerGet: rounded(micros),
   morePercent: Math.round((micros / base - 1) * 100),
 }))
 console.table(gets)

@@ -10,7 +10,7 @@ import { closeRedis, connectRedis, type RedisClient } from '@kerp/redis'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { OutboxRelay, Registers } from '@kerp/registers'
 import pg from 'pg'
-import { percentile, rounded } from './lock-figures.js'
+import { percentile, rounded } from './figures.js'
 
 /** One of each begins so often, in ms. */
 export const READ_EVERY_MS = 2

@@ -9,6 +9,7 @@
 
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { median, rounded } from './figures.js'
 import { ABORTS, type Add, JOBS, MAPS, THREADS } from './pool-contestants.js'
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? '3')
@@ -120,10 +121,6 @@ function measureInChild(kind: Kind, name: string): Promise<Measured> {
   })
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
 async function compare(kind: Kind): Promise<readonly object[]> {
   const { unit, names } = WHAT[kind]
   const figures = new Map<string, number[]>(names.map((name) => [name, []]))
@@ -133,7 +130,7 @@ async function compare(kind: Kind): Promise<readonly object[]> {
   const base = median(figures.get(names[0] ?? '') ?? [])
   const rows = names.map((name) => {
     const figure = median(figures.get(name) ?? [])
-    return { name, figure: Number(figure.toFixed(3)), timesOurs: Number((figure / base).toFixed(2)) }
+    return { name, figure: rounded(figure, 3), timesOurs: rounded(figure / base) }
   })
   console.log(unit)
   console.table(rows)

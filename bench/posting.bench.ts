@@ -9,6 +9,7 @@
 import { anyAccount, Ledger, migrate, type Voucher } from '@kerp/postgres'
 import { openPrivatePostgres } from '@kerp/postgres/testing'
 import pg from 'pg'
+import { median, percentile, rounded } from './figures.js'
 import { Baseline } from './posting-baseline.js'
 
 interface Contestant {
@@ -66,17 +67,6 @@ async function runRound({
   return { perSecond: (latenciesMs.length / (performance.now() - startMs)) * 1_000, latenciesMs }
 }
 
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-}
-
-function median(values: readonly number[]): number {
-  return percentile(
-    [...values].sort((a, b) => a - b),
-    0.5,
-  )
-}
-
 async function measure(contestants: readonly Contestant[]): Promise<Measured[]> {
   const rounds = new Map<Contestant, { perSecond: number; latenciesMs: number[] }[]>()
   for (const contestant of contestants) await runRound(contestant)
@@ -87,13 +77,13 @@ async function measure(contestants: readonly Contestant[]): Promise<Measured[]> 
     }
   }
   return [...rounds].map(([{ name, inFlight }, done]) => {
-    const latencies = done.flatMap((round) => round.latenciesMs).sort((a, b) => a - b)
+    const latencies = done.flatMap((round) => round.latenciesMs)
     return {
       name,
       inFlight,
       vouchersPerSecond: Math.round(median(done.map((round) => round.perSecond))),
-      p50Ms: Number(percentile(latencies, 0.5).toFixed(2)),
-      p99Ms: Number(percentile(latencies, 0.99).toFixed(2)),
+      p50Ms: rounded(percentile(latencies, 0.5)),
+      p99Ms: rounded(percentile(latencies, 0.99)),
     }
   })
 }
@@ -119,7 +109,7 @@ async function main(): Promise<void> {
   const base = measured[0]?.vouchersPerSecond ?? Number.NaN
   const figures = measured.map((line) => ({
     ...line,
-    ratio: Number((line.vouchersPerSecond / base).toFixed(1)),
+    ratio: rounded(line.vouchersPerSecond / base, 1),
   }))
   console.table(figures)
   console.log(`audit: ${audit.vouchers} vouchers, ${audit.differencesTotal} differences`)

@@ -17,6 +17,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { clientOf, type CompanyClient, fieldOf } from '../test/erp/erp-process.js'
 import { saleOf } from '../test/erp/vouchers.js'
+import { median, rounded } from './figures.js'
 
 const MINUTES = Number(process.env['SOAK_MINUTES'] ?? '20')
 const POSTS_PER_SECOND = Number(process.env['SOAK_RATE'] ?? '60')
@@ -158,10 +159,6 @@ async function sample(child: ChildProcess): Promise<Sample> {
   }
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN
-}
-
 const { child, url } = await startApp()
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 const { as } = clientOf(url, agent)
@@ -197,10 +194,10 @@ const figures = Object.keys(samples[0] ?? {}).map((name) => {
   const late = median(values.slice(-quarter))
   return {
     name,
-    secondQuarter: Number(early.toFixed(1)),
-    lastQuarter: Number(late.toFixed(1)),
-    most: Number(Math.max(...values).toFixed(1)),
-    growthPercent: early === late ? 0 : Number(((late / early - 1) * 100).toFixed(1)),
+    secondQuarter: rounded(early, 1),
+    lastQuarter: rounded(late, 1),
+    most: rounded(Math.max(...values), 1),
+    growthPercent: early === late ? 0 : rounded((late / early - 1) * 100, 1),
   }
 })
 const counts = {

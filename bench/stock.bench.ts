@@ -12,6 +12,7 @@ import { openPrivatePostgres } from '@kerp/postgres/testing'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { OutboxRelay, Registers } from '@kerp/registers'
 import pg from 'pg'
+import { percentile, rounded } from './figures.js'
 import { bareLock, lockRowAndWrite, makeHandStock, readModifyWrite } from './stock-baseline.js'
 
 interface Contestant {
@@ -46,11 +47,6 @@ async function runRound({ move }: Contestant): Promise<{ perSecond: number; late
   return { perSecond: (latenciesMs.length / (performance.now() - startMs)) * 1_000, latenciesMs }
 }
 
-function percentile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-}
-
 async function measure(contestants: readonly Contestant[]): Promise<readonly object[]> {
   const rounds = new Map(
     contestants.map((contestant) => [contestant, [] as Awaited<ReturnType<typeof runRound>>[]]),
@@ -71,9 +67,9 @@ async function measure(contestants: readonly Contestant[]): Promise<readonly obj
   return measured.map(({ name, perSecond, p50Ms, p99Ms }) => ({
     name,
     movementsPerSecond: Math.round(perSecond),
-    p50Ms: Number(p50Ms.toFixed(2)),
-    p99Ms: Number(p99Ms.toFixed(2)),
-    ratio: Number((perSecond / base).toFixed(1)),
+    p50Ms: rounded(p50Ms),
+    p99Ms: rounded(p99Ms),
+    ratio: rounded(perSecond / base, 1),
   }))
 }
 
