@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { openPrivatePostgres } from '@kerp/postgres/testing'
 import pg from 'pg'
 import { expect, test } from 'vitest'
+import { isAlive } from '../support/is-alive.js'
 
 async function ask(url: string, sql: string): Promise<unknown> {
   const client = new pg.Client({ connectionString: url })
@@ -19,15 +20,6 @@ async function ask(url: string, sql: string): Promise<unknown> {
     return rows[0] === undefined ? undefined : Object.values(rows[0])[0]
   } finally {
     await client.end()
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
   }
 }
 

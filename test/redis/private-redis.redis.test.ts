@@ -7,15 +7,7 @@ import { dirname, join } from 'node:path'
 import { RedisMissingError } from '@kerp/redis'
 import { findRedisServer, openPrivateRedis } from '@kerp/redis/testing'
 import { expect, test } from 'vitest'
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}
+import { isAlive } from '../support/is-alive.js'
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5))
