@@ -164,7 +164,13 @@ describe('every key', () => {
           all.map((key) => ({ family: 'lease', of: parseKey(key) })),
         )
         expect(leases.map(slotOf)).toStrictEqual(all.map(slotOf))
-        expect(all.map(companyOfKey)).toStrictEqual([company, company, company, undefined])
+        for (const names of [all, leases]) {
+          expect(names.map(companyOfKey)).toStrictEqual([company, company, company, undefined])
+        }
+        expect([keys.trustProbes(), keys.eventsCompanies()].map(companyOfKey)).toStrictEqual([
+          undefined,
+          undefined,
+        ])
       }),
       { numRuns: 1_000 },
     )

@@ -218,11 +218,17 @@ export function createKeys(options: KeysOptions = {}): Keys {
   }
 }
 
-/** The company that a key of `createKeys` belongs to; undefined for a session's. */
+/** What stands in the braces of these names is no company. */
+const OF_NO_COMPANY: ReadonlySet<string> = new Set(['session', 'trust', 'companies'])
+
+/** The company that a key of `createKeys` belongs to; undefined for a session's, and for what all companies share. */
 export function companyOfKey(key: Key): string | undefined {
   const open = key.indexOf('{')
-  const family = key.slice(key.lastIndexOf(':', open - 2) + 1, open - 1)
-  return family === 'session' ? undefined : key.slice(open + 1, key.indexOf('}', open))
+  const close = key.indexOf('}', open)
+  const first = key.slice(key.lastIndexOf(':', open - 2) + 1, open - 1)
+  // Of a lease, the family of its key stands behind the braces.
+  const family = first === 'lease' ? key.slice(close + 2).split(':', 1)[0] : first
+  return family === undefined || OF_NO_COMPANY.has(family) ? undefined : key.slice(open + 1, close)
 }
 
 // The family moves behind the hash tag, so that the lease can be read back and lies in the slot of its key.
