@@ -285,6 +285,15 @@ export const SAME: Readonly<Record<string, readonly Asked[]>> = {
       'XDEL s 4-1',
       'XLEN s',
     ],
+    ...[
+      'XADD s 5 f a',
+      'XADD s 6-1 f b',
+      'XADD s MAXLEN = 2 7-1 f c',
+      'XRANGE s - +',
+      'XRANGE s (6-1 (7-1',
+      'XRANGE s - (7-1',
+    ],
+    ...['XTRIM s MAXLEN = 1', 'XTRIM s MAXLEN 5', 'XTRIM s MAXLEN 0', 'XLEN s'],
   ].map(words),
   'groups with one consumer': [
     ...[

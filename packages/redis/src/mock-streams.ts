@@ -37,9 +37,9 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
   xadd(data, [key = '', ...rest]) {
     refuseOption('XADD', rest[0], ['NOMKSTREAM', 'MINID'])
     const stream = streamAt(data, key, true)
-    const max = rest[0]?.toUpperCase() === 'MAXLEN' ? Number(rest[rest[1] === '~' ? 2 : 1]) : undefined
-    const [id = '*', ...fields] = max === undefined ? rest : rest.slice(rest[1] === '~' ? 3 : 2)
-    const given = id === '*' ? autoId(stream) : id.endsWith('-*') ? idWithin(stream, id) : id
+    const bounded = rest[0]?.toUpperCase() === 'MAXLEN' ? withoutSign(rest.slice(1)) : undefined
+    const [id = '*', ...fields] = bounded?.slice(1) ?? rest
+    const given = id === '*' ? autoId(stream) : id.endsWith('-*') ? idWithin(stream, id) : fullId(id)
     if (order(given, stream.lastId) <= 0) {
       throw new MockReplyError(
         'ERR The ID specified in XADD is equal or smaller than the target stream top item',
@@ -47,7 +47,7 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
     }
     stream.entries.push({ id: given, fields })
     stream.lastId = given
-    if (max !== undefined) stream.entries.splice(0, stream.entries.length - max)
+    if (bounded !== undefined) cutTo(stream, Number(bounded[0]))
     return given
   },
   xlen: (data, [key = '']) => streamAt(data, key).entries.length,
@@ -60,10 +60,9 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
   },
   xtrim(data, [key = '', how = '', ...rest]) {
     const stream = streamAt(data, key)
-    const limit = rest[rest[0] === '~' || rest[0] === '=' ? 1 : 0] ?? ''
+    const [limit = ''] = withoutSign(rest)
     if (how.toUpperCase() === 'MINID') return drop(stream, ({ id }) => order(id, limit) < 0)
-    const first = stream.entries[stream.entries.length - Number(limit)]
-    return first === undefined ? 0 : drop(stream, ({ id }) => order(id, first.id) < 0)
+    return cutTo(stream, Number(limit))
   },
   xgroup(data, [action = '', key = '', name = '', from = '$', make = '']) {
     refuseOption('XGROUP', action, ['SETID', 'CREATECONSUMER', 'DELCONSUMER'])
@@ -183,6 +182,16 @@ function drop(stream: Stream, isDropped: (entry: Entry) => boolean): number {
   return before - stream.entries.length
 }
 
+/** Keeps the latest entries; answers how many went. */
+function cutTo(stream: Stream, max: number): number {
+  return stream.entries.splice(0, Math.max(0, stream.entries.length - max)).length
+}
+
+/** A limit may stand behind `~` or `=`; the double is always exact. */
+function withoutSign(args: readonly string[]): readonly string[] {
+  return args[0] === '~' || args[0] === '=' ? args.slice(1) : args
+}
+
 function between(stream: Stream, from: string, to: string): Entry[] {
   return stream.entries.filter(({ id }) => isWithin(id, from, to))
 }
@@ -191,7 +200,10 @@ function isWithin(id: string, from: string, to: string): boolean {
   const low = from.startsWith('(')
     ? order(id, fullId(from.slice(1))) > 0
     : from === '-' || order(id, fullId(from)) >= 0
-  return low && (to === '+' || order(id, to.includes('-') ? to : `${to}-${Number.MAX_SAFE_INTEGER}`) <= 0)
+  return (
+    low &&
+    (to === '+' || (to.startsWith('(') ? order(id, lastId(to.slice(1))) < 0 : order(id, lastId(to)) <= 0))
+  )
 }
 
 function countOf(args: readonly string[]): number | undefined {
@@ -201,6 +213,11 @@ function countOf(args: readonly string[]): number | undefined {
 
 function fullId(id: string): string {
   return id.includes('-') ? id : `${id}-0`
+}
+
+/** The last id of a millisecond, where only that is given. */
+function lastId(id: string): string {
+  return id.includes('-') ? id : `${id}-${Number.MAX_SAFE_INTEGER}`
 }
 
 function order(left: string, right: string): number {
