@@ -1,6 +1,8 @@
+import { ClosedError } from '@kerp/core'
 import { recordingObserver } from '@kerp/core/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { brokenLinks, connect, eventually, type LiveWorld, openLiveWorld } from './live-world.js'
+import { MemoryFeed } from './memory-feed.js'
 
 let world: LiveWorld
 afterEach(() => world.close())
@@ -155,6 +157,27 @@ describe('A client of the hub', () => {
     expect(client.values()).toEqual([1, 3])
     expect(client.frames.at(-2)?.items?.map(({ value }) => value)).toEqual([1, 2, 3])
     expect(observer.of('backgroundError')).toEqual([{ source: 'live', code: 'UNEXPECTED' }])
+  })
+
+  it('is sent away when its company cannot be followed, and harms nobody', async () => {
+    const observer = recordingObserver()
+    const memory = new MemoryFeed()
+    world = await openLiveWorld({
+      memory,
+      observer,
+      feed: {
+        open(companyId, handlers) {
+          if (companyId === 'c2') throw new ClosedError('Subscriber')
+          return memory.open(companyId, handlers)
+        },
+        read: (query) => memory.read(query),
+      },
+    })
+    const away = await world.join('c2')
+    await eventually(() => expect(away.closed()).toBe(1013))
+    expect(observer.of('backgroundError')).toEqual([{ source: 'live', code: 'CLOSED' }])
+    const client = await world.join('c1')
+    await eventually(() => expect(client.frames).toHaveLength(2))
   })
 
   it('sees only the topics that its ticket allows', async () => {

@@ -186,7 +186,13 @@ export class LiveHub<E> implements Closable {
     }
     const { resume, history } = message
     const from = resume === undefined ? undefined : { position: resume === 'invalid' ? -1 : resume, history }
-    void this.#roomFor(companyId).join(client, set, from)
+    try {
+      void this.#roomFor(companyId).join(client, set, from)
+    } catch (error) {
+      // Its feed cannot be opened now.
+      tellFailure(this.#parts.observer, 'live', error)
+      this.#close(client, 'overloaded')
+    }
   }
 
   #roomFor(companyId: string): Room<E> {

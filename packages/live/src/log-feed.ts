@@ -15,7 +15,7 @@ import {
   tellFailure,
   wholeNumberOption,
 } from '@kerp/core'
-import type { AnyEvent, EventSchemas, Subscriber } from '@kerp/pubsub'
+import type { AnyEvent, EventSchemas, Subscriber, Subscription } from '@kerp/pubsub'
 import type { LiveFeed, LiveFeedHandlers, LiveHistory, LiveHistoryQuery, LiveStart } from './feed.js'
 
 /** An event of the log as a hub's topics get it. */
@@ -63,11 +63,20 @@ export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
       { companyId, handlers, lookMs: this.#lookMs },
       (error) => tellFailure(this.#observer, 'live', error),
     )
-    const subscription = this.#subscriber?.subscribe(
-      { companyId, from: 'now' },
-      { onEvents: ({ events }) => tail.hear(events), onReset: () => tail.look() },
-    )
+    const subscription = this.#subscribe(companyId, tail)
     return { close: () => Promise.all([subscription?.close(), tail.close()]).then(() => undefined) }
+  }
+
+  #subscribe(companyId: string, tail: LogTail): Subscription<S> | undefined {
+    try {
+      return this.#subscriber?.subscribe(
+        { companyId, from: 'now' },
+        { onEvents: ({ events }) => tail.hear(events), onReset: () => tail.look() },
+      )
+    } catch (error) {
+      void tail.close()
+      throw error
+    }
   }
 
   async read({ companyId, after, limit }: LiveHistoryQuery): Promise<LiveHistory<LogEvent>> {
