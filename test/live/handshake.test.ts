@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { manualClock } from '@kerp/core/testing'
+import type { LivePrincipal } from '@kerp/live'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { connect, eventually, listen, type LiveWorld, openLiveWorld, ORIGIN, statusOf } from './live-world.js'
@@ -72,6 +74,30 @@ describe('A connection', () => {
   it('is refused when whoever knows the tickets fails', async () => {
     world = await openLiveWorld({ admit: () => Promise.reject(new Error('down')) })
     expect(await statusOf(world.url, withTicket('t1'), { origin: ORIGIN })).toBe(401)
+  })
+
+  it('is refused when whoever knows the tickets throws at once, and harms nobody', async () => {
+    const admit = (ticket: string): Promise<LivePrincipal> => {
+      if (ticket !== 'good') throw new Error(`no ticket: ${ticket}`)
+      return Promise.resolve({ companyId: 'c1', user: 'kim' })
+    }
+    world = await openLiveWorld({ admit, connectionsMax: 1 })
+    expect(await statusOf(world.url, withTicket('bad'), { origin: ORIGIN })).toBe(401)
+    expect(await statusOf(world.url, withTicket('good'), { origin: ORIGIN })).toBe(101)
+  })
+
+  it('is ended alone when its address cannot be told', async () => {
+    world = await openLiveWorld()
+    const addressOf = ({ headers }: IncomingMessage): string => {
+      if (headers['x-forwarded-for'] === undefined) throw new Error('no address')
+      return headers['x-forwarded-for'].toString()
+    }
+    world.hub.attach(world.server, { path: '/other', origins: [ORIGIN], addressOf })
+    const other = world.url.replace('/live', '/other')
+    const ticket = world.ticketOf('c1')
+    await once(new WebSocket(other, withTicket(ticket), { origin: ORIGIN }), 'error')
+    const headers = { origin: ORIGIN, 'x-forwarded-for': '10.0.0.1' }
+    expect(await statusOf(other, withTicket(ticket), headers)).toBe(101)
   })
 
   it('is refused with 400 without the sub-protocol, or with two tickets', async () => {

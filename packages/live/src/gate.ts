@@ -59,7 +59,11 @@ export class Gate<E> {
         if (server.listenerCount('upgrade') === 1) refuse(socket, 'protocol')
         return
       }
-      void this.#receive(request, socket, head, options)
+      this.#receive(request, socket, head, options).catch((error: unknown) => {
+        // Whatever a request makes the host's own functions throw ends that request alone.
+        tellFailure(this.#parts.observer, 'live', error)
+        socket.destroy()
+      })
     }
     server.on('upgrade', onUpgrade)
     return () => void server.off('upgrade', onUpgrade)
@@ -189,10 +193,12 @@ export class Gate<E> {
     if (ticket === '' || ticket.length > TICKET_MAX) return undefined
     const { admit, deadlineMs, clock, observer } = this.#parts
     const bounds = { operation: 'checking a ticket', deadlineMs, outcome: 'notDone', clock } as const
-    return withDeadline(admit(ticket), bounds).catch((error: unknown) => {
+    try {
+      return await withDeadline(admit(ticket), bounds)
+    } catch (error) {
       tellFailure(observer, 'live', error)
       return undefined
-    })
+    }
   }
 }
 
