@@ -37,8 +37,8 @@ function silentSocket(): LiveSocket {
   }
 }
 
-/** What a client becomes when its socket is closed with a code before it is heard. */
-async function stateAfter(code: number): Promise<LiveState> {
+/** What a client becomes by what happens to its socket before anything is heard. */
+async function stateAfter(happens: (socket: LiveSocket) => void): Promise<LiveState> {
   let opened: LiveSocket | undefined
   const client = new LiveClient({
     url: 'ws://127.0.0.1/live',
@@ -50,7 +50,7 @@ async function stateAfter(code: number): Promise<LiveState> {
   clients.push(client)
   client.start()
   await eventually(() => expect(opened?.onclose).not.toBeNull())
-  opened?.onclose?.({ code })
+  if (opened !== undefined) happens(opened)
   return client.state
 }
 
@@ -229,10 +229,16 @@ describe('The client of the browser', () => {
       1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 3000, 4000, 4499, 4999,
     ]
     for (const code of [...codes, ...Object.values(CLOSE_CODES)]) {
-      expect([code, await stateAfter(code)]).toEqual([code, mayReconnect(code) ? 'offline' : 'closed'])
+      const state = await stateAfter((socket) => socket.onclose?.({ code }))
+      expect([code, state]).toEqual([code, mayReconnect(code) ? 'offline' : 'closed'])
     }
     const forGood = codes.filter((code) => !mayReconnect(code))
     expect(forGood).toEqual([1002, 1003, 1007, 1008, 1009, 4999])
+  })
+
+  it.each(['<html>', '', 'null', '7'])('connects again after %j, which is no frame', async (data) => {
+    world = await openLiveWorld()
+    expect(await stateAfter((socket) => socket.onmessage?.({ data }))).toBe('offline')
   })
 
   it('leaves a server that is silent, and connects again', async () => {

@@ -172,8 +172,10 @@ export class LiveClient {
 
   #hear(text: string): void {
     this.#watch()
-    const frame = JSON.parse(text) as Frame
-    if (frame.op === 'snapshot') this.#show(frame)
+    const frame = frameIn(text)
+    // What is no frame was written by somebody between, and what it stands for is missing.
+    if (frame === undefined) this.#later()
+    else if (frame.op === 'snapshot') this.#show(frame)
     else if (frame.op === 'events' || frame.op === 'state') this.#apply(frame)
     else if (frame.op === 'reset') this.#reset()
     else if (frame.op === 'bye') this.#retryMs = boundedMs(frame.after)
@@ -306,4 +308,13 @@ function browserSocket(url: string, protocols: readonly string[]): LiveSocket {
     | undefined
   if (constructor === undefined) throw new ReferenceError('WebSocket')
   return new constructor(url, protocols)
+}
+
+function frameIn(text: string): Frame | undefined {
+  try {
+    const frame: unknown = JSON.parse(text)
+    return typeof frame === 'object' && frame !== null ? frame : undefined
+  } catch {
+    return undefined
+  }
 }
