@@ -157,13 +157,3 @@ test('a default of a hold that every call would be refused for is refused at onc
   const parts = { redis: mockRedis(), keys: createKeys() }
   expect(() => new Locks({ ...parts, maxHoldMs: 86_400_001 })).toThrow('Locks option `maxHoldMs` must be')
 })
-
-test('a lock whose fence is being raised is renewed all the same', async () => {
-  const { lock } = await hold({ ttlMs: 10_000 })
-  const floor = String(BigInt(lock.fence) + 100n)
-  // The renewal leaves before anybody here knows of the new fence.
-  const [fence, extended] = await Promise.all([lock.raiseFence(floor), lock.extend()])
-  expect(extended).toBe('extended')
-  expect(lock.fence).toBe(fence)
-  expect(await lock.release()).toBe('released')
-})

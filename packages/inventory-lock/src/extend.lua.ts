@@ -7,8 +7,9 @@ import { UnexpectedReplyError } from './errors.js'
  * Renews leases of one company that are still ours; never revives one that ended.
  *
  * More keys: one per lock. More arguments per lock: grant (`OWNER|FENCE`), ttlMs. Replies: a list of 1 (renewed)
- * and 0 (gone, or another owner has it). The fence is not compared: it may have been raised while the call was on its
- * way, and no owner is ever used again. Whoever is renewed is listed in `held` until the new end of its lease.
+ * and 0 (gone, or another owner has it). Whoever is renewed is listed in `held` until the new end of its lease.
+ * The fence is compared too: an owner that slept through its turn may have been granted the lock anew, and its first
+ * grant must not come to life again.
  */
 export const extendLocks = defineScript({
   name: 'extend-locks',
@@ -21,11 +22,10 @@ local replies = {}
 for entry = 1, #KEYS - firstKey + 1 do
   local lock = KEYS[firstKey + entry - 1]
   local grant, ttlMs = ARGV[firstArg + 2 * entry - 2], ARGV[firstArg + 2 * entry - 1]
-  local owner = string.match(grant, '^[^|]*') .. '|'
   local value = redis.call('GET', lock)
-  if value and string.sub(value, 1, #owner) == owner then
+  if value == grant or value == grant .. '+' then
     redis.call('PEXPIRE', lock, ttlMs)
-    redis.call('ZADD', held, nowMs + ttlMs, lock .. '|' .. string.gsub(value, '%+$', ''))
+    redis.call('ZADD', held, nowMs + ttlMs, lock .. '|' .. grant)
     replies[entry] = 1
   else
     redis.call('ZREM', held, lock .. '|' .. grant)
