@@ -141,6 +141,14 @@ export function locksConform(backend: Backend): void {
       expect(await world.redis.get(world.key('B'))).toBe('somebody|1')
     })
 
+    test('that its owner was granted anew, with a higher fence, is lost to the first grant', async () => {
+      const world = openWorld()
+      const lock = await world.process().locks.acquire(world.resource('A'), { ttlMs: 30_000, renew: false })
+      const [owner = ''] = (await world.redis.get(world.key('A')))?.split('|') ?? []
+      await world.redis.set(world.key('A'), `${owner}|${BigInt(lock.fence) + 1n}`, 'PX', 30_000)
+      expect(await lock.extend()).toBe('lost')
+    })
+
     test('begins its lease anew when it is extended', async () => {
       const world = openWorld()
       const lock = await world.process().locks.acquire(world.resource('A'), { ttlMs: 10_000 })
