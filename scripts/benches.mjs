@@ -5,7 +5,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, platform, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { runChecks } from './checks.mjs'
-import { nodeArgsForBench, ROOT, runAloud } from './processes.mjs'
+import { envForSource, nodeArgsForBench, ROOT, runAloud } from './processes.mjs'
 
 const FOLDER = join(ROOT, 'bench')
 const SUFFIX = '.bench.ts'
@@ -32,9 +32,8 @@ export async function runBenches(names) {
 
 async function runBench(name) {
   const circumstances = circumstancesNow()
-  const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json') }
   const args = [...nodeArgsForBench(), join(FOLDER, `${name}${SUFFIX}`)]
-  const { code, stdout } = await runAloud(process.execPath, args, { env })
+  const { code, stdout } = await runAloud(process.execPath, args, { env: envForSource() })
   if (code !== 0) return code
   const results = resultsIn(stdout)
   if (results.length === 0) {

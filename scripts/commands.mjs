@@ -7,7 +7,7 @@ import { CHECKS, runChecks } from './checks.mjs'
 import { ensureInstalled } from './install.mjs'
 import { runMatrix } from './matrix.mjs'
 import { entryPoints } from './packages.mjs'
-import { binOf, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
+import { binOf, envForSource, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
 import { runTests, serverIsMissing } from './tests.mjs'
 
 const COMMANDS = {
@@ -39,7 +39,7 @@ export async function runCommand(name, args) {
 
 // The caller's directory is kept, so that a relative path among the arguments means what the caller meant.
 function runSource(file, args) {
-  const env = { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json') }
+  const env = envForSource()
   return runForeground(process.execPath, [...nodeArgsForSource(), join(ROOT, file), ...args], { env })
 }
 

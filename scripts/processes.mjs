@@ -34,6 +34,11 @@ export function nodeArgsForBench() {
   return ['--import', pathToFileURL(tsx).href]
 }
 
+/** The environment for both, whatever directory they are called from. */
+export function envForSource() {
+  return { ...process.env, TSX_TSCONFIG_PATH: join(ROOT, 'tsconfig.json') }
+}
+
 /** Runs a child on this terminal, passes signals on, and resolves with its exit code. */
 export function runForeground(command, args, options = {}) {
   return endOf(spawn(command, args, { stdio: 'inherit', ...options }), command)
