@@ -32,12 +32,12 @@ import {
   chunkNumberText,
   type ChunkLedgerOptions,
   leaseText,
-  limitText,
   resolveChunkLedgerOptions,
 } from './chunk-options.js'
 import { Database } from './database.js'
 import type { DatabaseClient } from './database-pool.js'
 import { BatchRunMissingError, BatchRunStateError } from './errors.js'
+import { limitText } from './identifiers.js'
 import { type Queryable, queryableOf } from './queryable.js'
 import { textOf } from './row-text.js'
 

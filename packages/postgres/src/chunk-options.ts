@@ -24,7 +24,6 @@ export interface ChunkLedgerOptions {
 const PARAMS_LENGTH_MAX = 65_536
 const ITEM_ID_LENGTH_MAX = 256
 const CHUNK_ITEMS_MAX = 10_000
-const LIMIT_MAX = 10_000
 const LEASE_MS_MAX = 86_400_000
 
 /** @throws {InvalidOptionError} `INVALID_OPTION`. */
@@ -58,11 +57,6 @@ export function checkOpening(opening: BatchOpening): BatchOpening {
   checkWhole('failuresMax', failuresMax, 0, Number.MAX_SAFE_INTEGER)
   checkWhole('stopAfterFailures', stopAfterFailures, 0, Number.MAX_SAFE_INTEGER)
   return { ...checkRunRef(opening), batch, params, chunkItems, failuresMax, stopAfterFailures }
-}
-
-/** The limit of a list, as text. @throws {InvalidInputError} `INVALID_INPUT`. */
-export function limitText(limit: number): string {
-  return String(checkWhole('limit', limit, 1, LIMIT_MAX))
 }
 
 /** How long a lease lasts, in ms, as text. @throws {InvalidInputError} `INVALID_INPUT`. */

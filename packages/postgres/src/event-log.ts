@@ -27,7 +27,7 @@ import { auditEvents, type EventAudit } from './event-audit.js'
 import { committedEventOf } from './event-payload.js'
 import { type EventStatements, eventStatements } from './event-statements.js'
 import { type EventRetention, type EventTrim, trimEvents } from './event-trim.js'
-import { checkCompanyId, checkWhole, resolveSchema } from './identifiers.js'
+import { checkCompanyId, limitText, resolveSchema } from './identifiers.js'
 import { OutboxListener } from './outbox-listener.js'
 import type { Queryable } from './queryable.js'
 import { textOf, textOrUndefined } from './row-text.js'
@@ -48,7 +48,6 @@ export interface EventLogOptions {
   readonly deadlineMs?: number
 }
 
-const LIMIT_MAX = 10_000
 const WEEK_MS = 7 * 86_400_000
 const SINK = /^[a-z0-9][a-z0-9._-]{0,62}$/
 const POSITION = /^(?:0|[1-9]\d{0,17})$/
@@ -227,10 +226,6 @@ function ageOf(
   bounds: { readonly min: number; readonly fallback: number },
 ): number {
   return wholeNumberOption('EventLog.trim', option, value, bounds)
-}
-
-function limitText(limit: number): string {
-  return String(checkWhole('limit', limit, 1, LIMIT_MAX))
 }
 
 function checkPosition(position: unknown, field: string): string {

@@ -54,6 +54,14 @@ export function checkWhole(field: string, value: unknown, min: number, max: numb
   throw new InvalidInputError(field, `a whole number from ${min} to ${max}`, value)
 }
 
+/** Rows of one page of a list. */
+const LIMIT_MAX = 10_000
+
+/** The limit of a list, from 1 to 10,000, as text. @throws {InvalidInputError} `INVALID_INPUT` */
+export function limitText(limit: number): string {
+  return String(checkWhole('limit', limit, 1, LIMIT_MAX))
+}
+
 /** Whether every surrogate has its partner; a lone one has no UTF-8 form. */
 export function isWellFormed(text: string): boolean {
   return (

@@ -19,7 +19,7 @@ import {
 import { Database, isTimeout } from './database.js'
 import type { DatabasePool } from './database-pool.js'
 import { DatabaseUnavailableError, DatabaseUnsuitableError, OutboxTrimmedError } from './errors.js'
-import { checkCompanyId, checkWhole, resolveSchema } from './identifiers.js'
+import { checkCompanyId, limitText, resolveSchema } from './identifiers.js'
 import { OutboxListener } from './outbox-listener.js'
 import { covers, parseSnapshot } from './outbox-position.js'
 import { type OutboxStatements, outboxStatements } from './outbox-statements.js'
@@ -44,7 +44,6 @@ export interface OutboxOptions {
 /** What `invalidateWithin` voids: one register, or all of a company. */
 export type Invalidation = { readonly ref: RegisterRef } | { readonly companyId: string }
 
-const LIMIT_MAX = 10_000
 const PATIENCE_MS_MAX = 60_000
 
 type Row = Readonly<Record<string, unknown>>
@@ -190,10 +189,6 @@ export class Outbox implements OutboxSource, InvalidationLog {
       throw error
     }
   }
-}
-
-function limitText(limit: number): string {
-  return String(checkWhole('limit', limit, 1, LIMIT_MAX))
 }
 
 /** None for the one line of facts that an answer without rows consists of. */
