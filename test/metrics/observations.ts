@@ -1,9 +1,9 @@
 /** One example of every observation, for the tests that need them all. */
 
-import type { Observer } from '@kerp/core'
+import type { Complete, Observer } from '@kerp/core'
 
 type Examples = {
-  readonly [K in keyof Observer]-?: Parameters<Required<Observer>[K]>[0]
+  readonly [K in keyof Observer]-?: Parameters<Complete<Observer>[K]>[0]
 }
 
 /** What each method of an observer is called with. */

@@ -112,7 +112,28 @@ function errorNameOf(node: ts.ClassDeclaration): string | undefined {
   return undefined
 }
 
-/** Index files, headers, docstrings, names of errors. */
+function checkUndefined(tree: SourceTree): readonly string[] {
+  return pathsOf(tree, PACKAGE_SOURCE).flatMap((path) =>
+    nodesOf(parse(tree, path))
+      .filter((node) => ts.isPropertySignature(node) || ts.isMethodSignature(node))
+      .filter((node) => node.questionToken !== undefined && !takesUndefined(node))
+      .map((node) => {
+        const name = node.name.getText()
+        return `${placeOf(path, node)}: write \`readonly ${name}?: … | undefined\`; with exactOptionalPropertyTypes a caller's undefined is refused.`
+      }),
+  )
+}
+
+function takesUndefined(node: ts.PropertySignature | ts.MethodSignature): boolean {
+  if (ts.isMethodSignature(node) || node.type === undefined) return false
+  const { type } = node
+  const members = ts.isUnionTypeNode(type) ? type.types : [type]
+  return members.some(({ kind }) => TAKES_UNDEFINED.has(kind))
+}
+
+const TAKES_UNDEFINED = new Set([ts.SyntaxKind.UndefinedKeyword, ts.SyntaxKind.UnknownKeyword])
+
+/** Index files, headers, docstrings, what may be left out, names of errors. */
 export const exportRules: readonly Rule[] = [
   {
     title: 'each package has exactly one index.ts',
@@ -145,6 +166,16 @@ export const exportRules: readonly Rule[] = [
       'packages/core/src/a.ts': '/** Header. */\n\n/** A. */\nexport const a = 1\nexport class B {}',
     },
     finds: 'packages/core/src/a.ts:5: B is exported without a docstring',
+  },
+  {
+    title: 'whatever may be left out may be undefined',
+    check: checkUndefined,
+    counterexample: {
+      'packages/core/src/a.ts':
+        'interface A {\n  readonly a?: number | undefined\n  readonly b?: unknown\n  readonly ttlMs?: number\n  hear?(): void\n}',
+    },
+    finds:
+      "packages/core/src/a.ts:4: write `readonly ttlMs?: … | undefined`; with exactOptionalPropertyTypes a caller's undefined is refused.\npackages/core/src/a.ts:5: write `readonly hear?",
   },
   {
     title: 'each error carries its own name as a literal',

@@ -9,7 +9,7 @@
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { BalanceCache } from '@kerp/balance-cache'
-import { type Closable, closeOnce, combineObservers, type Observer } from '@kerp/core'
+import { type Closable, closeOnce, combineObservers, type Complete, type Observer } from '@kerp/core'
 import type { Locks, Stock } from '@kerp/inventory-lock'
 import { createKeys } from '@kerp/keys'
 import { createMetrics, type Metrics } from '@kerp/metrics'
@@ -224,7 +224,7 @@ function openDoors(routes: HttpServer, doors: Doors, observer: Observer): void {
 /** Redis and the database, each of its own kind, and a line that says which. */
 async function openServers(
   config: ErpConfig,
-  { say, observer }: Required<ErpListeners>,
+  { say, observer }: Complete<ErpListeners>,
   opened: Opened,
 ): Promise<{ readonly redis: RedisPart; readonly database: DatabasePart }> {
   const redis = opened(await openRedis(config, observer))

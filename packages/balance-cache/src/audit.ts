@@ -8,7 +8,7 @@ import type { BalanceParts } from './warm.js'
 /** What an audit takes. */
 export interface BalanceAuditOptions extends PageOptions {
   /** Whether a difference voids the company's registers. @defaultValue true */
-  readonly repair?: boolean
+  readonly repair?: boolean | undefined
 }
 
 /** A cached balance that is not a state of its row. */

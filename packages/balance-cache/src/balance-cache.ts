@@ -28,8 +28,8 @@ export interface BalanceCacheOptions {
   /** Lists rows for warming and audits; the same database that the registers are loaded from. */
   readonly source: RegisterSource
   /** Makes invalidations outlive Redis; without it they are lost when Redis is. */
-  readonly invalidations?: InvalidationLog
-  readonly observer?: Observer
+  readonly invalidations?: InvalidationLog | undefined
+  readonly observer?: Observer | undefined
 }
 
 /** What a read may ask for beside its balances. */

@@ -39,28 +39,28 @@ export interface GuardedBalancesOptions {
   readonly keys: Keys
   /** Reads the totals of accounts from the host's table. */
   readonly source: BalanceTotalsSource
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** `balance` is how old the worst answer can be, whatever Redis forgot and whoever wrote without a guard. @defaultValue ttlPolicy() */
-  readonly ttl?: TtlPolicy
+  readonly ttl?: TtlPolicy | undefined
   /**
    * How long rows are not cached after a process that was about to change them was heard of, in ms. The database must end
    * the transaction of a client that is gone, and a COMMIT that it was sent, in less. @defaultValue 30_000
    */
-  readonly operationMs?: number
+  readonly operationMs?: number | undefined
   /** Guarded pieces of work at once; one more is refused with `OVERLOADED`. @defaultValue 1_000 */
-  readonly operationsMax?: number
+  readonly operationsMax?: number | undefined
   /** The longest that each call of a guard waits for Redis, in ms. @defaultValue 250 */
-  readonly guardDeadlineMs?: number
+  readonly guardDeadlineMs?: number | undefined
   /** The longest that a read waits for one answer of Redis, in ms. @defaultValue 25 */
-  readonly redisDeadlineMs?: number
+  readonly redisDeadlineMs?: number | undefined
   /** From the begin of a statement to the end of waiting for it, in ms. @defaultValue 5_000 */
-  readonly loadDeadlineMs?: number
+  readonly loadDeadlineMs?: number | undefined
   /** Statements at once. @defaultValue 8 */
-  readonly loadsMax?: number
+  readonly loadsMax?: number | undefined
   /** Rows that wait for a statement; more are refused with `OVERLOADED`. @defaultValue 100_000 */
-  readonly waitingRowsMax?: number
+  readonly waitingRowsMax?: number | undefined
 }
 
 /** The options with every choice made. */

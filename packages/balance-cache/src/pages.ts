@@ -8,11 +8,11 @@ export interface PageOptions {
   /** The year whose balances are walked. */
   readonly fiscalYear: number
   /** Rows of one page. @defaultValue 500 */
-  readonly pageSize?: number
+  readonly pageSize?: number | undefined
   /** Begins after this account, in the source's order. */
   readonly after?: string | undefined
   /** Ends the walk between two pages. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 const PAGE_SIZE_MAX = 1_000

@@ -12,7 +12,7 @@ export interface TotalsUnderTest {
   /** Commits the totals of an account. */
   set(ref: AccountRef, totals: BalanceTotals): Promise<void>
   /** The largest amount that a column holds, in minor units. @defaultValue 38 digits */
-  readonly amountMax?: bigint
+  readonly amountMax?: bigint | undefined
 }
 
 /** A suite for a table. */

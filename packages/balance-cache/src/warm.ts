@@ -7,7 +7,7 @@ import { type PageOptions, balancePages } from './pages.js'
 /** What warming takes. */
 export interface WarmOptions extends PageOptions {
   /** Called after each page. */
-  readonly onProgress?: (progress: WarmProgress) => void
+  readonly onProgress?: ((progress: WarmProgress) => void) | undefined
 }
 
 /** How far warming came. */

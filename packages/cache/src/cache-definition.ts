@@ -25,40 +25,39 @@ export interface CacheDefinition<R, T> {
   /** The key of a value, made by `Keys`. Different refs must give different keys. */
   readonly key: (ref: R) => Key
   /** What the value is made from, so that it can be invalidated with everything else that is; at most 16. */
-  readonly tags?: (ref: R) => readonly string[]
+  readonly tags?: ((ref: R) => readonly string[]) | undefined
   /**
    * Reads the truth: as of a moment after the call began, so no replica and no transaction that is open already.
    * Undefined means that there is nothing. Left out: `loadMany` with one ref.
    */
-  readonly load?: (ref: R, context: LoadContext) => Promise<T | undefined>
+  readonly load?: ((ref: R, context: LoadContext) => Promise<T | undefined>) | undefined
   /**
    * The same for several refs in one call, in their order: for each its value, undefined, or the `Error` that only this
    * one is refused with. Throwing refuses all of them. What `getMany`, `fill` and their refreshes lack is loaded by it.
    */
-  readonly loadMany?: (
-    refs: readonly R[],
-    context: LoadContext,
-  ) => Promise<readonly (T | Error | undefined)[]>
+  readonly loadMany?:
+    | ((refs: readonly R[], context: LoadContext) => Promise<readonly (T | Error | undefined)[]>)
+    | undefined
   /** The most refs of one call of `loadMany`; more become several calls side by side. @defaultValue 1_000 */
-  readonly loadManyMax?: number
+  readonly loadManyMax?: number | undefined
   /** Checks and types what comes out of the cache; any validator of the Standard Schema. @defaultValue none */
-  readonly schema?: StandardSchema<T>
+  readonly schema?: StandardSchema<T> | undefined
   /** Writes and reads the text, instead of JSON with `schema`. With both, the schema checks what the codec read. */
-  readonly codec?: Codec<T>
+  readonly codec?: Codec<T> | undefined
   /** Raise it when the shape changes: values of other versions are loaded anew. Not used with `codec`. @defaultValue 1 */
-  readonly version?: number
+  readonly version?: number | undefined
   /** The most bytes of a value; a larger one is answered and not stored. @defaultValue 262_144 */
-  readonly bytesMax?: number
+  readonly bytesMax?: number | undefined
   /** How long it is remembered that there is nothing, in ms; 0: not at all. @defaultValue 30_000 */
-  readonly negativeTtlMs?: number
+  readonly negativeTtlMs?: number | undefined
   /** Loads a value that is asked for often anew before its time is over, so that nobody waits. @defaultValue false */
-  readonly earlyRefresh?: boolean
+  readonly earlyRefresh?: boolean | undefined
   /** How long a value whose time is over is still answered while it is loaded anew, in ms. Never one that was invalidated. @defaultValue 0 */
-  readonly staleMs?: number
+  readonly staleMs?: number | undefined
   /** Whether TTLs vary by ±10 %. @defaultValue true, but false for `session` and `refresh_token` */
-  readonly jitter?: boolean
+  readonly jitter?: boolean | undefined
   /** Keeps values in this process too, for a moment. @defaultValue none */
-  readonly local?: LocalTierOptions
+  readonly local?: LocalTierOptions | undefined
 }
 
 /** A definition with every choice made. */

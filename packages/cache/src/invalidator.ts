@@ -12,11 +12,11 @@ import type { ReadThrough } from './read-through.js'
 
 /** What is void by an event; all of it belongs to the event's company. */
 export interface Invalidation {
-  readonly tags?: readonly string[]
+  readonly tags?: readonly string[] | undefined
   /** Single values: of `CachedValues.keyOf`. */
-  readonly keys?: readonly Key[]
+  readonly keys?: readonly Key[] | undefined
   /** Everything of the company. */
-  readonly all?: boolean
+  readonly all?: boolean | undefined
 }
 
 /** What is void by an event, by its type. Types without a rule change nothing that is cached. */

@@ -13,9 +13,9 @@ export interface LocalTierOptions {
   /** How stale a value may be after another process invalidated it, in ms; 1 to 60,000. */
   readonly ttlMs: number
   /** Values; the one that was used longest ago goes first. @defaultValue 1_000 */
-  readonly entriesMax?: number
+  readonly entriesMax?: number | undefined
   /** Characters of all values together. @defaultValue 4_194_304 */
-  readonly charactersMax?: number
+  readonly charactersMax?: number | undefined
 }
 
 /** What the tier keeps: a payload, or that there is nothing. */

@@ -22,33 +22,33 @@ export interface ReadThroughOptions {
   /** Never closed by this class. It may evict: an entry or a generation that is gone is a miss. */
   readonly redis: RedisClient
   readonly keys: Keys
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** How long values of each type are kept. @defaultValue ttlPolicy() */
-  readonly ttl?: TtlPolicy
+  readonly ttl?: TtlPolicy | undefined
   /** From the call of a read to its end, in ms. @defaultValue 25_000 */
-  readonly readDeadlineMs?: number
+  readonly readDeadlineMs?: number | undefined
   /** The longest that one load may take, in ms; its signal aborts then. @defaultValue 10_000 */
-  readonly loadDeadlineMs?: number
+  readonly loadDeadlineMs?: number | undefined
   /** How long a read waits for a load of another process before it loads for itself, in ms. @defaultValue 10_000 */
-  readonly waitMs?: number
+  readonly waitMs?: number | undefined
   /** How long the right to load outlives the process that has it, in ms; it is renewed while the load runs. @defaultValue 3_000 */
-  readonly leaseMs?: number
+  readonly leaseMs?: number | undefined
   /** How long a value whose load failed is not loaded again, in all processes, in ms. @defaultValue 1_000 */
-  readonly backoffMs?: number
+  readonly backoffMs?: number | undefined
   /** The longest that a read waits for one answer of Redis, in ms. @defaultValue 25 */
-  readonly redisDeadlineMs?: number
+  readonly redisDeadlineMs?: number | undefined
   /** The longest that an invalidation waits for Redis, in ms. @defaultValue 1_000 */
-  readonly invalidateDeadlineMs?: number
+  readonly invalidateDeadlineMs?: number | undefined
   /** Answers of Redis in a row that did not come in time before reads stop asking it. @defaultValue 2 */
-  readonly silencesMax?: number
+  readonly silencesMax?: number | undefined
   /** How long reads then go to the loaders alone, before one asks Redis again, in ms. @defaultValue 250 */
-  readonly silencePauseMs?: number
+  readonly silencePauseMs?: number | undefined
   /** Loads at once, over all types. @defaultValue 32 */
-  readonly loadsMax?: number
+  readonly loadsMax?: number | undefined
   /** Loads that wait for their turn; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
-  readonly waitingLoadsMax?: number
+  readonly waitingLoadsMax?: number | undefined
 }
 
 /** The options with every choice made, and the parts that all types share. */

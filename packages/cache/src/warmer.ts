@@ -22,24 +22,24 @@ export interface WarmerOptions {
   readonly redis: RedisClient
   /** What is filled: at each call, for each of its companies. */
   readonly sources: readonly WarmSource[]
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** Sources that run at once, over all companies of a call. @defaultValue 2 */
-  readonly parallelMax?: number
+  readonly parallelMax?: number | undefined
   /** Ends when Redis has used this share of its `maxmemory`, in percent. @defaultValue 75 */
-  readonly memoryPercentMax?: number
+  readonly memoryPercentMax?: number | undefined
   /** Ends after so long, in ms. @defaultValue 600_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
 }
 
 /** What one call takes. */
 export interface WarmCall {
   /** Ends warming between two pages; what was done is reported. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** The report of an earlier call that did not come to its end: it goes on from there. */
-  readonly resume?: WarmReport
+  readonly resume?: WarmReport | undefined
   /** Called after each page. */
-  readonly onProgress?: (progress: SourceReport) => void
+  readonly onProgress?: ((progress: SourceReport) => void) | undefined
 }
 
 /** How one source of one company went. */

@@ -78,7 +78,7 @@ export interface BatchChunkRef extends BatchRunRef {
 export interface BatchClaim {
   readonly leaseMs: number
   /** This chunk only. @defaultValue the first that is free */
-  readonly number?: number
+  readonly number?: number | undefined
 }
 
 /** What an item came to. */
@@ -157,6 +157,6 @@ export interface BatchLedger<Tx> {
   /** When it resolves, no chunk is committed any more. */
   cancel(ref: BatchRunRef): Promise<BatchRun>
   /** Takes up a cancelled or failed run where it stands; `retryFailed` puts its failed items into new chunks. */
-  resume(ref: BatchRunRef, options?: { readonly retryFailed?: boolean }): Promise<BatchRun>
+  resume(ref: BatchRunRef, options?: { readonly retryFailed?: boolean | undefined }): Promise<BatchRun>
   failures(ref: BatchRunRef, query: BatchFailureQuery): Promise<readonly BatchFailure[]>
 }

@@ -15,7 +15,7 @@ export interface JsonCodecOptions<T> {
   /** Narrows what was parsed; throws when the shape is not `T`'s. */
   readonly check: (parsed: unknown) => T
   /** The most bytes of encoded text. @defaultValue 262_144 */
-  readonly bytesMax?: number
+  readonly bytesMax?: number | undefined
 }
 
 const BYTES_MAX = 262_144

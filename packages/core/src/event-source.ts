@@ -13,7 +13,7 @@ export interface CommittedEvent {
   readonly timestamp: string
   /** A JSON value. */
   readonly payload: unknown
-  readonly traceparent?: string
+  readonly traceparent?: string | undefined
 }
 
 /** How far the log of one company goes. */
@@ -28,7 +28,7 @@ export interface EventAdvanceOptions {
   /** Numbers at most this many changes; vouchers of one transaction are one change, and an event each. */
   readonly limit: number
   /** Answers the heads of all companies, not only of those that moved. */
-  readonly all?: boolean
+  readonly all?: boolean | undefined
 }
 
 /** What `advance` came to. */

@@ -10,7 +10,7 @@ export interface HealthCause {
   readonly level: 'unready' | 'degraded'
   readonly cause: string
   /** What an operator does about it. */
-  readonly fix?: string
+  readonly fix?: string | undefined
 }
 
 /** Asks one part; an empty list when all is well. It may throw: then the part cannot be asked. */
@@ -26,8 +26,8 @@ export interface HealthReport {
 /** How long parts may take. */
 export interface HealthOptions {
   /** For each part, in ms. @defaultValue 1_000 */
-  readonly deadlineMs?: number
-  readonly clock?: Clock
+  readonly deadlineMs?: number | undefined
+  readonly clock?: Clock | undefined
 }
 
 /**

@@ -78,7 +78,13 @@ export {
   STEPS,
   STOCK_STEPS,
 } from './observer.js'
-export { oneOfOption, textOption, wholeNumberOption, type WholeNumberBounds } from './options.js'
+export {
+  type Complete,
+  oneOfOption,
+  textOption,
+  wholeNumberOption,
+  type WholeNumberBounds,
+} from './options.js'
 export type { StockBatch, StockMove } from './stock-observation.js'
 export {
   health,

@@ -164,80 +164,92 @@ export type Step = (typeof STEPS)[number] | (typeof STOCK_STEPS)[number]
 
 /** What a host passes as `observer`; every method is optional. */
 export interface Observer {
-  redisOperation?(observation: RedisOperation): void
+  readonly redisOperation?: ((observation: RedisOperation) => void) | undefined
   /** EVALSHA met a server without the script; EVAL was sent. */
-  scriptFallback?(observation: { readonly script: string }): void
-  cacheRequest?(observation: CacheRequest): void
-  cacheRead?(observation: CacheRead): void
-  cacheLoad?(observation: CacheLoad): void
-  cacheRefusal?(observation: CacheRefusal): void
-  cacheInvalidation?(observation: CacheInvalidation): void
-  registerApply?(observation: RegisterApply): void
-  generationChange?(observation: GenerationChange): void
+  readonly scriptFallback?: ((observation: { readonly script: string }) => void) | undefined
+  readonly cacheRequest?: ((observation: CacheRequest) => void) | undefined
+  readonly cacheRead?: ((observation: CacheRead) => void) | undefined
+  readonly cacheLoad?: ((observation: CacheLoad) => void) | undefined
+  readonly cacheRefusal?: ((observation: CacheRefusal) => void) | undefined
+  readonly cacheInvalidation?: ((observation: CacheInvalidation) => void) | undefined
+  readonly registerApply?: ((observation: RegisterApply) => void) | undefined
+  readonly generationChange?: ((observation: GenerationChange) => void) | undefined
   /** The same version with other bytes was seen: the history forked. Must page. */
-  registerFork?(observation: { readonly count: number }): void
-  cacheTrust?(observation: CacheTrust): void
-  localTierSize?(observation: LocalTierSize): void
-  localTierDrop?(observation: LocalTierDrop): void
+  readonly registerFork?: ((observation: { readonly count: number }) => void) | undefined
+  readonly cacheTrust?: ((observation: CacheTrust) => void) | undefined
+  readonly localTierSize?: ((observation: LocalTierSize) => void) | undefined
+  readonly localTierDrop?: ((observation: LocalTierDrop) => void) | undefined
   /** Cached values that were never a state of their row. Must page. */
-  balanceDrift?(observation: { readonly count: number }): void
+  readonly balanceDrift?: ((observation: { readonly count: number }) => void) | undefined
   /** Reads stopped asking a Redis that does not answer, or ask it again. */
-  redisBreaker?(observation: { readonly state: 'open' | 'closed' }): void
-  posting?(observation: Posting): void
-  postingBatch?(observation: PostingBatch): void
+  readonly redisBreaker?: ((observation: { readonly state: 'open' | 'closed' }) => void) | undefined
+  readonly posting?: ((observation: Posting) => void) | undefined
+  readonly postingBatch?: ((observation: PostingBatch) => void) | undefined
   /** Vouchers that wait for a transaction. */
-  postingQueue?(observation: { readonly waiting: number }): void
-  stockMove?(observation: StockMove): void
-  stockBatch?(observation: StockBatch): void
+  readonly postingQueue?: ((observation: { readonly waiting: number }) => void) | undefined
+  readonly stockMove?: ((observation: StockMove) => void) | undefined
+  readonly stockBatch?: ((observation: StockBatch) => void) | undefined
   /** Movements that wait for a transaction. */
-  stockQueue?(observation: { readonly waiting: number }): void
-  relayTick?(observation: RelayTick): void
+  readonly stockQueue?: ((observation: { readonly waiting: number }) => void) | undefined
+  readonly relayTick?: ((observation: RelayTick) => void) | undefined
   /** Age of the database moment that the registers have reached, in ms. */
-  relayLag?(observation: { readonly lagMs: number }): void
-  eventRelayTick?(observation: EventRelayTick): void
+  readonly relayLag?: ((observation: { readonly lagMs: number }) => void) | undefined
+  readonly eventRelayTick?: ((observation: EventRelayTick) => void) | undefined
   /** Age of the oldest committed event that is not published, in ms. */
-  eventRelayLag?(observation: { readonly lagMs: number }): void
-  eventTrim?(observation: EventTrimming): void
+  readonly eventRelayLag?: ((observation: { readonly lagMs: number }) => void) | undefined
+  readonly eventTrim?: ((observation: EventTrimming) => void) | undefined
   /** A relay told all readers how far it is; `probes` of them were heard before. */
-  relayHeartbeat?(observation: { readonly probes: number }): void
-  lockAcquire?(observation: LockAcquire): void
-  lockRelease?(observation: LockGivenBack): void
+  readonly relayHeartbeat?: ((observation: { readonly probes: number }) => void) | undefined
+  readonly lockAcquire?: ((observation: LockAcquire) => void) | undefined
+  readonly lockRelease?: ((observation: LockGivenBack) => void) | undefined
   /** Somebody worked on without its lock, or was stopped in time. Must page. */
-  lockLost?(observation: LockLoss): void
+  readonly lockLost?: ((observation: LockLoss) => void) | undefined
   /** Writes that were refused because a later holder wrote before. */
-  lockFenced?(observation: { readonly count: number }): void
-  batchChunk?(observation: BatchChunkWork): void
+  readonly lockFenced?: ((observation: { readonly count: number }) => void) | undefined
+  readonly batchChunk?: ((observation: BatchChunkWork) => void) | undefined
   /** Items of durable batches that were committed, with their effect or as failed. */
-  batchItems?(observation: { readonly result: 'done' | 'failed'; readonly count: number }): void
-  eventPublish?(observation: EventPublish): void
-  eventDeliver?(observation: EventDeliver): void
+  readonly batchItems?:
+    | ((observation: { readonly result: 'done' | 'failed'; readonly count: number }) => void)
+    | undefined
+  readonly eventPublish?: ((observation: EventPublish) => void) | undefined
+  readonly eventDeliver?: ((observation: EventDeliver) => void) | undefined
   /** From the envelope's timestamp to its handler, by the clocks of both machines. */
-  eventLag?(observation: { readonly reader: EventDeliver['reader']; readonly lagMs: number }): void
+  readonly eventLag?:
+    | ((observation: { readonly reader: EventDeliver['reader']; readonly lagMs: number }) => void)
+    | undefined
   /** Events that a reader missed and then read from the stream or the log. */
-  eventGap?(observation: { readonly reader: EventDeliver['reader']; readonly filled: number }): void
-  eventReset?(observation: EventReset): void
-  eventDead?(observation: EventDead): void
+  readonly eventGap?:
+    | ((observation: { readonly reader: EventDeliver['reader']; readonly filled: number }) => void)
+    | undefined
+  readonly eventReset?: ((observation: EventReset) => void) | undefined
+  readonly eventDead?: ((observation: EventDead) => void) | undefined
   /** Events that wait for a durable group, over all companies that this process looks at. */
-  eventBacklog?(observation: { readonly group: string; readonly waiting: number }): void
+  readonly eventBacklog?:
+    | ((observation: { readonly group: string; readonly waiting: number }) => void)
+    | undefined
   /** Entries that were trimmed although a durable group had not read them. Must page. */
-  eventTrimmedUnread?(observation: { readonly count: number }): void
-  poolLevel?(observation: PoolLevel): void
-  poolJob?(observation: PoolJobEnd): void
+  readonly eventTrimmedUnread?: ((observation: { readonly count: number }) => void) | undefined
+  readonly poolLevel?: ((observation: PoolLevel) => void) | undefined
+  readonly poolJob?: ((observation: PoolJobEnd) => void) | undefined
   /** A job of a worker pool failed and is tried again. */
-  poolRetry?(observation: { readonly pool: string }): void
+  readonly poolRetry?: ((observation: { readonly pool: string }) => void) | undefined
   /** A worker pool did not accept a job. */
-  poolRefusal?(observation: { readonly pool: string; readonly reason: 'full' | 'closed' }): void
+  readonly poolRefusal?:
+    | ((observation: { readonly pool: string; readonly reason: 'full' | 'closed' }) => void)
+    | undefined
   /** Live connections that are open. */
-  liveConnections?(observation: { readonly open: number }): void
-  liveRefusal?(observation: LiveRefusal): void
-  liveClose?(observation: LiveClose): void
-  liveReset?(observation: LiveReset): void
+  readonly liveConnections?: ((observation: { readonly open: number }) => void) | undefined
+  readonly liveRefusal?: ((observation: LiveRefusal) => void) | undefined
+  readonly liveClose?: ((observation: LiveClose) => void) | undefined
+  readonly liveReset?: ((observation: LiveReset) => void) | undefined
   /** One round over live clients that had something to get. */
-  liveFlush?(observation: { readonly elapsedMs: number }): void
-  companyWork?(observation: CompanyWork): void
+  readonly liveFlush?: ((observation: { readonly elapsedMs: number }) => void) | undefined
+  readonly companyWork?: ((observation: CompanyWork) => void) | undefined
   /** Background work failed and will be tried again; `code` is an error code. */
-  backgroundError?(observation: { readonly source: string; readonly code: string }): void
-  step?(observation: { readonly name: Step }): void
+  readonly backgroundError?:
+    | ((observation: { readonly source: string; readonly code: string }) => void)
+    | undefined
+  readonly step?: ((observation: { readonly name: Step }) => void) | undefined
 }
 
 /** The names of all observations, in the order of `Observer`. */

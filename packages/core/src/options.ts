@@ -2,10 +2,13 @@
 
 import { InvalidOptionError } from './errors.js'
 
+/** Options with every choice made: no property is missing, and none is undefined. */
+export type Complete<T> = { readonly [Name in keyof T]-?: Exclude<T[Name], undefined> }
+
 /** The bounds of a whole-number option; `max` defaults to the largest safe integer. */
 export interface WholeNumberBounds {
   readonly min: number
-  readonly max?: number
+  readonly max?: number | undefined
   readonly fallback: number
 }
 

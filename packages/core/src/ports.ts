@@ -42,9 +42,9 @@ export interface LoadedRegisters extends RegisterImages {
 export interface RegisterListing {
   readonly companyId: string
   readonly family: RegisterFamily
-  readonly secondPart?: string
+  readonly secondPart?: string | undefined
   /** Continues after this ref of the previous page. */
-  readonly after?: RegisterRef
+  readonly after?: RegisterRef | undefined
   readonly limit: number
 }
 
@@ -99,7 +99,7 @@ export interface OutboxPageQuery {
   readonly afterId: string
   readonly limit: number
   /** Only this company's rows. */
-  readonly companyId?: string
+  readonly companyId?: string | undefined
 }
 
 /** Rows of one page, and the epoch of the statement that read them. */
@@ -111,7 +111,7 @@ export interface OutboxPage {
 /** Where committed changes are read: each row once, in order per row, whole ticks being consistent cuts. */
 export interface OutboxSource {
   /** Takes a new target and returns the rows between `after` and it; without `after` no rows. */
-  tick(query: { readonly after?: OutboxPosition; readonly limit: number }): Promise<OutboxTick>
+  tick(query: { readonly after?: OutboxPosition | undefined; readonly limit: number }): Promise<OutboxTick>
   /** Reads on inside a fixed target. */
   page(query: OutboxPageQuery): Promise<OutboxPage>
   /** Every company that ever had a row. */

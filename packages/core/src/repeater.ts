@@ -14,7 +14,7 @@ export interface RepeaterOptions {
   /** From the end of one pass to the beginning of the next, in ms. */
   readonly everyMs: number
   /** Before the first pass, in ms. @defaultValue 0: it begins within `start` */
-  readonly firstMs?: number
+  readonly firstMs?: number | undefined
   readonly observer?: Observer | undefined
   readonly clock?: Clock | undefined
 }

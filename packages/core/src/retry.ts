@@ -14,17 +14,17 @@ export interface RetryOptions {
    */
   readonly deadlineMs: number
   /** Attempts in all, the first one included. @defaultValue 5 */
-  readonly attemptsMax?: number
+  readonly attemptsMax?: number | undefined
   /** The wait before attempt n is random between 0 and `backoffMs · 2^(n−2)`, at most `backoffMsMax`. @defaultValue 20 */
-  readonly backoffMs?: number
+  readonly backoffMs?: number | undefined
   /** The longest wait between two attempts, in ms. @defaultValue 1_000 */
-  readonly backoffMsMax?: number
+  readonly backoffMsMax?: number | undefined
   /** Whether an error may be repeated. @defaultValue `retryable` of a `KerpError` */
-  readonly isRetryable?: (error: unknown) => boolean
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly isRetryable?: ((error: unknown) => boolean) | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** Ends the wait for the next attempt; the call rejects with its reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -81,7 +81,7 @@ export interface DeadlineOptions {
   readonly deadlineMs: number
   /** What is known of the effect when the deadline passes. */
   readonly outcome: 'notDone' | 'unknown'
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
 }
 
 /**

@@ -41,7 +41,7 @@ export function traced<T extends object>(
   options: {
     readonly name: string
     readonly methods: readonly (keyof T & string)[]
-    readonly tracer?: Tracer
+    readonly tracer?: Tracer | undefined
   },
 ): T {
   const tracer = tracerOf(options.tracer)
@@ -119,7 +119,7 @@ interface Relayed {
 
 /** The W3C `traceparent` of the active span, for an event that is published; undefined without one. */
 export function activeTraceparent(): string | undefined {
-  const carrier: { traceparent?: string } = {}
+  const carrier: { traceparent?: string | undefined } = {}
   const span = trace.getActiveSpan()?.spanContext()
   if (span === undefined || !trace.isSpanContextValid(span)) return undefined
   propagation.inject(context.active(), carrier)

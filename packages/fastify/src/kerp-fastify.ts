@@ -16,7 +16,7 @@ export interface KerpFastifyOptions {
   /** Started with the server and closed with it; the pool and the Redis clients in it stay the host's. */
   readonly realtime: Realtime
   /** What stands before `/healthz`, `/readyz` and `/metrics`; `false`: no such routes. @defaultValue '' */
-  readonly probes?: string | false
+  readonly probes?: string | false | undefined
 }
 
 /** Marks a plugin as part of the instance that registers it, so that its decorator is seen there. */

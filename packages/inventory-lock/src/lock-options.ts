@@ -20,18 +20,18 @@ import type { AcquireOptions, HeldLock } from './lock.js'
 /** What every provider of locks takes. */
 export interface LockDefaults {
   /** For calls that name none. @defaultValue 30_000 */
-  readonly ttlMs?: number
+  readonly ttlMs?: number | undefined
   /** For calls that name none. @defaultValue 10_000 */
-  readonly waitMs?: number
+  readonly waitMs?: number | undefined
   /** For calls that name none. @defaultValue 900_000 */
-  readonly maxHoldMs?: number
+  readonly maxHoldMs?: number | undefined
   /** Callers of this process that wait for one lock; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
-  readonly waitersMax?: number
+  readonly waitersMax?: number | undefined
   /** Locks that this process holds or asks for at once; one more is refused with `OVERLOADED`. @defaultValue 100_000 */
-  readonly locksMax?: number
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly locksMax?: number | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
 }
 
 /** What `Locks` takes. */
@@ -43,16 +43,16 @@ export interface LocksOptions extends LockDefaults {
    * Who this process is to others that look at the list of locks: up to 40 of `A-Z a-z 0-9 . _ -`.
    * @defaultValue none: a random id
    */
-  readonly holder?: string
+  readonly holder?: string | undefined
   /** Deadline of one call to Redis, in ms. @defaultValue 1_000 */
-  readonly commandMs?: number
+  readonly commandMs?: number | undefined
   /**
    * What to do when Redis may evict locks. `refuse`: no lock is granted. `warn`: an observation. A policy that
    * cannot be read is a warning in either case. @defaultValue 'refuse'
    */
-  readonly eviction?: 'refuse' | 'warn'
+  readonly eviction?: 'refuse' | 'warn' | undefined
   /** How long `close` waits for sections that run, in ms, before their signals abort. @defaultValue 5_000 */
-  readonly closeMs?: number
+  readonly closeMs?: number | undefined
 }
 
 /** The defaults with nothing left out. */

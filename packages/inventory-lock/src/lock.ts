@@ -61,26 +61,26 @@ export interface Lock extends HeldLock {
 /** What a caller may ask of a lock. */
 export interface AcquireOptions {
   /** Length of the lease, in ms: after a crash the lock is free that much later. From 100 to a day. @defaultValue 30_000 */
-  readonly ttlMs?: number
+  readonly ttlMs?: number | undefined
   /** How long to wait for others, in ms, a day at most; 0 asks once. @defaultValue 10_000 */
-  readonly waitMs?: number
+  readonly waitMs?: number | undefined
   /** Whether the lease is renewed, at a third of it, while the lock is held. @defaultValue true */
-  readonly renew?: boolean
+  readonly renew?: boolean | undefined
   /** Longest hold, in ms, whatever is renewed; then the lock counts as lost. From 100 to a day. @defaultValue 900_000 */
-  readonly maxHoldMs?: number
+  readonly maxHoldMs?: number | undefined
   /** Ends the wait; the call rejects with its reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /**
    * A lock held by the caller: if it is of the same resource, this call joins it instead of waiting for itself.
    * The lock is given back when all who joined have given it back.
    */
-  readonly within?: HeldLock
+  readonly within?: HeldLock | undefined
 }
 
 /** What a caller may ask of a lock with a fence. */
 export interface FencedAcquireOptions extends AcquireOptions {
   /** The fence must be greater than this one, which a row has seen. Costs a call only when it is not. */
-  readonly fenceAbove?: string
+  readonly fenceAbove?: string | undefined
 }
 
 /** A section of work under a lock. */

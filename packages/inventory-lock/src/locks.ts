@@ -112,7 +112,7 @@ export class Locks extends LockProvider<Lock, FencedAcquireOptions> {
    */
   async list(
     companyId: string,
-    { limit = 100 }: { readonly limit?: number } = {},
+    { limit = 100 }: { readonly limit?: number | undefined } = {},
   ): Promise<readonly LockView[]> {
     const max = Math.max(1, Math.min(LIST_MAX, Math.floor(limit)))
     const listed = await this.#commands.list(companyId, max).catch((cause: unknown) => {

@@ -39,11 +39,11 @@ export interface QuorumLocksOptions extends LockDefaults {
   readonly nodes: readonly RedisClient[]
   readonly keys: Keys
   /** How long one node may take to answer, in ms: so much longer takes a lock while one is frozen. @defaultValue 100 */
-  readonly nodeMs?: number
+  readonly nodeMs?: number | undefined
   /** As of `Locks`. @defaultValue 'refuse' */
-  readonly eviction?: 'refuse' | 'warn'
+  readonly eviction?: 'refuse' | 'warn' | undefined
   /** As of `Locks`. @defaultValue 5_000 */
-  readonly closeMs?: number
+  readonly closeMs?: number | undefined
 }
 
 /** With a source of fences, for example a database sequence: then the locks have fences. */
@@ -223,8 +223,9 @@ export function createQuorumLocks(options: QuorumLocksOptions): QuorumLocks<Held
 export function createQuorumLocks(
   options: QuorumLocksOptions | FencedQuorumLocksOptions,
 ): QuorumLocks<Lock> | QuorumLocks<HeldLock> {
-  if ('mintFence' in options)
-    return new QuorumLocks<Lock>(options, (holding) => new LockHandle(holding), options.mintFence)
+  const mintFence = 'mintFence' in options ? options.mintFence : undefined
+  if (mintFence !== undefined)
+    return new QuorumLocks<Lock>(options, (holding) => new LockHandle(holding), mintFence)
   return new QuorumLocks<HeldLock>(options, (holding) => new HeldLockHandle(holding), undefined)
 }
 

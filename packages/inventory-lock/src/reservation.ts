@@ -7,14 +7,14 @@ import type { Stock } from './stock.js'
 export interface ReservationSweeperOptions {
   /** Whose reservations are ended. */
   readonly stock: Pick<Stock, 'expire'>
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** From the end of one sweep to the next: goods are free at most so long after their time. In ms. @defaultValue 1_000 */
-  readonly everyMs?: number
+  readonly everyMs?: number | undefined
   /** Reservations that one call ends. From 1 to 1,000. @defaultValue 200 */
-  readonly limit?: number
+  readonly limit?: number | undefined
   /** Calls of one sweep; what is left is done by the next one. @defaultValue 20 */
-  readonly callsMax?: number
+  readonly callsMax?: number | undefined
 }
 
 /**

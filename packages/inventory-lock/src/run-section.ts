@@ -10,7 +10,7 @@ export interface SectionGuard {
   /** Gives everything back; the worst of the results. */
   release(): Promise<LockRelease>
   /** Called with the section's error when a row refused the fence. */
-  raiseFence?(floor: string): Promise<unknown>
+  readonly raiseFence?: ((floor: string) => Promise<unknown>) | undefined
 }
 
 /**

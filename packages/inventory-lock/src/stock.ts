@@ -27,7 +27,7 @@ export interface StockOptions {
   readonly registers: Registers
   /** Lists rows for `audit`; the same database that the registers are loaded from. */
   readonly source: RegisterSource
-  readonly observer?: Observer
+  readonly observer?: Observer | undefined
 }
 
 /** What a read may ask for beside its rows. */

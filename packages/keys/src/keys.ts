@@ -155,7 +155,7 @@ export interface KeysOptions {
    * Stands in front of every name, for several installations on one Redis: up to 32 of `A-Z a-z 0-9 . _ -`,
    * the first a letter or digit. Without it nothing stands in front.
    */
-  readonly namespace?: string
+  readonly namespace?: string | undefined
 }
 
 /**

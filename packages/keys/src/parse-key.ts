@@ -32,7 +32,7 @@ export type ParsedKey =
   | (Parsed<'generation'> & { readonly companyId: string })
   | (Parsed<'tag'> & CacheTagKeyParts)
   | (Parsed<'lease'> & { readonly of: ParsedKey })
-  | (Parsed<'watermark'> & { readonly companyId: string; readonly topic?: string })
+  | (Parsed<'watermark'> & { readonly companyId: string; readonly topic?: string | undefined })
   | (Parsed<'trust'> & { readonly topic: string })
   | (Parsed<'companies'> & { readonly topic: string })
   | (Parsed<'channel'> & { readonly companyId: string; readonly topic: string })

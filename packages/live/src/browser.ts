@@ -32,20 +32,20 @@ export interface LiveClientOptions {
   /** Gets a new ticket; called for each connection. What it throws, or takes too long for, is tried again later. */
   readonly ticket: () => Promise<string>
   /** The sub-protocol that the hub speaks. @defaultValue 'kerp.live.v1' */
-  readonly protocol?: string
+  readonly protocol?: string | undefined
   /** Opens a connection; for tests and for programs that are no browser. @defaultValue a WebSocket of the browser */
-  readonly connect?: (url: string, protocols: readonly string[]) => LiveSocket
+  readonly connect?: ((url: string, protocols: readonly string[]) => LiveSocket) | undefined
   /** Called with each new state of the client. */
-  readonly onState?: (state: LiveState) => void
+  readonly onState?: ((state: LiveState) => void) | undefined
   /** Pauses between attempts are random up to this, doubled each time. @defaultValue 500 */
-  readonly backoffMs?: number
+  readonly backoffMs?: number | undefined
   /** The longest pause between two attempts, in ms. @defaultValue 20_000 */
-  readonly backoffMsMax?: number
+  readonly backoffMsMax?: number | undefined
   /**
    * Silence after which the server is asked, and after twice that given up; a ticket or a connection that is not there
    * by then is given up at once. @defaultValue 15_000
    */
-  readonly silenceMsMax?: number
+  readonly silenceMsMax?: number | undefined
 }
 
 interface Frame {

@@ -1,8 +1,9 @@
 /** How many connections there are, of everybody and of each address, user and company. */
 
+import type { Complete } from '@kerp/core'
 import type { LiveLimits } from './hub-options.js'
 
-type Bounds = Required<
+type Bounds = Complete<
   Pick<
     LiveLimits,
     'connectionsMax' | 'connectionsPerAddressMax' | 'connectionsPerUserMax' | 'connectionsPerCompanyMax'

@@ -65,7 +65,7 @@ export interface LivePrincipal {
   readonly companyId: string
   readonly user: string
   /** Topics that this user may see. @defaultValue all */
-  readonly topics?: readonly string[]
+  readonly topics?: readonly string[] | undefined
   /** How long the connection may live, in ms. @defaultValue as long as it likes */
-  readonly lifetimeMs?: number
+  readonly lifetimeMs?: number | undefined
 }

@@ -6,13 +6,13 @@ import type { Duplex } from 'node:stream'
 /** How a server is attached. */
 export interface AttachOptions {
   /** The path that clients connect to. @defaultValue '/live' */
-  readonly path?: string
+  readonly path?: string | undefined
   /** Pages that may connect: scheme, host and port, compared exactly. Nobody else may, and none without an origin. */
   readonly origins: readonly string[]
   /** Lets programs connect that send no origin at all, which no browser does. @defaultValue false */
-  readonly allowNoOrigin?: boolean
+  readonly allowNoOrigin?: boolean | undefined
   /** Behind a proxy: where a request really comes from. @defaultValue the socket's remote address */
-  readonly addressOf?: (request: IncomingMessage) => string
+  readonly addressOf?: ((request: IncomingMessage) => string) | undefined
 }
 
 /** Why a request was not accepted, and the answer's status. */

@@ -3,6 +3,7 @@
 import {
   type Clock,
   combineObservers,
+  type Complete,
   InvalidOptionError,
   type Observer,
   type RandomSource,
@@ -17,51 +18,51 @@ import type { LiveTopics } from './topics.js'
 /** Bounds of a hub; each has a default that suits a page of figures. Durations are in ms. */
 export interface LiveLimits {
   /** Events are sent at once, and then no more often than this. @defaultValue 50 */
-  readonly tickMs?: number
+  readonly tickMs?: number | undefined
   /** Latest events of a company that are kept for its clients. @defaultValue 10_000 */
-  readonly ringEventsMax?: number
+  readonly ringEventsMax?: number | undefined
   /** Their bytes. @defaultValue 8_388_608 */
-  readonly ringBytesMax?: number
+  readonly ringBytesMax?: number | undefined
   /** Latest events that are read when a company's first client comes. @defaultValue 1_000 */
-  readonly preloadEvents?: number
+  readonly preloadEvents?: number | undefined
   /** Events in the snapshot of the log topic. @defaultValue 50 */
-  readonly recentEvents?: number
+  readonly recentEvents?: number | undefined
   /** One write of frames; a longer event goes alone. @defaultValue 65_536 */
-  readonly frameBytesMax?: number
+  readonly frameBytesMax?: number | undefined
   /** Nothing is written to a client that has more than this unsent. @defaultValue 65_536 */
-  readonly unsentBytesMax?: number
+  readonly unsentBytesMax?: number | undefined
   /** A client that takes no byte for this long, or is behind for this long, is closed. @defaultValue 20_000 */
-  readonly stalledMsMax?: number
+  readonly stalledMsMax?: number | undefined
   /** Resets without having caught up after which a client is closed. @defaultValue 3 */
-  readonly resetsMax?: number
+  readonly resetsMax?: number | undefined
   /** Silence after which a client is asked whether it lives; twice that ends it. @defaultValue 25_000 */
-  readonly heartbeatMs?: number
+  readonly heartbeatMs?: number | undefined
   /** For the ticket, when it was not part of the handshake. @defaultValue 5_000 */
-  readonly ticketMsMax?: number
+  readonly ticketMsMax?: number | undefined
   /** One message of a client. @defaultValue 16_384 */
-  readonly messageBytesMax?: number
+  readonly messageBytesMax?: number | undefined
   /** Frames of one message of a client. @defaultValue 16 */
-  readonly fragmentsMax?: number
+  readonly fragmentsMax?: number | undefined
   /** Messages and pings of one client in a second. @defaultValue 20 */
-  readonly messagesPerSecondMax?: number
+  readonly messagesPerSecondMax?: number | undefined
   /** Connections of this hub. @defaultValue 10_000 */
-  readonly connectionsMax?: number
+  readonly connectionsMax?: number | undefined
   /** Connections from one address. @defaultValue 200 */
-  readonly connectionsPerAddressMax?: number
+  readonly connectionsPerAddressMax?: number | undefined
   /** Connections of one user. @defaultValue 20 */
-  readonly connectionsPerUserMax?: number
+  readonly connectionsPerUserMax?: number | undefined
   /** Connections of one company. @defaultValue 5_000 */
-  readonly connectionsPerCompanyMax?: number
+  readonly connectionsPerCompanyMax?: number | undefined
   /** A snapshot is used again for this long. @defaultValue 250 */
-  readonly snapshotReuseMs?: number
+  readonly snapshotReuseMs?: number | undefined
   /** A snapshot, a ticket, a page of history. @defaultValue 10_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
   /** How long a company without clients is still heard. @defaultValue 30_000 */
-  readonly lingerMs?: number
+  readonly lingerMs?: number | undefined
   /** On `close`, clients are told to come back spread over this time. @defaultValue 5_000 */
-  readonly spreadMs?: number
+  readonly spreadMs?: number | undefined
   /** How long `close` waits for clients to say goodbye. @defaultValue 2_000 */
-  readonly goodbyeMsMax?: number
+  readonly goodbyeMsMax?: number | undefined
 }
 
 /** Options of `LiveHub`. */
@@ -75,14 +76,14 @@ export interface LiveHubOptions<E> extends LiveLimits {
   /** Whose ticket this is; undefined for one that is none, has run out, or was used before. */
   readonly admit: (ticket: string) => Promise<LivePrincipal | undefined>
   /** The sub-protocol that clients must offer. @defaultValue 'kerp.live.v1' */
-  readonly protocol?: string
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly protocol?: string | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
 }
 
 /** The options with every choice made. */
-export interface LiveHubParts<E> extends Required<Omit<LiveHubOptions<E>, 'observer'>> {
+export interface LiveHubParts<E> extends Complete<Omit<LiveHubOptions<E>, 'observer'>> {
   readonly observer: Observer
   readonly ring: RingBounds
 }

@@ -29,11 +29,11 @@ export interface LogFeedOptions<S extends EventSchemas> {
   /** The log of committed events: `EventLog` of `@kerp/postgres`. */
   readonly source: EventSource
   /** Brings events at once. Without it the log alone is asked, every `lookMs`. */
-  readonly subscriber?: Subscriber<S>
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly subscriber?: Subscriber<S> | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** How often the log is asked whether the channel left something out, in ms. @defaultValue 1_000 */
-  readonly lookMs?: number
+  readonly lookMs?: number | undefined
 }
 
 const PAGE_EVENTS = 1_000

@@ -1,10 +1,11 @@
 /** Once a second: who is silent, who takes nothing, who never said who it is, whose time is over. */
 
+import type { Complete } from '@kerp/core'
 import type { CloseReason } from './close-codes.js'
 import type { HubClient } from './hub-client.js'
 import type { LiveLimits } from './hub-options.js'
 
-type Bounds = Required<Pick<LiveLimits, 'stalledMsMax' | 'heartbeatMs' | 'ticketMsMax' | 'goodbyeMsMax'>>
+type Bounds = Complete<Pick<LiveLimits, 'stalledMsMax' | 'heartbeatMs' | 'ticketMsMax' | 'goodbyeMsMax'>>
 
 /** What must happen to a client now: a close code's word, `ask` for a sign of life, or `end`. */
 export type Verdict = CloseReason | 'ask' | 'end' | undefined

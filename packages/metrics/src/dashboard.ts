@@ -15,11 +15,13 @@ export interface GrafanaDashboard {
 export interface GrafanaPanel {
   readonly type: string
   readonly title: string
-  readonly targets?: readonly {
-    readonly expr: string
-    readonly legendFormat: string
-    readonly refId: string
-  }[]
+  readonly targets?:
+    | readonly {
+        readonly expr: string
+        readonly legendFormat: string
+        readonly refId: string
+      }[]
+    | undefined
   readonly [field: string]: unknown
 }
 

@@ -1,10 +1,10 @@
 /** Translates each observation of core into additions to plain numbers: the hot path of metrics. */
 
-import type { Clock, Observer } from '@kerp/core'
+import type { Clock, Complete, Observer } from '@kerp/core'
 import type { LagCell, Slots } from './slots.js'
 
 /** An observer with a method for every observation; it never throws. */
-export function metricsObserver(slots: Slots, clock: Clock): Required<Observer> {
+export function metricsObserver(slots: Slots, clock: Clock): Complete<Observer> {
   return {
     ...cacheObserver(slots),
     ...localTierObserver(slots),

@@ -4,6 +4,7 @@ import {
   type Clock,
   type Closable,
   closeOnce,
+  type Complete,
   DeadlineExceededError,
   InvalidOptionError,
   type Observer,
@@ -28,21 +29,21 @@ export interface MetricsOptions {
    *
    * @defaultValue 50 µs to 2.5 s in 15 steps for what somebody waits for, in 7 from 250 µs for the steps on the way
    */
-  readonly latencyBuckets?: readonly number[]
+  readonly latencyBuckets?: readonly number[] | undefined
   /** How often the delay of the event loop is sampled, in ms, from 5 to 1,000. @defaultValue 20 */
-  readonly eventLoopSampleMs?: number
+  readonly eventLoopSampleMs?: number | undefined
   /**
    * Of how many companies `company_work_total` shows the work: those with the most; all others together are
    * `__other__`. From 0 to 500. @defaultValue 0, no label of a company anywhere
    */
-  readonly companiesTop?: number
-  readonly clock?: Clock
+  readonly companiesTop?: number | undefined
+  readonly clock?: Clock | undefined
 }
 
 /** One set of metrics in one registry. */
 export interface Metrics extends Closable {
   /** Hand this to every class that takes an `observer`. An observation costs tens of nanoseconds. */
-  readonly observer: Required<Observer>
+  readonly observer: Complete<Observer>
   /** Hit ratios, and percentiles estimated from the histograms, without a scrape. */
   readonly snapshot: () => MetricsSnapshot
   /**
@@ -124,7 +125,7 @@ async function* timedExposition(registry: MetricRegistry, slots: Slots, clock: C
 }
 
 async function countedCall<R>(
-  observer: Required<Observer>,
+  observer: Complete<Observer>,
   clock: Clock,
   operation: string,
   call: () => Promise<R>,

@@ -21,7 +21,7 @@ export interface MetricRegistry {
 
 /** One line of the exposition. */
 export interface Sample {
-  readonly metricName?: string
+  readonly metricName?: string | undefined
   readonly labels: Readonly<Record<string, string | number>>
   readonly value: number
 }

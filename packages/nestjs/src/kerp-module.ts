@@ -20,14 +20,14 @@ import { ProbesController } from './probes-controller.js'
 /** What both ways of making the module take. */
 export interface KerpModuleOptions {
   /** Whether the module answers `/healthz`, `/readyz` and `/metrics`. @defaultValue true */
-  readonly probes?: boolean
+  readonly probes?: boolean | undefined
   /** Whether every other module may inject the parts without importing this one. @defaultValue true */
-  readonly global?: boolean
+  readonly global?: boolean | undefined
 }
 
 /** A `Realtime` that is made of other providers, such as a configuration, a pool or a Redis client. */
 export interface KerpAsyncOptions extends KerpModuleOptions, Pick<ModuleMetadata, 'imports'> {
-  readonly inject?: FactoryProvider['inject']
+  readonly inject?: FactoryProvider['inject'] | undefined
   readonly useFactory: FactoryProvider<Realtime>['useFactory']
 }
 

@@ -27,8 +27,8 @@ export interface ListedAccount extends Account {
 export interface AccountsOptions {
   readonly pool: DatabasePool
   /** @defaultValue 'kerp' */
-  readonly schema?: string
-  readonly clock?: Clock
+  readonly schema?: string | undefined
+  readonly clock?: Clock | undefined
 }
 
 const ACCOUNTS_MAX = 10_000

@@ -14,7 +14,7 @@ export interface BatchWork {
   /** Names of rows that it locks, as far as they are known before. */
   readonly rows: readonly string[]
   /** Whether it may only be in a transaction of its own. */
-  readonly isAlone?: boolean
+  readonly isAlone?: boolean | undefined
 }
 
 /** One call. */

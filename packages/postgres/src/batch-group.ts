@@ -37,7 +37,7 @@ export interface Verdict<E> {
   readonly rejected: readonly { readonly entry: E; readonly error: KerpError }[]
   readonly retried: readonly Retried<E>[]
   /** Rows that somebody else holds have to be found, so that their works do not hold up the others. */
-  readonly separate?: Group<E>
+  readonly separate?: Group<E> | undefined
 }
 
 /** How long works are tried again, and the words for their callers. */

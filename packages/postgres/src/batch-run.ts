@@ -55,7 +55,7 @@ export interface BatchJob<R> {
   readonly observer: Observer
   readonly steps: { readonly begun: Step; readonly committing: Step; readonly committed: Step }
   /** A statement that goes with BEGIN. */
-  readonly settings?: string
+  readonly settings?: string | undefined
   /** The statements between BEGIN and COMMIT; tells what it is at. */
   readonly work: (client: DatabaseClient, at: (stage: BatchStage) => void) => Promise<BatchDone<R>>
 }

@@ -9,7 +9,7 @@ export interface DefineOptions {
    * Called in the transaction if anything is added or changed: for the event that tells it, with
    * `EventLog.appendWithin`. May be called again when the transaction is repeated; what it throws undoes the change.
    */
-  readonly whenChanged?: (queryable: Queryable) => Promise<unknown>
+  readonly whenChanged?: ((queryable: Queryable) => Promise<unknown>) | undefined
 }
 
 /** Calls `whenChanged` if a statement with RETURNING says that it changed a row. */

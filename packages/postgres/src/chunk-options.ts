@@ -15,10 +15,10 @@ export interface ChunkLedgerOptions {
   /** A `pg.Pool`, with a connection for each chunk in work at once. Never closed here. */
   readonly pool: DatabasePool
   /** @defaultValue 'kerp' */
-  readonly schema?: string
-  readonly clock?: Clock
+  readonly schema?: string | undefined
+  readonly clock?: Clock | undefined
   /** How long a call may take in all, effects included, in ms. @defaultValue 30_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
 }
 
 const PARAMS_LENGTH_MAX = 65_536

@@ -2,9 +2,9 @@
 
 /** One statement; with a `name` it is prepared once per connection. */
 export interface Statement {
-  readonly name?: string
+  readonly name?: string | undefined
   readonly text: string
-  readonly values?: (string | null)[]
+  readonly values?: (string | null)[] | undefined
 }
 
 /** What came back: `command` is the server's command tag, such as `COMMIT` or `ROLLBACK`. */
@@ -27,5 +27,7 @@ export interface DatabaseClient {
 export interface DatabasePool {
   connect(): Promise<DatabaseClient>
   /** As a `pg.Pool` has it: tells of each new connection before anybody is given it. */
-  on?(event: 'connect', listener: (client: Pick<DatabaseClient, 'on'>) => void): unknown
+  readonly on?:
+    | ((event: 'connect', listener: (client: Pick<DatabaseClient, 'on'>) => void) => unknown)
+    | undefined
 }

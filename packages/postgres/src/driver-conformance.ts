@@ -16,7 +16,7 @@ export interface DriverUnderTest {
   /** The driver's own way to run a transaction: commits when `work` resolves, rolls back when it throws. */
   transaction<T>(work: (queryable: Queryable) => Promise<T>): Promise<T>
   /** Where the driver keeps the SQLSTATE of an error of the server; left out: that is not tested. */
-  sqlStateOf?(error: unknown): unknown
+  readonly sqlStateOf?: ((error: unknown) => unknown) | undefined
 }
 
 /** A suite for a driver. */

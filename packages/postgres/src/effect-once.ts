@@ -17,7 +17,7 @@ export interface EventEffectRef {
   readonly companyId: string
   readonly eventId: string
   /** Of `migrate`. @defaultValue 'kerp' */
-  readonly schema?: string
+  readonly schema?: string | undefined
 }
 
 /**

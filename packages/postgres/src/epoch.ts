@@ -16,7 +16,7 @@ const DEADLINE_MS = 5_000
  */
 export async function databaseEpoch(
   pool: DatabasePool,
-  options: { readonly schema?: string } = {},
+  options: { readonly schema?: string | undefined } = {},
 ): Promise<string> {
   const schema = resolveSchema('databaseEpoch', options.schema)
   const rows = await new Database(pool).read('reading the epoch', DEADLINE_MS, {

@@ -11,9 +11,9 @@ export interface NewEvent {
   /** A JSON value of at most 48 KiB, so that its envelope has room. Amounts are text, never numbers. */
   readonly payload: unknown
   /** Id of what the event is about, for audits. */
-  readonly about?: string
+  readonly about?: string | undefined
   /** W3C trace context of the change. @defaultValue that of `tracing` */
-  readonly traceparent?: string
+  readonly traceparent?: string | undefined
 }
 
 const TYPE = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/

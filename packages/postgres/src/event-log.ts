@@ -38,14 +38,14 @@ export interface EventLogOptions {
   /** A `pg.Pool`; each `onWake` keeps one of its connections. Never closed here. */
   readonly pool: DatabasePool
   /** @defaultValue 'kerp' */
-  readonly schema?: string
-  readonly observer?: Observer
+  readonly schema?: string | undefined
+  readonly observer?: Observer | undefined
   /** Gives the events that are written here the trace of their caller; `eventTracing()` of `@kerp/core/tracing`. */
-  readonly tracing?: Pick<EventTracing, 'traceparent'>
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly tracing?: Pick<EventTracing, 'traceparent'> | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** How long a call may take, in ms; an audit may take twelve times as long. @defaultValue 5_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
 }
 
 const WEEK_MS = 7 * 86_400_000

@@ -26,11 +26,11 @@ export interface VoucherCreated {
   readonly date: string
   readonly fiscalYear: number
   /** The voucher that this one reverses. */
-  readonly reverses?: string
+  readonly reverses?: string | undefined
   /** The version that the voucher gave to each row it touched. */
   readonly balances: readonly { readonly account: string; readonly version: number }[]
   /** Of a voucher on hundreds of accounts only as many balances are named as an event has room for. */
-  readonly balancesOmitted?: number
+  readonly balancesOmitted?: number | undefined
   /** For `atLeast`: whoever reads with it sees the voucher, on the balances that are named. */
   readonly readToken: ReadToken
 }

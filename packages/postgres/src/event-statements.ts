@@ -71,7 +71,10 @@ SELECT company, position::text AS position FROM ${schema}.event_sink WHERE name 
  * The cursor is read by the same statement whose snapshot sees the rows, after its row was locked by an earlier one.
  * A page that is full leaves its target in place; one that is not has reached it.
  */
-function numberRows(schema: string, { found, lineage }: { found: string; lineage?: string }): string {
+function numberRows(
+  schema: string,
+  { found, lineage }: { found: string; lineage?: string | undefined },
+): string {
   const isFull = '(SELECT count(*) FROM chosen) = $1::text::bigint'
   // What was restored is read again from its oldest row on, until nothing is left that is not in the log.
   const kept =

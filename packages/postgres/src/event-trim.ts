@@ -1,15 +1,15 @@
 /** Retention of the log of events: what is old is deleted, but never what a reader of the log still has to read. */
 
-import type { Observer } from '@kerp/core'
+import type { Complete, Observer } from '@kerp/core'
 import type { Database } from './database.js'
 import { textOf } from './row-text.js'
 
 /** For how long events are kept. */
 export interface EventRetention {
   /** Events older than this go, if every sink has them. @defaultValue 7 days */
-  readonly olderThanMs?: number
+  readonly olderThanMs?: number | undefined
   /** Events older than this go even if a sink has not read them, which is observed. @defaultValue four times `olderThanMs` */
-  readonly olderThanMsMax?: number
+  readonly olderThanMsMax?: number | undefined
 }
 
 /** What `trim` did. */
@@ -36,7 +36,7 @@ export async function trimEvents(
   database: Database,
   schema: string,
   observer: Observer,
-  { olderThanMs, olderThanMsMax }: Required<EventRetention>,
+  { olderThanMs, olderThanMsMax }: Complete<EventRetention>,
 ): Promise<EventTrim> {
   const heads = await database.read('trimming events', CHUNK_DEADLINE_MS, {
     text: `SELECT company FROM ${schema}.event_head WHERE trimmed_to < position ORDER BY company`,

@@ -21,9 +21,9 @@ export interface FencedRow {
   /** The fence of the lock that is held: `lock.fence`. */
   readonly fence: string
   /** Columns to read, as text. @defaultValue none */
-  readonly returning?: readonly string[]
+  readonly returning?: readonly string[] | undefined
   /** Name of the fence's column. @defaultValue 'fence' */
-  readonly fenceColumn?: string
+  readonly fenceColumn?: string | undefined
 }
 
 const NAME = /^[a-z_][a-z0-9_]{0,62}$/

@@ -8,13 +8,13 @@ import { type ResolvedWriterOptions, resolveWriterOptions, type WriterOptions } 
 /** What a ledger is made of. */
 export interface LedgerOptions extends WriterOptions {
   /** Which accounts may be posted to. @defaultValue the table of accounts of the same schema (`Accounts`) */
-  readonly accounts?: AccountCatalog
+  readonly accounts?: AccountCatalog | undefined
   /** Lines of one transaction, save a single larger voucher. @defaultValue 10_000 */
-  readonly batchLinesMax?: number
+  readonly batchLinesMax?: number | undefined
   /** How long an account is remembered as existing, in ms. @defaultValue 10_000 */
-  readonly accountsTtlMs?: number
+  readonly accountsTtlMs?: number | undefined
   /** Accounts remembered, over all companies. @defaultValue 100_000 */
-  readonly accountsMax?: number
+  readonly accountsMax?: number | undefined
 }
 
 /** The options with their defaults. */
@@ -29,7 +29,7 @@ export function resolveLedgerOptions(options: LedgerOptions): ResolvedLedgerOpti
   const common = resolveWriterOptions('Ledger', options)
   const whole = (
     option: keyof LedgerOptions,
-    bounds: { readonly min: number; readonly max?: number; readonly fallback: number },
+    bounds: { readonly min: number; readonly max?: number | undefined; readonly fallback: number },
   ): number => wholeNumberOption('Ledger', option, options[option], bounds)
   return Object.freeze({
     ...common,

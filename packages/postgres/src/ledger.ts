@@ -186,7 +186,10 @@ export class Ledger implements Closable {
    * Computes every figure of a company, or of one fiscal year, again from the lines: totals of both sides, rows,
    * versions, running totals, vouchers. Reads everything; takes seconds per million lines.
    */
-  async audit(companyId: string, options: { readonly fiscalYear?: number } = {}): Promise<LedgerAudit> {
+  async audit(
+    companyId: string,
+    options: { readonly fiscalYear?: number | undefined } = {},
+  ): Promise<LedgerAudit> {
     const { schema, readDeadlineMs } = this.#resolved
     const scope = { companyId, fiscalYear: options.fiscalYear }
     return auditLedger(this.#database, schema, readDeadlineMs * AUDIT_TIMES, scope)

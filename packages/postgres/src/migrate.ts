@@ -10,9 +10,9 @@ import { textOf } from './row-text.js'
 /** How the schema is made. */
 export interface MigrateOptions {
   /** @defaultValue 'kerp' */
-  readonly schema?: string
+  readonly schema?: string | undefined
   /** Accepts a server with `fsync = off`, which loses committed vouchers in a crash. For tests only. */
-  readonly allowFsyncOff?: boolean
+  readonly allowFsyncOff?: boolean | undefined
 }
 
 const DEADLINE_MS = 60_000

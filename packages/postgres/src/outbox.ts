@@ -34,11 +34,11 @@ export interface OutboxOptions {
   /** A `pg.Pool`; each `onWake` keeps one of its connections. Never closed here. */
   readonly pool: DatabasePool
   /** @defaultValue 'kerp' */
-  readonly schema?: string
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly schema?: string | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** How long a read or an invalidation may take, in ms. @defaultValue 5_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
 }
 
 /** What `invalidateWithin` voids: one register, or all of a company. */
@@ -71,7 +71,10 @@ export class Outbox implements OutboxSource, InvalidationLog {
   }
 
   /** One statement, whose cost grows with the rows since `after`. `limit` is 1 to 10,000. */
-  async tick(query: { readonly after?: OutboxPosition; readonly limit: number }): Promise<OutboxTick> {
+  async tick(query: {
+    readonly after?: OutboxPosition | undefined
+    readonly limit: number
+  }): Promise<OutboxTick> {
     const after = query.after ?? null
     if (after !== null) parseSnapshot(after, 'after')
     const found = await this.#read('tick', [after, limitText(query.limit)])

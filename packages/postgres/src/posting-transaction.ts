@@ -40,7 +40,7 @@ export interface PostingContext {
   readonly knownRows: KnownRows
   readonly observer: Observer
   /** The mark that `beginWithin` set, in a host's transaction. */
-  readonly within?: string
+  readonly within?: string | undefined
 }
 
 /**

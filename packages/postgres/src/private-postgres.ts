@@ -19,11 +19,11 @@ const run = promisify(execFile)
 /** How a private server is started. */
 export interface PrivatePostgresOptions {
   /** A data directory that outlives the server; made when it is missing. @defaultValue a temporary one */
-  readonly dataDir?: string
+  readonly dataDir?: string | undefined
   /** Settings of postgresql.conf, for example `{ max_prepared_transactions: '20' }`. `fsync` stays on by default. */
-  readonly settings?: Readonly<Record<string, string | number>>
+  readonly settings?: Readonly<Record<string, string | number>> | undefined
   /** How long one start may take, crash recovery included, in ms. @defaultValue 60_000 */
-  readonly startDeadlineMs?: number
+  readonly startDeadlineMs?: number | undefined
 }
 
 /** A running private server. */

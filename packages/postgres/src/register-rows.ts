@@ -24,10 +24,10 @@ export interface RegisterRowsOptions {
   /** A `pg.Pool` that reaches the primary. Never closed here. */
   readonly pool: DatabasePool
   /** @defaultValue 'kerp' */
-  readonly schema?: string
-  readonly clock?: Clock
+  readonly schema?: string | undefined
+  readonly clock?: Clock | undefined
   /** How long a load may take, in ms. @defaultValue 5_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
 }
 
 type Row = Readonly<Record<string, unknown>>

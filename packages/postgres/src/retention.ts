@@ -9,13 +9,13 @@ export interface RetentionOptions {
   /** Whose rows are deleted. */
   readonly outbox: Pick<Outbox, 'trim'>
   /** Left out where no events are told. */
-  readonly eventLog?: Pick<EventLog, 'trim'>
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly eventLog?: Pick<EventLog, 'trim'> | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** What is older may go, in ms. @defaultValue 604_800_000, which is 7 days */
-  readonly olderThanMs?: number
+  readonly olderThanMs?: number | undefined
   /** From the end of one pass to the next, in ms. @defaultValue 3_600_000 */
-  readonly everyMs?: number
+  readonly everyMs?: number | undefined
 }
 
 const WEEK_MS = 604_800_000

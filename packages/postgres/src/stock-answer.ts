@@ -25,8 +25,8 @@ export type StockAnswer =
       readonly kind: 'done' | 'replayed'
       readonly epoch: string
       readonly images: readonly RegisterImage[]
-      readonly state?: ReservationState
-      readonly expiresAtMs?: number
+      readonly state?: ReservationState | undefined
+      readonly expiresAtMs?: number | undefined
     }
   | { readonly kind: 'notDue' }
 

@@ -38,8 +38,8 @@ export type StockOutcome =
       readonly kind: 'done' | 'replayed'
       readonly images: readonly RegisterImage[]
       /** Of a reservation. */
-      readonly state?: ReservationState
-      readonly expiresAtMs?: number
+      readonly state?: ReservationState | undefined
+      readonly expiresAtMs?: number | undefined
     }
   | { readonly kind: 'conflict' }
   | { readonly kind: 'insufficient'; readonly shortages: readonly StockShortage[] }
@@ -101,7 +101,10 @@ function judgeOne(work: StockWork, rows: StockRows, facts: StockFacts, accept: A
     : { kind: 'done', images, state: 'held', expiresAtMs }
 }
 
-function heldFacts(work: StockWork, facts: StockFacts): { state?: 'held'; expiresAtMs?: number } {
+function heldFacts(
+  work: StockWork,
+  facts: StockFacts,
+): { state?: 'held' | undefined; expiresAtMs?: number | undefined } {
   const reservation = facts.reservations.get(work.name)
   if (work.space !== 'hold' || reservation === undefined) return {}
   return { state: 'held', expiresAtMs: reservation.expiresAtMs }

@@ -8,11 +8,11 @@ import { type ResolvedWriterOptions, resolveWriterOptions, type WriterOptions } 
 /** What a stock ledger is made of. */
 export interface StockLedgerOptions extends WriterOptions {
   /** Which warehouses have stock. @defaultValue the table of warehouses of the same schema (`Warehouses`) */
-  readonly warehouses?: WarehouseCatalog
+  readonly warehouses?: WarehouseCatalog | undefined
   /** Changes of rows in one transaction, save a single larger movement. @defaultValue 5_000 */
-  readonly batchRowsMax?: number
+  readonly batchRowsMax?: number | undefined
   /** How long a warehouse is remembered as existing, in ms; at most 100,000 of them are. @defaultValue 10_000 */
-  readonly warehousesTtlMs?: number
+  readonly warehousesTtlMs?: number | undefined
 }
 
 /** The options with their defaults. */
@@ -26,7 +26,7 @@ export function resolveStockOptions(options: StockLedgerOptions): ResolvedStockO
   const common = resolveWriterOptions('StockLedger', options)
   const whole = (
     option: keyof StockLedgerOptions,
-    bounds: { readonly min: number; readonly max?: number; readonly fallback: number },
+    bounds: { readonly min: number; readonly max?: number | undefined; readonly fallback: number },
   ): number => wholeNumberOption('StockLedger', option, options[option], bounds)
   return Object.freeze({
     ...common,

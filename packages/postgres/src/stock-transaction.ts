@@ -41,7 +41,7 @@ export interface StockContext {
   readonly knownRows: KnownRows
   readonly observer: Observer
   /** The mark that `beginWithin` set, in a host's transaction. */
-  readonly within?: string
+  readonly within?: string | undefined
 }
 
 /** Moves stock. No two of the works have the same name. */

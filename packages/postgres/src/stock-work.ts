@@ -50,7 +50,7 @@ export interface StockWork {
   /** Of a reservation. */
   readonly ttlMs: number | undefined
   /** The W3C trace context of its caller, for its events. */
-  readonly traceparent?: string
+  readonly traceparent?: string | undefined
   /** How many rows it touches. */
   readonly size: number
   /** Their names; none for the end of a reservation. */

@@ -31,8 +31,8 @@ export interface Warehouse {
 export interface WarehousesOptions {
   readonly pool: DatabasePool
   /** @defaultValue 'kerp' */
-  readonly schema?: string
-  readonly clock?: Clock
+  readonly schema?: string | undefined
+  readonly clock?: Clock | undefined
 }
 
 const WAREHOUSES_MAX = 10_000

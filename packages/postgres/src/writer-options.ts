@@ -21,33 +21,33 @@ export interface WriterOptions {
   /** A `pg.Pool`, with room for `batchesInFlightMax` + 1 connections beside the host's own use. Never closed here. */
   readonly pool: DatabasePool
   /** @defaultValue 'kerp' */
-  readonly schema?: string
-  readonly observer?: Observer
+  readonly schema?: string | undefined
+  readonly observer?: Observer | undefined
   /**
    * Gives the events of what is written the trace of the call that wrote it, as it is when it is called: whoever shares
    * its transaction keeps its own. `eventTracing()` of `@kerp/core/tracing` is one. @defaultValue no traces
    */
-  readonly tracing?: Pick<EventTracing, 'traceparent'>
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly tracing?: Pick<EventTracing, 'traceparent'> | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** How long one voucher or movement may take in all, in ms. @defaultValue 10_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
   /** How long a read may take, in ms; an audit may take twelve times as long. @defaultValue 5_000 */
-  readonly readDeadlineMs?: number
+  readonly readDeadlineMs?: number | undefined
   /** How long a database that refuses connections is tried, in ms. @defaultValue 1_000 */
-  readonly outageMs?: number
+  readonly outageMs?: number | undefined
   /** How long a transaction waits for one row, in ms; then what needs it waits apart from the others. @defaultValue 1_000 */
-  readonly lockTimeoutMs?: number
+  readonly lockTimeoutMs?: number | undefined
   /** Calls that wait for their answer; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
-  readonly queueMax?: number
+  readonly queueMax?: number | undefined
   /** Vouchers or movements of one transaction. @defaultValue 500 */
-  readonly batchMax?: number
+  readonly batchMax?: number | undefined
   /** Transactions at once. @defaultValue 2 */
-  readonly batchesInFlightMax?: number
+  readonly batchesInFlightMax?: number | undefined
   /** The least time between two hints to relays, in ms. @defaultValue 5 */
-  readonly wakeEveryMs?: number
+  readonly wakeEveryMs?: number | undefined
   /** `off` for a pooler that gives each transaction another connection and knows no prepared statements. @defaultValue 'on' */
-  readonly prepare?: 'on' | 'off'
+  readonly prepare?: 'on' | 'off' | undefined
 }
 
 /** The options with their defaults. */

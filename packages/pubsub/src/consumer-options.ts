@@ -48,36 +48,36 @@ export interface ConsumerOptions<S extends EventSchemas> extends ShardedOption {
   /** Whose events; a function is asked again every `companiesMs`. */
   readonly companies: readonly string[] | (() => Promise<readonly string[]>)
   /** Types that the handler is called for; the others are done at once. @defaultValue all types of the map */
-  readonly types?: readonly EventType<S>[]
+  readonly types?: readonly EventType<S>[] | undefined
   /** The database's log: events that Redis lost, or trimmed, are read there. */
-  readonly source?: Pick<EventSource, 'read'>
+  readonly source?: Pick<EventSource, 'read'> | undefined
   /** Where a group that is new begins: with all that is kept (in the log, too), or with what comes. @defaultValue 'beginning' */
-  readonly from?: 'beginning' | 'now'
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly from?: 'beginning' | 'now' | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** Handlers run below the trace of who published. @defaultValue none */
-  readonly tracing?: EventTracing
-  readonly random?: RandomSource
+  readonly tracing?: EventTracing | undefined
+  readonly random?: RandomSource | undefined
   /** Handlers that run at once, each for another company. @defaultValue 16 */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /** Events of a company that are taken at once. @defaultValue 64 */
-  readonly batchMax?: number
+  readonly batchMax?: number | undefined
   /** Calls of the handler for one event, before it becomes a dead letter. @defaultValue 5 */
-  readonly attemptsMax?: number
+  readonly attemptsMax?: number | undefined
   /** The wait before the second call is random below this, and doubles, in ms. @defaultValue 100 */
-  readonly backoffMs?: number
+  readonly backoffMs?: number | undefined
   /** The longest wait between two calls, in ms. @defaultValue 10_000 */
-  readonly backoffMsMax?: number
+  readonly backoffMsMax?: number | undefined
   /** How long a process that died keeps a company's events from others, in ms. @defaultValue 10_000 */
-  readonly leaseMs?: number
+  readonly leaseMs?: number | undefined
   /** How often each company is looked at without being told, in ms. @defaultValue 1_000 */
-  readonly pollMs?: number
+  readonly pollMs?: number | undefined
   /** How often `companies` is asked again, in ms. @defaultValue 5_000 */
-  readonly companiesMs?: number
+  readonly companiesMs?: number | undefined
   /** Dead letters that are kept for each company. @defaultValue 10_000 */
-  readonly deadMax?: number
+  readonly deadMax?: number | undefined
   /** How long `close` waits for handlers that run, in ms. @defaultValue 5_000 */
-  readonly closeMs?: number
+  readonly closeMs?: number | undefined
 }
 
 /** The options with every choice made. */

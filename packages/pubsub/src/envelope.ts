@@ -21,7 +21,7 @@ export interface EventEnvelope<T extends string = string, P = unknown> {
   readonly companyId: string
   readonly payload: P
   /** W3C trace context of the publisher. */
-  readonly traceparent?: string
+  readonly traceparent?: string | undefined
 }
 
 /** The envelope of any event of a map; `type` tells which payload it has. */

@@ -10,7 +10,7 @@ export interface VoucherCreated {
   readonly id: string
   readonly date: string
   readonly fiscalYear: number
-  readonly reverses?: string
+  readonly reverses?: string | undefined
   readonly balances: readonly { readonly account: string; readonly version: number }[]
   /** For reading balances that include this voucher: `get(ref, { atLeast })`. */
   readonly readToken: string

@@ -3,6 +3,7 @@
 import {
   type Clock,
   combineObservers,
+  type Complete,
   type EventSinks,
   type EventSource,
   type Observer,
@@ -24,32 +25,32 @@ export interface EventRelayOptions extends ShardedOption {
   /** The database's log of events, which also remembers how far it was published. */
   readonly source: EventSource & EventSinks
   /** Under which name the log remembers that; one per Redis that is published to. @defaultValue 'redis' */
-  readonly sink?: string
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly sink?: string | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** How often the log is looked at when nothing wakes the relay, in ms. @defaultValue 100 */
-  readonly pollMs?: number
+  readonly pollMs?: number | undefined
   /** How often the watermark of every company is compared with the log, in ms. @defaultValue 1_000 */
-  readonly checkMs?: number
+  readonly checkMs?: number | undefined
   /** The shortest time from one turn to the next that a wake-up asks for, in ms. @defaultValue 5 */
-  readonly wakeGapMs?: number
+  readonly wakeGapMs?: number | undefined
   /** Changes numbered at once. From 1 to 10,000. @defaultValue 1_000 */
-  readonly advanceMax?: number
+  readonly advanceMax?: number | undefined
   /** Events of one company read at once. From 1 to 1,000. @defaultValue 500 */
-  readonly pageEvents?: number
+  readonly pageEvents?: number | undefined
   /** Companies that are published at once. @defaultValue 16 */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /** The longest wait for one answer of Redis, in ms. @defaultValue 1_000 */
-  readonly redisDeadlineMs?: number
+  readonly redisDeadlineMs?: number | undefined
   /** The longest wait for one answer of the log, in ms. @defaultValue 5_000 */
-  readonly sourceDeadlineMs?: number
+  readonly sourceDeadlineMs?: number | undefined
   /** The longest pause after a turn that failed, in ms; the first is a fortieth of it. @defaultValue 2_000 */
-  readonly backoffMsMax?: number
+  readonly backoffMsMax?: number | undefined
 }
 
 /** The options with every choice made. */
-export type EventRelayParts = Required<EventRelayOptions>
+export type EventRelayParts = Complete<EventRelayOptions>
 
 const SINK = /^[a-z0-9][a-z0-9._-]{0,62}$/
 

@@ -15,11 +15,11 @@ import { type StreamLengths, trimWhenLong } from './trim-stream.js'
 export interface RelayedParts extends StreamLengths, ShardedOption {
   readonly redis: RedisClient
   readonly keys: Keys
-  readonly observer?: Observer
+  readonly observer?: Observer | undefined
   /** Of one call to Redis, in ms. @defaultValue 1_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
   /** Told of companies that have events, for those who follow all of them. */
-  readonly registry?: CompanyRegistry
+  readonly registry?: CompanyRegistry | undefined
 }
 
 /** Events of one company that follow each other, from the position before the first to that of the last. */

@@ -23,22 +23,22 @@ export interface PublisherOptions<S extends EventSchemas> extends StreamLengths,
   readonly keys: Keys
   /** The types of events and their schemas: `erpEvents`, or your own by `defineEvents`. */
   readonly events: EventMap<S>
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** Events carry the trace of who publishes them. @defaultValue none */
-  readonly tracing?: EventTracing
+  readonly tracing?: EventTracing | undefined
   /** Ids of events that are published without one. @defaultValue timeOrderedIds() */
-  readonly ids?: IdSource
+  readonly ids?: IdSource | undefined
   /** Of one call to Redis, and of the wait before it, in ms. @defaultValue 1_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
   /** Events that wait or are being sent; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
-  readonly queueMax?: number
+  readonly queueMax?: number | undefined
   /** Characters of the events that wait or are being sent. @defaultValue 16_777_216 */
-  readonly queueLengthMax?: number
+  readonly queueLengthMax?: number | undefined
   /** How many ids a company's stream remembers at least, so that none is published twice. @defaultValue 10_000 */
-  readonly seenMax?: number
+  readonly seenMax?: number | undefined
   /** For how long it remembers them after the last event, in ms. @defaultValue 3_600_000 */
-  readonly seenMs?: number
+  readonly seenMs?: number | undefined
 }
 
 /** The options with every choice made. */

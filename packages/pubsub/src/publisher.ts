@@ -21,9 +21,9 @@ export interface NewEvent<T extends string, P> {
   readonly type: T
   readonly payload: P
   /** Given again, it is published once: up to 128 of `A-Z a-z 0-9 . _ : -`. @defaultValue a new time-ordered id */
-  readonly id?: string
+  readonly id?: string | undefined
   /** @defaultValue that of `tracing` */
-  readonly traceparent?: string
+  readonly traceparent?: string | undefined
 }
 
 /** A new event of any type of a map. */

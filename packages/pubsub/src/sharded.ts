@@ -12,7 +12,7 @@ export interface ShardedOption {
    * Use sharded channels, of Redis 7. The same for all who publish and hear; where it is not, events come with the
    * look at the end of the stream, a second late. @defaultValue false
    */
-  readonly sharded?: boolean
+  readonly sharded?: boolean | undefined
 }
 
 /**

@@ -23,28 +23,28 @@ export interface SubscriberOptions<S extends EventSchemas> extends ShardedOption
   readonly keys: Keys
   /** The types of events and their schemas: `erpEvents`, or your own by `defineEvents`. */
   readonly events: EventMap<S>
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** Handlers run below the trace of who published. @defaultValue none */
-  readonly tracing?: EventTracing
+  readonly tracing?: EventTracing | undefined
   /** How often the end of each company's stream is compared with what was heard, in ms. @defaultValue 1_000 */
-  readonly tailMs?: number
+  readonly tailMs?: number | undefined
   /** Of one call to Redis, in ms. @defaultValue 1_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
   /** The latest events of a company that are kept for its handlers. @defaultValue 5_000 */
-  readonly ringEventsMax?: number
+  readonly ringEventsMax?: number | undefined
   /** Their characters. @defaultValue 8_388_608 */
-  readonly ringLengthMax?: number
+  readonly ringLengthMax?: number | undefined
   /** The characters of all companies together; those that heard nothing for the longest time go. @defaultValue 268_435_456 */
-  readonly ringsLengthMax?: number
+  readonly ringsLengthMax?: number | undefined
   /** Events that a handler gets at once. @defaultValue 250 */
-  readonly batchMax?: number
+  readonly batchMax?: number | undefined
   /** Subscriptions that are open at once; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
-  readonly subscriptionsMax?: number
+  readonly subscriptionsMax?: number | undefined
   /** Companies that a subscription to all follows; more are left out, with a notice. @defaultValue 10_000 */
-  readonly companiesMax?: number
+  readonly companiesMax?: number | undefined
   /** How long a company's channel stays subscribed without a subscription, in ms. @defaultValue 5_000 */
-  readonly lingerMs?: number
+  readonly lingerMs?: number | undefined
 }
 
 /** The options with every choice made, save the events. */

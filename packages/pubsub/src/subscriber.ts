@@ -30,7 +30,7 @@ import { type SubscribeAllFrom, SubscriptionToAll } from './subscription-to-all.
 export interface SubscribeOptions<S extends EventSchemas> {
   readonly companyId: string
   /** @defaultValue all types of the map */
-  readonly types?: readonly EventType<S>[]
+  readonly types?: readonly EventType<S>[] | undefined
   /** There is no default: what is missed must be chosen. */
   readonly from: SubscribeFrom
 }
@@ -38,7 +38,7 @@ export interface SubscribeOptions<S extends EventSchemas> {
 /** What to subscribe to of all companies. */
 export interface SubscribeAllOptions<S extends EventSchemas> {
   /** @defaultValue all types of the map */
-  readonly types?: readonly EventType<S>[]
+  readonly types?: readonly EventType<S>[] | undefined
   /** There is no default: what is missed must be chosen. Companies that a map leaves out are read from their first event. */
   readonly from: SubscribeAllFrom
 }

@@ -35,7 +35,7 @@ export interface SubscriptionReset {
 export interface EventHandlers<S extends EventSchemas> {
   onEvents(batch: EventBatch<S>): unknown
   /** Some events will not come: take a snapshot now; what follows comes after `position`. */
-  onReset?(reset: SubscriptionReset): unknown
+  readonly onReset?: ((reset: SubscriptionReset) => unknown) | undefined
 }
 
 /** Where a subscription begins. A position is one that a batch named before. */

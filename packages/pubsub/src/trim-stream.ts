@@ -8,9 +8,9 @@ import { trimEvents } from './trim-events.lua.js'
 /** How long streams become. */
 export interface StreamLengths {
   /** Entries that stay for subscribers which were away. @defaultValue 10_000 */
-  readonly keep?: number
+  readonly keep?: number | undefined
   /** Entries that stay for durable groups which are behind; above it they are cut, with an alarm. @defaultValue 100_000 */
-  readonly keepMax?: number
+  readonly keepMax?: number | undefined
 }
 
 /** What trimming is made of. */

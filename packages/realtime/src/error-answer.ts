@@ -20,7 +20,7 @@ export interface ErrorAnswer {
       /** Whether the same request, with the same id, may succeed later and does no harm when repeated. */
       readonly retryable: boolean
       /** Of `INSUFFICIENT_STOCK`: what is there, for each row that has too little. */
-      readonly shortages?: readonly StockShortageJson[]
+      readonly shortages?: readonly StockShortageJson[] | undefined
     }
   }
 }

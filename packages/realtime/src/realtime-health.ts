@@ -15,7 +15,7 @@ export interface RealtimeHealthParts {
   /** The relay of this process, if it has one. */
   readonly relay?: Pick<OutboxRelay, 'lagMs'> | undefined
   /** Checks of the host's own, by name. */
-  readonly more?: Readonly<Record<string, HealthCheck>>
+  readonly more?: Readonly<Record<string, HealthCheck>> | undefined
 }
 
 const DEADLINE_MS = 1_000

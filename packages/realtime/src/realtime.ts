@@ -26,26 +26,26 @@ export interface RealtimeOptions {
   /** For copies of rows; it may evict. */
   readonly redis: RedisClient
   /** For locks: a Redis with `maxmemory-policy noeviction`. @defaultValue `redis` */
-  readonly coordination?: RedisClient
+  readonly coordination?: RedisClient | undefined
   /** A `pg.Pool` on a database that `migrate(pool)` has prepared. */
   readonly pool: DatabasePool & Queryable
   /** A `Registry` of prom-client in which nothing of ours is yet; left out: nothing is counted. */
-  readonly registry?: ProbeRegistry
+  readonly registry?: ProbeRegistry | undefined
   /** Hears every observation, beside the metrics. */
-  readonly observer?: Observer
+  readonly observer?: Observer | undefined
   /** Which accounts may be posted to; `anyAccount` takes every code. @defaultValue the table of accounts (`Accounts`) */
-  readonly accounts?: AccountCatalog
+  readonly accounts?: AccountCatalog | undefined
   /** Which warehouses have stock; `anyWarehouse` takes every code. @defaultValue the table of warehouses (`Warehouses`) */
-  readonly warehouses?: WarehouseCatalog
+  readonly warehouses?: WarehouseCatalog | undefined
   /** @defaultValue those of `createKeys()` */
-  readonly keys?: Keys
+  readonly keys?: Keys | undefined
   /** Bounds of the rows that this process holds. `false`: none are held. @defaultValue those of `LocalTierOptions` */
-  readonly localTier?: Omit<LocalTierOptions, 'positions'> | false
+  readonly localTier?: Omit<LocalTierOptions, 'positions'> | false | undefined
   /**
    * Whether this process relays, sweeps expired reservations and trims the outbox. Any number of processes may, and at
    * least one must. @defaultValue true
    */
-  readonly background?: boolean
+  readonly background?: boolean | undefined
 }
 
 /** A registry of prom-client, as metrics are registered in it and read from it. */

@@ -13,13 +13,13 @@ export interface AclUserOptions {
   /** What the service does with Redis. It may use each command of one role on the keys of another as well. */
   readonly roles: readonly RedisRole[]
   /** The namespace of the service's `Keys`. @defaultValue none */
-  readonly namespace?: string
+  readonly namespace?: string | undefined
   /**
    * Only this company's keys and channels. Names that companies share stay open: heartbeats, the list of companies and
    * the channels that wake waiters of locks. Not with `sessions` and `batches`, which belong to no company.
    * @defaultValue every company
    */
-  readonly companyId?: string
+  readonly companyId?: string | undefined
 }
 
 /** The user in the two forms that Redis takes. Neither holds the password, only its SHA-256. */

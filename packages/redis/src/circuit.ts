@@ -19,12 +19,12 @@ export interface CircuitOptions {
    * Asks the server in the background and says whether it answered. With it no caller ever waits for a try: the first
    * is made at once, so that a short stall heals at once, the next after growing, jittered waits of `openMs` and more.
    */
-  readonly probe?: () => Promise<boolean>
+  readonly probe?: (() => Promise<boolean>) | undefined
   /** The longest wait between two probes, in ms. @defaultValue four times `openMs` */
-  readonly openMsMax?: number
-  readonly random?: RandomSource
+  readonly openMsMax?: number | undefined
+  readonly random?: RandomSource | undefined
   /** Hears when it opens and when it closes. */
-  readonly observer?: Observer
+  readonly observer?: Observer | undefined
 }
 
 /**

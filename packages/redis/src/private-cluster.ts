@@ -13,11 +13,11 @@ import type { ClusterNodes, RedisNode } from './redis-options.js'
 /** How the nodes are started. */
 export interface PrivateClusterOptions {
   /** A node that is silent for this long counts as failed, in ms. @defaultValue 2_000 */
-  readonly nodeTimeoutMs?: number
+  readonly nodeTimeoutMs?: number | undefined
   /** More arguments for each node. */
-  readonly args?: readonly string[]
+  readonly args?: readonly string[] | undefined
   /** How long the nodes may take to agree, in ms. @defaultValue 30_000 */
-  readonly startMs?: number
+  readonly startMs?: number | undefined
 }
 
 /** Running nodes. Closing ends all of them; clients are the caller's. */

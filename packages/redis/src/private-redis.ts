@@ -22,21 +22,21 @@ export interface PrivateTls {
   /** Who signs certificates of clients. */
   readonly ca: string
   /** Refuses clients without a certificate of `ca`. @defaultValue false */
-  readonly clientsShowOne?: boolean
+  readonly clientsShowOne?: boolean | undefined
 }
 
 /** How a private server is started. */
 export interface PrivateRedisOptions {
   /** Listens on a free port of 127.0.0.1 too. @defaultValue false: a unix socket only */
-  readonly tcp?: boolean
+  readonly tcp?: boolean | undefined
   /** Speaks TLS on its port, and nothing else; the unix socket stays as it is. Implies `tcp`. */
-  readonly tls?: PrivateTls
+  readonly tls?: PrivateTls | undefined
   /** More arguments for the server; they win over the defaults, for example `['--maxmemory', '20mb']`. */
-  readonly args?: readonly string[]
+  readonly args?: readonly string[] | undefined
   /** The program to run. @defaultValue `redis-server`, else `valkey-server`, from PATH */
-  readonly binary?: string
+  readonly binary?: string | undefined
   /** How long the server may take to answer, in ms. @defaultValue 10_000 */
-  readonly startMs?: number
+  readonly startMs?: number | undefined
 }
 
 /** A private server. Closing it ends the process and removes its directory; clients are the caller's. */
@@ -51,7 +51,7 @@ export interface PrivateRedis extends Closable {
   /** Ends the server as SIGKILL does; what it did not write to disk is lost. Settles when it is gone. */
   kill(): Promise<void>
   /** Starts it again on the same socket and port. Without `keepData` its files are removed first. */
-  restart(options?: { readonly keepData?: boolean }): Promise<void>
+  restart(options?: { readonly keepData?: boolean | undefined }): Promise<void>
   /** Freezes the server: connections stay open and nothing answers. */
   pause(): void
   /** Ends a pause. */
@@ -92,9 +92,9 @@ export function openPrivateRedis(options: PrivateRedisOptions = {}): Promise<Pri
 /** What only the topologies of this package ask for. */
 export interface PrivateServerOptions extends PrivateRedisOptions {
   /** Listens on this port instead of a free one. */
-  readonly port?: number
+  readonly port?: number | undefined
   /** Begins with this text as its configuration file, which the server may rewrite. */
-  readonly config?: string
+  readonly config?: string | undefined
 }
 
 /** `openPrivateRedis` for a part of a topology. */
@@ -179,7 +179,7 @@ class RunningRedis implements PrivateRedis {
     await gone
   }
 
-  async restart(options: { readonly keepData?: boolean } = {}): Promise<void> {
+  async restart(options: { readonly keepData?: boolean | undefined } = {}): Promise<void> {
     await this.kill()
     for (const name of await readdir(this.directory)) {
       const keep = options.keepData === true && name !== 'redis.sock'

@@ -12,13 +12,13 @@ import type { RedisNode, SentinelOptions } from './redis-options.js'
 /** How the servers are started. */
 export interface PrivateReplicasOptions {
   /** @defaultValue 2 */
-  readonly replicas?: number
+  readonly replicas?: number | undefined
   /** A master that is silent for this long is replaced, in ms. @defaultValue 1_000 */
-  readonly downAfterMs?: number
+  readonly downAfterMs?: number | undefined
   /** More arguments for each server, for example `['--min-replicas-to-write', '1']`. */
-  readonly args?: readonly string[]
+  readonly args?: readonly string[] | undefined
   /** How long the Sentinels may take to agree, in ms. @defaultValue 30_000 */
-  readonly startMs?: number
+  readonly startMs?: number | undefined
 }
 
 /** Running servers. Closing ends all of them; clients are the caller's. */

@@ -10,13 +10,13 @@ export interface NodeAddress {
 
 /** What a URL says. */
 export interface UrlParts {
-  readonly path?: string
-  readonly host?: string
-  readonly port?: number
+  readonly path?: string | undefined
+  readonly host?: string | undefined
+  readonly port?: number | undefined
   readonly username?: string | undefined
   readonly password?: string | undefined
   readonly db?: number | undefined
-  readonly tls?: boolean
+  readonly tls?: boolean | undefined
 }
 
 /** The port of Redis and of a cluster's nodes. */

@@ -38,9 +38,9 @@ export interface ScriptDefinition<K extends string, A extends string, R> {
 /** What one run of a script accepts beside its fixed keys and arguments. */
 export interface ScriptCallOptions extends RedisCallOptions {
   /** Keys after the fixed ones. */
-  readonly moreKeys?: readonly string[]
+  readonly moreKeys?: readonly string[] | undefined
   /** Arguments after the fixed ones. */
-  readonly moreArgs?: readonly string[]
+  readonly moreArgs?: readonly string[] | undefined
 }
 
 /** A script that was defined. */

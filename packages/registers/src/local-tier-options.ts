@@ -1,6 +1,6 @@
 /** What the in-process tier is made of, with its bounds and their defaults. */
 
-import { wholeNumberOption } from '@kerp/core'
+import { type Complete, wholeNumberOption } from '@kerp/core'
 import type { PositionOrder } from './position.js'
 
 /** Options of the in-process tier of `Registers`. */
@@ -11,19 +11,19 @@ export interface LocalTierOptions {
    * Nothing older than this is answered from a cache, this tier's or Redis's, in ms; the database answers instead.
    * @defaultValue 1_000
    */
-  readonly maxStalenessMs?: number
+  readonly maxStalenessMs?: number | undefined
   /** Rows held; beyond them those go first that were not read lately. @defaultValue 100_000 */
-  readonly entriesMax?: number
+  readonly entriesMax?: number | undefined
   /** Memory held, estimated, in bytes. @defaultValue 67_108_864 */
-  readonly bytesMax?: number
+  readonly bytesMax?: number | undefined
   /** Companies listened to; the reads of others are answered by Redis. @defaultValue 1_000 */
-  readonly companiesMax?: number
+  readonly companiesMax?: number | undefined
   /** A company that nobody read for so long is no longer listened to, in ms. @defaultValue 600_000 */
-  readonly idleMs?: number
+  readonly idleMs?: number | undefined
 }
 
 /** The options with every choice made. */
-export type ResolvedLocalTierOptions = Readonly<Required<LocalTierOptions>>
+export type ResolvedLocalTierOptions = Readonly<Complete<LocalTierOptions>>
 
 /**
  * Checks the options; no I/O.

@@ -134,7 +134,7 @@ export class MemoryDatabase implements RegisterSource, OutboxSource, Invalidatio
     return listed
   }
 
-  tick(query: { readonly after?: OutboxPosition; readonly limit: number }): Promise<OutboxTick> {
+  tick(query: { readonly after?: OutboxPosition | undefined; readonly limit: number }): Promise<OutboxTick> {
     const target = `s${this.#log.length}`
     const rows =
       query.after === undefined

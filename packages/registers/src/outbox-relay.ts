@@ -95,7 +95,7 @@ export class OutboxRelay implements Closable {
    * @throws {RelayBehindError} `RELAY_BEHIND`, retryable, when `deadlineMs` passes before.
    * @throws {ClosedError} `CLOSED`
    */
-  async caughtUp(options: { readonly deadlineMs?: number } = {}): Promise<void> {
+  async caughtUp(options: { readonly deadlineMs?: number | undefined } = {}): Promise<void> {
     const deadlineMs = options.deadlineMs ?? CAUGHT_UP_DEADLINE_MS
     const { clock } = this.#parts
     const endMs = clock.monotonicMs() + deadlineMs

@@ -27,13 +27,13 @@ export interface RegisterSamplerOptions {
   /** The database that the registers are loaded from. */
   readonly source: RegisterSource
   /** Makes the voiding outlive Redis. */
-  readonly invalidations?: InvalidationLog
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly invalidations?: InvalidationLog | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** From one sample to the next, in ms. @defaultValue 5_000 */
-  readonly everyMs?: number
+  readonly everyMs?: number | undefined
   /** Rows of one sample. @defaultValue 20 */
-  readonly rowsMax?: number
+  readonly rowsMax?: number | undefined
 }
 
 const DEADLINE_MS = 5_000

@@ -23,44 +23,44 @@ export interface RegistersOptions {
   readonly keys: Keys
   /** The database: where registers are loaded from, and who answers when Redis cannot. */
   readonly source: RegisterSource
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** How long registers stay without being written. Frees memory; nothing depends on it. @defaultValue ttlPolicy() */
-  readonly ttl?: TtlPolicy
+  readonly ttl?: TtlPolicy | undefined
   /**
    * How long a missing register is reserved for a process that loads it and is then never heard of again, in ms. It is
    * renewed as long as the load runs. @defaultValue 1_000
    */
-  readonly leaseMs?: number
+  readonly leaseMs?: number | undefined
   /**
    * How long a read waits for a load of another process before it asks the database itself, in ms. What it waits for is
    * alive, or loses its lease. @defaultValue three fifths of `readDeadlineMs`, so that there is time to load
    */
-  readonly waitMs?: number
+  readonly waitMs?: number | undefined
   /** From the call of a read to its end, in ms. @defaultValue 5_000 */
-  readonly readDeadlineMs?: number
+  readonly readDeadlineMs?: number | undefined
   /** The longest that a read waits for one answer of Redis, in ms. @defaultValue 25 */
-  readonly redisDeadlineMs?: number
+  readonly redisDeadlineMs?: number | undefined
   /** The longest that `apply` and the invalidations wait for Redis, in ms. @defaultValue 250 */
-  readonly applyDeadlineMs?: number
+  readonly applyDeadlineMs?: number | undefined
   /** Answers of Redis in a row that did not come in time before reads stop asking it. @defaultValue 1 */
-  readonly silencesMax?: number
+  readonly silencesMax?: number | undefined
   /**
    * Reads then go to the database alone. Redis is asked again in the background, at once and then after jittered waits
    * of this and up to four times this, in ms. @defaultValue 250
    */
-  readonly silencePauseMs?: number
+  readonly silencePauseMs?: number | undefined
   /** Statements that load missing rows at once. @defaultValue 8 */
-  readonly loadsMax?: number
+  readonly loadsMax?: number | undefined
   /**
    * After a load that failed its rows are not loaded again for this long, less up to half of it by chance, in ms: in no
    * process, as far as Redis can say so, and else not in this one. Reads of them fail with `LOAD_BACKOFF`. 0: load at once.
    * @defaultValue 250
    */
-  readonly loadBackoffMs?: number
+  readonly loadBackoffMs?: number | undefined
   /** Rows that wait for such a statement; a read that would exceed it is refused with `OVERLOADED`. @defaultValue 100_000 */
-  readonly waitingRowsMax?: number
+  readonly waitingRowsMax?: number | undefined
   /**
    * Holds rows in this process, and bounds the age of everything that is answered from a cache. Left out: reads cost a
    * round trip, and answers of Redis are as old as the relay is behind.

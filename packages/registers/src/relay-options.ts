@@ -20,27 +20,27 @@ export interface OutboxRelayOptions {
   readonly keys: Keys
   /** Committed changes in order: `Outbox` of `@kerp/postgres`, or the host's own. */
   readonly outbox: OutboxSource
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
   /** How long registers stay after a change. @defaultValue ttlPolicy() */
-  readonly ttl?: TtlPolicy
+  readonly ttl?: TtlPolicy | undefined
   /** How often the outbox is looked at when nothing wakes the relay, in ms. @defaultValue 100 */
-  readonly pollMs?: number
+  readonly pollMs?: number | undefined
   /** How often the watermark of every company is checked and moved, changed or not, in ms. @defaultValue 250 */
-  readonly heartbeatMs?: number
+  readonly heartbeatMs?: number | undefined
   /** The shortest time from one pass to the next that a wake-up asks for, in ms. @defaultValue 2 */
-  readonly wakeGapMs?: number
+  readonly wakeGapMs?: number | undefined
   /** Rows read at once; a longer backlog is read in pages. From 1 to 1,000. @defaultValue 1_000 */
-  readonly pageRows?: number
+  readonly pageRows?: number | undefined
   /** Companies that are written at once. @defaultValue 32 */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /** The longest wait for one answer of Redis, in ms. @defaultValue 1_000 */
-  readonly redisDeadlineMs?: number
+  readonly redisDeadlineMs?: number | undefined
   /** The longest wait for one answer of the outbox, in ms. @defaultValue 5_000 */
-  readonly outboxDeadlineMs?: number
+  readonly outboxDeadlineMs?: number | undefined
   /** The longest pause after a pass that failed, in ms; the first is a fortieth of it. @defaultValue 2_000 */
-  readonly backoffMsMax?: number
+  readonly backoffMsMax?: number | undefined
 }
 
 /** The options with every choice made. */

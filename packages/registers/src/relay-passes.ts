@@ -42,7 +42,7 @@ interface LastPage {
   /** Where the reading began, if it was one page: then it also helps companies that fall out of step. */
   readonly since: OutboxPosition | undefined
   /** Work on a page before it that was given up: companies lack rows of that page, and must not get later ones. */
-  readonly givenUp?: Endeavour
+  readonly givenUp?: Endeavour | undefined
 }
 
 /** How work on several companies went. */

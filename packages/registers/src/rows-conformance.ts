@@ -27,7 +27,7 @@ export interface RowsUnderTest {
    */
   commit(companyId: string, changes: Changes, fiscalYear: number): Promise<RegisterImages>
   /** The largest amount that a column holds, in minor units. @defaultValue 38 digits */
-  readonly amountMax?: bigint
+  readonly amountMax?: bigint | undefined
 }
 
 /** A suite for rows. */

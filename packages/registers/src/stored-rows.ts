@@ -37,7 +37,7 @@ export interface Rows {
   /** Rows whose load failed a moment ago, in whatever process, with the code of what was thrown. */
   readonly failed: Map<number, string>
   /** Rows of which Redis holds nothing at all, where that is asked for. */
-  readonly absent?: Set<number>
+  readonly absent?: Set<number> | undefined
 }
 
 /** Rows without answers and keys yet; `readStored` fills both in. */

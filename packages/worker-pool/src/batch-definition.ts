@@ -23,19 +23,19 @@ export interface BatchPage {
 /** Bounds of a batch; the run keeps them as they are when it is opened. */
 export interface BatchBounds {
   /** Items of one chunk: they are committed together, and redone together after a crash. @defaultValue 200 */
-  readonly chunkItems?: number
+  readonly chunkItems?: number | undefined
   /** Failed items that a run may have and still be finished. @defaultValue 0 */
-  readonly failuresMax?: number
+  readonly failuresMax?: number | undefined
   /** With more failed items the run stops at once. @defaultValue 100 */
-  readonly stopAfterFailures?: number
+  readonly stopAfterFailures?: number | undefined
   /** Attempts at one item, for errors that say that they may be repeated. @defaultValue 3 */
-  readonly attemptsMax?: number
+  readonly attemptsMax?: number | undefined
   /** How long all attempts at one item may take, in ms. @defaultValue 60_000 */
-  readonly itemDeadlineMs?: number
+  readonly itemDeadlineMs?: number | undefined
   /** Items of one chunk that are worked on at once. @defaultValue 16 */
-  readonly itemsAtOnce?: number
+  readonly itemsAtOnce?: number | undefined
   /** Claims of one chunk: one that ends every process which takes it is given up then. @defaultValue 20 */
-  readonly chunkAttemptsMax?: number
+  readonly chunkAttemptsMax?: number | undefined
 }
 
 /** How items become results: one by one, or a chunk at a time, for example by threads. */
@@ -71,9 +71,9 @@ export type BatchDefinition<Params, Item, Result, Tx> = BatchBounds &
      * Amounts of a result, by name, at most 32. The run carries their sums over all items with an effect, exact at
      * every moment, so that progress in amounts costs one row, too. @defaultValue none
      */
-    readonly totals?: Readonly<Record<string, (result: Result) => bigint>>
+    readonly totals?: Readonly<Record<string, (result: Result) => bigint>> | undefined
     /** Writes what the results mean, in the transaction that marks their chunk done. */
     readonly effects: (tx: Tx, done: readonly BatchItemDone<Result>[], params: Params) => Promise<void>
     /** Writes what the whole run means, in the transaction that marks it done. */
-    readonly finish?: (tx: Tx, run: BatchRun, params: Params) => Promise<void>
+    readonly finish?: ((tx: Tx, run: BatchRun, params: Params) => Promise<void>) | undefined
   }

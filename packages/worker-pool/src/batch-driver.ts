@@ -37,9 +37,9 @@ export interface BatchDriver {
 /** How this process takes part. */
 export interface InProcessOptions {
   /** Chunks that this process works on at once. @defaultValue 4 */
-  readonly chunksAtOnce?: number
+  readonly chunksAtOnce?: number | undefined
   /** How often it looks for work of other processes, also of those that died, in ms. @defaultValue 500 */
-  readonly pollMs?: number
+  readonly pollMs?: number | undefined
 }
 
 /**

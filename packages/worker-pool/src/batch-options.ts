@@ -1,10 +1,10 @@
 /** The bounds of a batch and the options of those who work on batches, with their defaults. */
 
-import { InvalidOptionError, textOption, wholeNumberOption } from '@kerp/core'
+import { type Complete, InvalidOptionError, textOption, wholeNumberOption } from '@kerp/core'
 import type { BatchBounds } from './batch-definition.js'
 
 /** Bounds with their defaults. */
-export type ResolvedBatchBounds = Readonly<Required<BatchBounds>>
+export type ResolvedBatchBounds = Readonly<Complete<BatchBounds>>
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$/
 
@@ -32,7 +32,7 @@ export function resolveBatchBounds(name: unknown, bounds: BatchBounds): Resolved
   })
   const whole = (
     option: keyof BatchBounds,
-    range: { readonly min: number; readonly max?: number; readonly fallback: number },
+    range: { readonly min: number; readonly max?: number | undefined; readonly fallback: number },
   ): number => wholeNumberOption('defineBatch', option, bounds[option], range)
   return Object.freeze({
     chunkItems: whole('chunkItems', { min: 1, max: 10_000, fallback: 200 }),

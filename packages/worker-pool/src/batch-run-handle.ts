@@ -25,9 +25,9 @@ export interface BatchProgress {
 /** How a run is watched. */
 export interface BatchWatchOptions {
   /** How often the run is read, in ms. @defaultValue 100 */
-  readonly everyMs?: number
+  readonly everyMs?: number | undefined
   /** Ends the watching with its reason; the run goes on. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** What steering needs of a ledger. */

@@ -17,17 +17,17 @@ export interface BatchesOptions<Tx> {
   /** The batches that this process can work on. */
   readonly batches: readonly RunnableBatch<Tx>[]
   /** `inProcess()`, or `bullmqDriver()` of `@kerp/worker-pool/bullmq`. @defaultValue `inProcess()` */
-  readonly driver?: BatchDriver
-  readonly observer?: Observer
-  readonly clock?: Clock
+  readonly driver?: BatchDriver | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
   /** For how long a chunk is a worker's before others take it over, in ms; renewed at a third. @defaultValue 2_000 */
-  readonly leaseMs?: number
+  readonly leaseMs?: number | undefined
   /** Items that one run may have. @defaultValue 1_000_000 */
-  readonly itemsMax?: number
+  readonly itemsMax?: number | undefined
   /** Ids that are listed at once when a run is planned. @defaultValue 2_000 */
-  readonly pageItems?: number
+  readonly pageItems?: number | undefined
   /** Open runs that are looked at in one turn. @defaultValue 100 */
-  readonly runsMax?: number
+  readonly runsMax?: number | undefined
 }
 
 /** The bounds with their defaults. */

@@ -15,15 +15,15 @@ export interface BullmqDriverOptions {
   /** As BullMQ takes it; the server must have `maxmemory-policy noeviction`. Clients that are handed in are not closed. */
   readonly connection: ConnectionOptions
   /** Name of the queue, without `:`. @defaultValue 'batches' */
-  readonly queueName?: string
+  readonly queueName?: string | undefined
   /** Stands before all keys; in braces, as a cluster needs it. @defaultValue '{kerp-bullmq}' */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
   /** Chunks that this process works on at once. @defaultValue 4 */
-  readonly chunksAtOnce?: number
+  readonly chunksAtOnce?: number | undefined
   /** How often it looks for chunks that no job exists for, in ms. @defaultValue 500 */
-  readonly pollMs?: number
+  readonly pollMs?: number | undefined
   /** Chunks of one run that have a job at once. @defaultValue 200 */
-  readonly jobsMax?: number
+  readonly jobsMax?: number | undefined
 }
 
 interface ResolvedOptions {

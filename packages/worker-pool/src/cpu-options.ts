@@ -9,16 +9,16 @@ export interface CpuPoolOptions {
   /** The module whose default export is the task: a path, or `new URL('./tax.js', import.meta.url)`. */
   readonly entry: string | URL
   /** Threads, begun with the first job. @defaultValue the processors that this process may use */
-  readonly threads?: number
+  readonly threads?: number | undefined
   /** Jobs that wait for a thread; one more is refused with `OVERLOADED`. @defaultValue 100_000 */
-  readonly queueMax?: number
+  readonly queueMax?: number | undefined
   /** How long one job may run, in ms; then it is cancelled. @defaultValue 60_000 */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** How long a cancelled job may go on until its thread is ended, in ms. @defaultValue 1_000 */
-  readonly graceMs?: number
+  readonly graceMs?: number | undefined
   /** Fields of the caller's context, for the task; asked for at each call. @defaultValue none */
-  readonly context?: () => Readonly<Record<string, string>>
-  readonly clock?: Clock
+  readonly context?: (() => Readonly<Record<string, string>>) | undefined
+  readonly clock?: Clock | undefined
 }
 
 /** The options with their defaults. */

@@ -3,7 +3,15 @@
  * too, and a pool that is closed lets busy threads finish.
  */
 
-import { type Clock, type Closable, ClosedError, OverloadedError, systemClock, type Timer } from '@kerp/core'
+import {
+  type Clock,
+  type Closable,
+  ClosedError,
+  type Complete,
+  OverloadedError,
+  systemClock,
+  type Timer,
+} from '@kerp/core'
 import { type CpuAsked, type CpuEnd, CpuJob, type CpuSettle } from './cpu-job.js'
 import { type CpuPoolOptions, type ResolvedCpuOptions, resolveCpuOptions } from './cpu-options.js'
 import { CpuPace } from './cpu-pace.js'
@@ -16,9 +24,9 @@ import { resolveStopOptions } from './stop-options.js'
 /** How a job is called. */
 export interface CpuRunOptions {
   /** Cancels the job: it never begins, or sees it in its context. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Buffers of the value that are handed over instead of copied. Not looked at by `runMany`. */
-  readonly transfer?: readonly ArrayBuffer[]
+  readonly transfer?: readonly ArrayBuffer[] | undefined
 }
 
 /** One of many results. */
@@ -27,9 +35,9 @@ export type CpuAnswer<Out> = { readonly result: Out } | { readonly error: unknow
 /** How a pool of threads stops. */
 export interface CpuStop {
   /** `drain`: everything accepted · `finishRunning`: only what has begun · `abort`: cancels that, too. @defaultValue 'drain' */
-  readonly mode?: 'drain' | 'finishRunning' | 'abort'
+  readonly mode?: 'drain' | 'finishRunning' | 'abort' | undefined
   /** From the call, in ms, up to a day; then busy threads are ended. @defaultValue 10_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
 }
 
 /** What became of every job that was accepted; the five parts add up to it. */
@@ -249,7 +257,7 @@ export class CpuPool<In, Out> implements Closable {
     })
   }
 
-  async #stop({ mode, deadlineMs }: Required<CpuStop>): Promise<CpuStopReport> {
+  async #stop({ mode, deadlineMs }: Complete<CpuStop>): Promise<CpuStopReport> {
     if (mode !== 'drain') {
       const taken = [
         ...this.#queue.take(Infinity),

@@ -29,14 +29,14 @@ interface Lane {
 type Thrown = ConstructorParameters<typeof CpuTaskError>[0]
 
 interface Message {
-  readonly ready?: boolean
-  readonly entryFailed?: Thrown
-  readonly lane?: number
-  readonly batch?: number
-  readonly results?: readonly unknown[]
+  readonly ready?: boolean | undefined
+  readonly entryFailed?: Thrown | undefined
+  readonly lane?: number | undefined
+  readonly batch?: number | undefined
+  readonly results?: readonly unknown[] | undefined
   /** Places in `results` that hold none, and why: what was thrown, or undefined for a job that was skipped. */
-  readonly apart?: readonly (readonly [place: number, thrown: Thrown | undefined])[]
-  readonly elapsedMs?: number
+  readonly apart?: readonly (readonly [place: number, thrown: Thrown | undefined])[] | undefined
+  readonly elapsedMs?: number | undefined
 }
 
 /** Sends jobs to a thread, and settles them. */
@@ -204,7 +204,7 @@ export class CpuThread {
 /** Each context once; which job has which, where there are several. */
 function contextsOf(jobs: readonly CpuJob[]): {
   readonly contexts: readonly object[]
-  readonly contextOf?: readonly number[]
+  readonly contextOf?: readonly number[] | undefined
 } {
   const numbers = new Map<object, number>()
   const contextOf = jobs.map(({ asked: { fields } }) => {

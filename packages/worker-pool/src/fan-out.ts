@@ -26,12 +26,12 @@ export interface FanOutOptions<Name extends string = string> {
    * Sections without which there is no answer but a `FanOutError`: `all`, those that are named, or `any` one of them.
    * @defaultValue none: every failure is in the answer
    */
-  readonly need?: 'all' | 'any' | readonly Name[]
+  readonly need?: 'all' | 'any' | readonly Name[] | undefined
   /** Sections that run at once, up to 1,000. @defaultValue 8 */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /** Ends the sections that still run, as cancelled; what the others answered stays. */
-  readonly signal?: AbortSignal
-  readonly clock?: Clock
+  readonly signal?: AbortSignal | undefined
+  readonly clock?: Clock | undefined
 }
 
 /** How one section ended. */
@@ -79,7 +79,7 @@ export function fanOut<const S extends Sections>(
 ): Promise<FanOutResult<S, keyof S>>
 export function fanOut<const S extends Sections, const Needed extends keyof S & string = never>(
   sections: S,
-  options: FanOutOptions<keyof S & string> & { readonly need?: 'any' | readonly Needed[] },
+  options: FanOutOptions<keyof S & string> & { readonly need?: 'any' | readonly Needed[] | undefined },
 ): Promise<FanOutResult<S, Needed>>
 export async function fanOut(sections: Sections, options: FanOutOptions): Promise<FanOutResult<Sections>> {
   const names = Object.keys(sections)

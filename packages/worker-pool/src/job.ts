@@ -19,11 +19,11 @@ export interface JobRetry {
   /** Attempts in all, the first included. */
   readonly attemptsMax: number
   /** @defaultValue 20 */
-  readonly backoffMs?: number
+  readonly backoffMs?: number | undefined
   /** @defaultValue 1_000 */
-  readonly backoffMsMax?: number
+  readonly backoffMsMax?: number | undefined
   /** Whether an error may be repeated. A timeout never is: the function may still run. @defaultValue `retryable` of a `KerpError` */
-  readonly isRetryable?: (error: unknown) => boolean
+  readonly isRetryable?: ((error: unknown) => boolean) | undefined
 }
 
 /** What one call asks for; all may be left out. */
@@ -32,21 +32,21 @@ export interface JobOptions {
    * While a job of this id and company is in the pool, submitting it again joins it: same handle, same result. Up
    * to 256 characters. @defaultValue a new id
    */
-  readonly id?: string
+  readonly id?: string | undefined
   /** Jobs of one key and company run one after the other, in the order of their submission. */
-  readonly key?: string
+  readonly key?: string | undefined
   /** Companies take turns, whatever the length of their queues; ids and keys never join across companies. */
-  readonly companyId?: string
+  readonly companyId?: string | undefined
   /** `high`, `normal` or `low`; lower ones are late and never starved. @defaultValue 'normal' */
-  readonly priority?: JobPriority
+  readonly priority?: JobPriority | undefined
   /** From the start of one attempt to its end, in ms. @defaultValue that of the pool */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** The longest that the job waits for its start, in ms; then it is cancelled with `DEADLINE_EXCEEDED`. @defaultValue no limit */
-  readonly waitMs?: number
+  readonly waitMs?: number | undefined
   /** How often it is tried again when it fails, and after what waits. @defaultValue that of the pool */
-  readonly retry?: JobRetry
+  readonly retry?: JobRetry | undefined
   /** Ends the job when it aborts. Any number of jobs may share one signal; the pool listens to it once. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** How far a job has come, in its own units. */

@@ -11,13 +11,13 @@ export type OnError = 'throw' | 'collect' | { readonly errorsMax: number }
 export interface MapOptions
   extends Pick<JobOptions, 'companyId' | 'priority' | 'timeoutMs' | 'retry' | 'signal'> {
   /** Whether results come as they are ready, or as the source gave their items. @defaultValue 'completion' */
-  readonly order?: 'completion' | 'input'
+  readonly order?: 'completion' | 'input' | undefined
   /** Items that were read and whose results were not taken yet; none is read beyond. @defaultValue twice the concurrency */
-  readonly windowMax?: number
+  readonly windowMax?: number | undefined
   /** `throw`: the first failure ends the map · `collect`: failures are results · `{ errorsMax }`: so many are. @defaultValue 'throw' */
-  readonly onError?: OnError
+  readonly onError?: OnError | undefined
   /** How many items there are, for progress. @defaultValue the length of an array, the size of a set or map; else unknown */
-  readonly total?: number
+  readonly total?: number | undefined
 }
 
 /** What `fn` is given beside its item. */

@@ -23,28 +23,28 @@ export interface PoolOptions {
   /** For errors and metrics: a letter, then up to 63 of `A-Z a-z 0-9 . _ -`. */
   readonly name: string
   /** Jobs that run at once. @defaultValue 16 */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /** Accepted jobs that wait for their start, retries included. @defaultValue 1_000 */
-  readonly queueMax?: number
+  readonly queueMax?: number | undefined
   /**
    * `wait`: the caller waits for room, in turn with other companies · `reject`: `OVERLOADED` · `dropOldest`: the oldest
    * job of the lowest priority, of the same company if it has one, makes room with `JOB_DROPPED` · `callerRuns`: the
    * job runs at once, beside the pool's own, and `submit` answers when it has ended. @defaultValue 'wait'
    */
-  readonly onFull?: OnFull
+  readonly onFull?: OnFull | undefined
   /** Callers that wait for room; one more is refused with `OVERLOADED`. @defaultValue 10_000 */
-  readonly waitersMax?: number
+  readonly waitersMax?: number | undefined
   /** From the start of an attempt to its end, in ms. @defaultValue 300_000 */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** How long a function that was told to stop keeps its place and its key, in ms. @defaultValue 1_000 */
-  readonly graceMs?: number
+  readonly graceMs?: number | undefined
   /** How often a failed job is tried again, and after what waits. @defaultValue none: a job is tried once */
-  readonly retry?: JobRetry
+  readonly retry?: JobRetry | undefined
   /** Times in a row that a higher priority begins before a lower one has its turn. @defaultValue 16 */
-  readonly passesMax?: number
-  readonly observer?: Observer
-  readonly clock?: Clock
-  readonly random?: RandomSource
+  readonly passesMax?: number | undefined
+  readonly observer?: Observer | undefined
+  readonly clock?: Clock | undefined
+  readonly random?: RandomSource | undefined
 }
 
 /** `PoolOptions` with every choice made. */

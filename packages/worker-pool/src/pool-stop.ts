@@ -1,6 +1,6 @@
 /** Ends a pool: nothing new comes in, what is there goes one of five ways, and the report says which. */
 
-import { ClosedError } from '@kerp/core'
+import { ClosedError, type Complete } from '@kerp/core'
 import type { StopReport } from './accounts.js'
 import { endInBulk } from './end-in-bulk.js'
 import type { Engine } from './engine.js'
@@ -34,7 +34,7 @@ export class PoolStop {
   }
 
   /** Applies what one call of `stop` asked for. */
-  apply({ mode, deadlineMs }: Required<StopOptions>): void {
+  apply({ mode, deadlineMs }: Complete<StopOptions>): void {
     const engine = this.#engine
     if (engine.isFrozen) return
     if (STOP_MODES.indexOf(mode) >= STOP_MODES.indexOf(engine.stopMode)) this.#enterMode(mode)

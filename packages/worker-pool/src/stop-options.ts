@@ -1,6 +1,6 @@
 /** How a pool is stopped. */
 
-import { InvalidInputError } from '@kerp/core'
+import { type Complete, InvalidInputError } from '@kerp/core'
 import { checkWhole, TIME_MS_MAX } from './pool-options.js'
 
 /**
@@ -12,9 +12,9 @@ export type StopMode = 'drain' | 'finishRunning' | 'abort'
 /** Options of `stop`. */
 export interface StopOptions {
   /** @defaultValue 'drain' */
-  readonly mode?: StopMode
+  readonly mode?: StopMode | undefined
   /** From the call to the report, in ms, up to a day; what then still runs is abandoned. @defaultValue 30_000 */
-  readonly deadlineMs?: number
+  readonly deadlineMs?: number | undefined
 }
 
 /** What a stop needs of a map. */
@@ -29,7 +29,7 @@ export const STOP_MODES: readonly StopMode[] = ['drain', 'finishRunning', 'abort
 export function resolveStopOptions(
   { mode = 'drain', deadlineMs }: StopOptions,
   deadlineMsDefault = 30_000,
-): Required<StopOptions> {
+): Complete<StopOptions> {
   if (!STOP_MODES.includes(mode)) throw new InvalidInputError('mode', `one of ${STOP_MODES.join(', ')}`, mode)
   const limitMs = deadlineMs ?? deadlineMsDefault
   checkWhole('deadlineMs', limitMs, 0, TIME_MS_MAX)

@@ -3,6 +3,7 @@
 import {
   type Closable,
   ClosedError,
+  type Complete,
   DeadlineExceededError,
   InvalidInputError,
   type Notices,
@@ -174,7 +175,7 @@ export class WorkerPool implements Closable {
    *
    * @throws {DeadlineExceededError} `DEADLINE_EXCEEDED` after `deadlineMs`, 300,000 if left out
    */
-  drain({ deadlineMs = 300_000 }: { readonly deadlineMs?: number } = {}): Promise<void> {
+  drain({ deadlineMs = 300_000 }: { readonly deadlineMs?: number | undefined } = {}): Promise<void> {
     const engine = this.#engine
     checkWhole('deadlineMs', deadlineMs, 0, TIME_MS_MAX)
     if (engine.isIdle || engine.isFrozen) return Promise.resolve()
@@ -204,7 +205,7 @@ export class WorkerPool implements Closable {
    * @throws {InvalidInputError} `INVALID_INPUT`; the pool goes on.
    */
   stop(options: StopOptions = {}): Promise<StopReport> {
-    let resolved: Required<StopOptions>
+    let resolved: Complete<StopOptions>
     try {
       resolved = resolveStopOptions(options)
     } catch (error) {
