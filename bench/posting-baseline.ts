@@ -10,8 +10,8 @@ const CLAIM = `INSERT INTO kerp.voucher_key (company, id, request_hash) VALUES (
 ON CONFLICT DO NOTHING RETURNING id`
 const MAKE = `INSERT INTO kerp.balance (company, account, fiscal_year) VALUES ($1, $2, $4), ($1, $3, $4)
 ON CONFLICT DO NOTHING`
-const LOCK = `SELECT account, debit, credit, version FROM kerp.balance
-WHERE company = $1 AND account IN ($2, $3) AND fiscal_year = $4 ORDER BY company, account, fiscal_year FOR UPDATE`
+const LOCK = `SELECT account, debit, credit, version FROM kerp.balance b
+WHERE company = $1 AND account IN ($2, $3) AND fiscal_year = $4 ORDER BY b.company, b.account, b.fiscal_year FOR UPDATE`
 const WRITE = `
 WITH changed AS (
   UPDATE kerp.balance b SET debit = b.debit + k.debit, credit = b.credit + k.credit, version = b.version + 1

@@ -14,6 +14,7 @@ import { readmeRules } from './tidy/readme-rules.js'
 import { registerRules } from './tidy/register-rules.js'
 import { sizeRules } from './tidy/size-rules.js'
 import { readTree } from './tidy/source-tree.js'
+import { sqlRules } from './tidy/sql-rules.js'
 
 const rules = [
   ...layerRules,
@@ -27,6 +28,7 @@ const rules = [
   ...guaranteeRules,
   ...patternRules,
   ...readmeRules,
+  ...sqlRules,
 ]
 /** In a full run the costly proofs about patterns are made as well. */
 const PATIENCE = { timeout: 600_000 }

@@ -56,7 +56,7 @@ export function batchConformance(makeDriver: MakeDriver): void {
 
   async function payments(companyId: string): Promise<readonly string[]> {
     const { rows } = await own.pool.query<{ employee: string }>(
-      'SELECT employee FROM payment WHERE company = $1 ORDER BY employee',
+      'SELECT p.employee FROM payment p WHERE p.company = $1 ORDER BY p.employee',
       [companyId],
     )
     return rows.map(({ employee }) => employee)

@@ -110,7 +110,7 @@ describe('The demo', () => {
     const rows = await sql(
       databaseUrl,
       `SELECT company, account, fiscal_year::text AS year, debit::text, credit::text, version::text
-         FROM kerp.balance WHERE fiscal_year = 2010 ORDER BY company, account`,
+         FROM kerp.balance b WHERE fiscal_year = 2010 ORDER BY b.company, b.account`,
     )
     // Net 1,730 and −255, VAT 173 and −26 (25.5 rounded half up).
     const expected = ['c1', 'c2', 'c3'].flatMap((company) => [
@@ -122,7 +122,7 @@ describe('The demo', () => {
     // What arrives is what is sold, so that the one returned piece is left; postage and the like lie nowhere.
     const stock = await sql(
       databaseUrl,
-      `SELECT item, sum(on_hand)::text AS thousandths FROM kerp.stock WHERE company = 'c2' GROUP BY item ORDER BY item`,
+      `SELECT item, sum(on_hand)::text AS thousandths FROM kerp.stock s WHERE company = 'c2' GROUP BY s.item ORDER BY s.item`,
     )
     expect(stock).toEqual([
       { item: '22139', thousandths: '0' },

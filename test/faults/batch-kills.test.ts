@@ -40,7 +40,7 @@ async function startRun(companyId: string, employees: number, chunkItems: number
 
 async function expectEachOnce(companyId: string, employees: number): Promise<void> {
   const { rows } = await own.pool.query<{ employee: string }>(
-    'SELECT employee FROM payment WHERE company = $1 ORDER BY employee',
+    'SELECT p.employee FROM payment p WHERE p.company = $1 ORDER BY p.employee',
     [companyId],
   )
   const wanted = Array.from({ length: employees }, (_, n) => employeeId(n))

@@ -196,7 +196,7 @@ async function payEverybody(pool: pg.Pool, own: OwnDatabase): Promise<number> {
   const { state, totals, chunks } = await run.read()
   expect({ state, totals }).toEqual({ state: 'done', totals: totalsOfPaid(BigInt(employees) * 1_000n) })
   const { rows } = await own.pool.query<{ employee: string }>(
-    'SELECT employee FROM payment ORDER BY employee',
+    'SELECT p.employee FROM payment p ORDER BY p.employee',
   )
   expect(rows.map(({ employee }) => employee)).toEqual(
     Array.from({ length: employees }, (_, n) => employeeId(n)),

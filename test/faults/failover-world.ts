@@ -254,8 +254,8 @@ export class FailoverWorld implements AsyncDisposable {
 
   async #history(): Promise<ReadonlySet<string>> {
     const { rows } = await this.database.pool.query<{ state: string }>(
-      `SELECT DISTINCT ON (account, version) concat_ws(' ', account, version, debit_after, credit_after) AS state
-       FROM kerp.line WHERE company = $1 ORDER BY account, version, line_no DESC`,
+      `SELECT DISTINCT ON (l.account, l.version) concat_ws(' ', account, version, debit_after, credit_after) AS state
+       FROM kerp.line l WHERE company = $1 ORDER BY l.account, l.version, l.line_no DESC`,
       [this.companyId],
     )
     return new Set(rows.map(({ state }) => state))
@@ -265,7 +265,7 @@ export class FailoverWorld implements AsyncDisposable {
     const { rows } = await this.database.pool.query<
       Record<'account' | 'version' | 'debit' | 'credit', string>
     >(
-      `SELECT account, version, debit, credit FROM kerp.balance WHERE company = $1 ORDER BY account COLLATE "C"`,
+      `SELECT account, version, debit, credit FROM kerp.balance b WHERE company = $1 ORDER BY b.account COLLATE "C"`,
       [this.companyId],
     )
     return rows.map(({ account, version, debit, credit }) => [

@@ -66,8 +66,8 @@ export class FleetJudge {
     maxStalenessMs: number,
   ): Promise<Verdict> {
     const { rows } = await pool.query<{ state: string }>(
-      `SELECT DISTINCT ON (account, version) concat_ws(' ', account, version, debit_after, credit_after) AS state
-       FROM kerp.line WHERE company = $1 ORDER BY account, version, line_no DESC`,
+      `SELECT DISTINCT ON (l.account, l.version) concat_ws(' ', account, version, debit_after, credit_after) AS state
+       FROM kerp.line l WHERE company = $1 ORDER BY l.account, l.version, l.line_no DESC`,
       [companyId],
     )
     const held = new Set(rows.map(({ state }) => state))

@@ -29,7 +29,7 @@ const STATEMENTS = sqlOf('statements')
 const TRIGGERED = `UPDATE erp.gl_balance SET dr = dr + $4::text::numeric, cr = cr + $5::text::numeric
   WHERE tenant = $1::text AND acct = $2::text AND fy = $3::text::integer`
 const OWN_ROWS = `SELECT company, part1, part2, version::text, field1::text, field2::text
-  FROM kerp.outbox WHERE xid = pg_current_xact_id() ORDER BY id`
+  FROM kerp.outbox o WHERE xid = pg_current_xact_id() ORDER BY o.id`
 const ACCOUNTS = ['1101', '1102', '2101', '4101', '5101']
 
 interface Written {
@@ -145,7 +145,7 @@ class Host {
   async table(tenant: string): Promise<readonly string[]> {
     const { rows } = await this.pool.query<{ state: string }>(
       `SELECT concat_ws(' ', acct, kerp_version, trunc(dr * 100), trunc(cr * 100)) AS state
-       FROM erp.gl_balance WHERE tenant = $1 ORDER BY acct`,
+       FROM erp.gl_balance b WHERE tenant = $1 ORDER BY b.acct`,
       [tenant],
     )
     return rows.map(({ state }) => state)

@@ -169,6 +169,32 @@ describe('an account’s ledger', () => {
     })
   })
 
+  test.each([1, 5, 9, 10, 1_000])(
+    'in pages of %i has every line once, in the order of the vouchers and of their lines',
+    async (limit) => {
+      const company = freshCompany()
+      const ledger = database.ledger()
+      const twelve = Array.from({ length: 12 }, () => ({ account: '1101', debit: 1n }))
+      const wide = { ...twoLines(company, 'wide'), lines: [...twelve, { account: '4101', credit: 12n }] }
+      for (let n = 1; n <= 11; n += 1) await ledger.post(twoLines(company, `v${n}`))
+      await ledger.post(wide)
+      const read = { companyId: company, account: '1101', fiscalYear: 2026, limit }
+      const lines: LedgerLine[] = []
+      let page = await ledger.accountLedger(read)
+      while (lines.push(...page.lines) <= 23 && page.next !== undefined) {
+        page = await ledger.accountLedger({ ...read, after: page.next })
+      }
+      expect(lines.map(({ version, lineNumber }) => [version, lineNumber])).toEqual([
+        ...Array.from({ length: 11 }, (_, n) => [n + 1, 1]),
+        ...Array.from({ length: 12 }, (_, n) => [12, n + 1]),
+      ])
+      expect(lines.map(({ balanceAfter }) => balanceAfter)).toEqual([
+        ...Array.from({ length: 11 }, (_, n) => BigInt(n + 1) * 1_000n),
+        ...Array.from({ length: 12 }, (_, n) => 11_001n + BigInt(n)),
+      ])
+    },
+  )
+
   test('of an account that was never posted to is empty', async () => {
     const page = await database
       .ledger()

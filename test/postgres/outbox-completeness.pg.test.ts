@@ -72,7 +72,7 @@ test(`every committed row once, in order, gapless, without a stall (seed ${SEED}
     const [rows] = await Promise.all([reading, writing])
 
     const inTable = await database.pool.query<{ id: string }>(
-      "SELECT id FROM kerp.outbox WHERE kind = 'image' ORDER BY id",
+      "SELECT o.id FROM kerp.outbox o WHERE o.kind = 'image' ORDER BY o.id",
     )
     expect([...rows.map(({ id }) => id)].sort((a, b) => Number(a) - Number(b))).toEqual(
       inTable.rows.map(({ id }) => id),

@@ -24,7 +24,7 @@ describe('migrate', () => {
     const pools = Array.from({ length: 10 }, () => openPool(url, 1))
     await Promise.all(pools.map((pool) => migrate(pool)))
     const [pool] = pools
-    const versions = await pool?.query('SELECT version FROM kerp.migration ORDER BY version')
+    const versions = await pool?.query('SELECT m.version FROM kerp.migration m ORDER BY m.version')
     expect(new Set(versions?.rows.map((row: { version: number }) => row.version)).size).toBe(
       versions?.rows.length,
     )

@@ -102,8 +102,8 @@ export class LiveWorld implements AsyncDisposable {
   /** Every state that the database ever had, as `account version debit credit`, read from the lines. */
   async history(): Promise<ReadonlySet<string>> {
     const { rows } = await this.pool.query<{ state: string }>(
-      `SELECT DISTINCT ON (account, version) concat_ws(' ', account, version, debit_after, credit_after) AS state
-       FROM kerp.line WHERE company = $1 ORDER BY account, version, line_no DESC`,
+      `SELECT DISTINCT ON (l.account, l.version) concat_ws(' ', account, version, debit_after, credit_after) AS state
+       FROM kerp.line l WHERE company = $1 ORDER BY l.account, l.version, l.line_no DESC`,
       [this.companyId],
     )
     return new Set(rows.map(({ state }) => state))

@@ -100,7 +100,7 @@ export async function listEmployeeIds(
   { after = '', limit }: { readonly after?: string | undefined; readonly limit: number },
 ): Promise<readonly string[]> {
   const { rows } = await database.query(
-    'SELECT id FROM erp.employee WHERE company = $1 AND id > $2 ORDER BY id LIMIT $3::text::integer',
+    'SELECT e.id FROM erp.employee e WHERE e.company = $1 AND e.id > $2 ORDER BY e.id LIMIT $3::text::integer',
     [companyId, after, String(limit)],
   )
   return rows.map(({ id }) => String(id))
@@ -165,7 +165,7 @@ export async function sumPayslips(
 /** The months of a company that have slips. */
 export async function payrollMonths(database: Queryable, companyId: string): Promise<readonly string[]> {
   const { rows } = await database.query(
-    'SELECT DISTINCT month FROM erp.payslip WHERE company = $1 ORDER BY month',
+    'SELECT DISTINCT s.month FROM erp.payslip s WHERE s.company = $1 ORDER BY s.month',
     [companyId],
   )
   return rows.map(({ month }) => String(month))

@@ -8,7 +8,7 @@ export const AUDIT_TIMES = 12
 const LISTED_MAX = 100
 
 /** The first of what a statement calls `found`, as the table `f`; its statement also answers `differences_total`. */
-export const LISTED = `(SELECT * FROM found ORDER BY "check", subject LIMIT ${LISTED_MAX}) f`
+export const LISTED = `(SELECT * FROM found ORDER BY found."check", found.subject LIMIT ${LISTED_MAX}) f`
 
 /** What an audit comes to. */
 export interface AuditVerdict<Check> {

@@ -49,8 +49,8 @@ VALUES ($1, $2, $3, $4, $5::text::integer, $6::text::bigint, $7::text::bigint)
 ON CONFLICT DO NOTHING RETURNING ${RUN_COLUMNS}`,
     read: `SELECT ${RUN_COLUMNS} FROM ${run} WHERE ${ON_RUN}`,
     running: `
-SELECT ${RUN_COLUMNS} FROM ${run} WHERE state = 'running' AND batch = ANY ($1::text::text[])
-ORDER BY opened_at LIMIT $2::text::bigint`,
+SELECT ${RUN_COLUMNS} FROM ${run} r WHERE r.state = 'running' AND r.batch = ANY ($1::text::text[])
+ORDER BY r.opened_at, r.company, r.run_id LIMIT $2::text::bigint`,
     // $3: the cursor as it was read · $4: the new one · $5: whether that was all · $6: lists of ids · $7: ids in all
     plan: `
 WITH planned AS (
@@ -67,13 +67,13 @@ SELECT count(*)::text AS planned FROM planned`,
     claim: `
 UPDATE ${chunk} SET fence = fence + 1, lease_until = ${LEASE_END('$3')}
 WHERE (company, run_id, number) = (
-  SELECT company, run_id, number FROM ${chunk}
+  SELECT c.company, c.run_id, c.number FROM ${chunk} c
   WHERE ${ON_RUN} AND ${FREE} AND ($4::text IS NULL OR number = $4::text::bigint)
     AND EXISTS (SELECT FROM ${run} WHERE ${ON_RUN} AND state = 'running')
-  ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
+  ORDER BY c.number LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING ${CHUNK_COLUMNS}, items`,
     claimable: `
-SELECT ${CHUNK_COLUMNS} FROM ${chunk} WHERE ${ON_RUN} AND ${FREE} ORDER BY number LIMIT $3::text::bigint`,
+SELECT ${CHUNK_COLUMNS} FROM ${chunk} c WHERE ${ON_RUN} AND ${FREE} ORDER BY c.number LIMIT $3::text::bigint`,
     extend: `
 UPDATE ${chunk} c SET lease_until = ${LEASE_END('$5')} FROM ${HELD}
 RETURNING c.company, c.run_id, c.number::text AS number, c.fence::text AS fence`,
@@ -105,8 +105,8 @@ WHERE ${ON_RUN} AND state = 'running' RETURNING state`,
 UPDATE ${run} SET state = $3, failure_code = $4, ended_at = clock_timestamp()
 WHERE ${ON_RUN} AND state = 'running'`,
     failures: `
-SELECT item_id, code, message FROM ${failure} WHERE ${ON_RUN} AND item_id > $3
-ORDER BY item_id LIMIT $4::text::bigint`,
+SELECT f.item_id, f.code, f.message FROM ${failure} f WHERE ${ON_RUN} AND f.item_id > $3
+ORDER BY f.item_id LIMIT $4::text::bigint`,
     takeUp: `
 UPDATE ${run} SET state = 'running', failure_code = NULL, ended_at = NULL,
   items_failed = items_failed - $3::text::bigint, chunks = chunks + cardinality($4::text::text[])

@@ -71,7 +71,7 @@ WITH c AS MATERIALIZED (
 ), events AS MATERIALIZED (
   SELECT position, type, about, part1, part2, version, field1, field2 FROM ${schema}.event WHERE company = $1
   UNION ALL
-  SELECT (SELECT position FROM head) + row_number() OVER (ORDER BY id, place),
+  SELECT (SELECT position FROM head) + row_number() OVER (ORDER BY pending.id, pending.place),
     CASE WHEN kind = 'event' THEN type WHEN family = 'balance' THEN 'events:balance:updated'
       ELSE 'events:inventory:changed' END,
     about, part1, part2, version, field1, field2 FROM pending
@@ -102,8 +102,8 @@ function checks(schema: string): string {
     CASE WHEN e.part1 IS NULL THEN 'no event' ELSE concat_ws(' / ', e.field1, e.field2, 'version', e.version) END
   FROM (SELECT ${parts}, version, ${fields} FROM ${schema}.${table} WHERE company = $1 AND version > 0) r
   LEFT JOIN (
-    SELECT DISTINCT ON (part1, part2) part1, part2, version, field1, field2 FROM events WHERE type = '${type}'
-    ORDER BY part1, part2, position DESC
+    SELECT DISTINCT ON (n.part1, n.part2) n.part1, n.part2, n.version, n.field1, n.field2
+    FROM events n WHERE n.type = '${type}' ORDER BY n.part1, n.part2, n.position DESC
   ) e ON e.part1 = r.part1 AND e.part2 = r.part2
   WHERE (e.part1 IS NULL AND NOT EXISTS (SELECT FROM counts WHERE counts.type = '${type}'))
     OR e.version <> r.version OR e.field1 <> r.field1 OR e.field2 <> r.field2`
@@ -120,7 +120,7 @@ function checks(schema: string): string {
   UNION ALL ${newest('events:inventory:changed', 'stock', 'item AS part1, warehouse AS part2', 'on_hand AS field1, reserved AS field2')}
   UNION ALL
   SELECT 'order', concat_ws(' ', part1, part2, about), 'after version ' || earlier, 'version ' || version
-  FROM (SELECT part1, part2, about, version, lag(version) OVER (PARTITION BY type, part1, part2 ORDER BY position) AS earlier
+  FROM (SELECT part1, part2, about, version, lag(version) OVER (PARTITION BY type, part1, part2 ORDER BY events.position) AS earlier
     FROM events WHERE version IS NOT NULL) o WHERE version <= earlier
   UNION ALL
   SELECT 'order', a.about, 'created before approved', 'approved at ' || a.position

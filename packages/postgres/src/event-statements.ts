@@ -47,7 +47,7 @@ FROM ${schema}.event_cursor FOR UPDATE`,
     AND NOT EXISTS (SELECT FROM ${schema}.event e WHERE e.outbox_id = o.id)`,
       lineage: `${schema}.lineage()`,
     }),
-    heads: `SELECT company, position::text AS position FROM ${schema}.event_head ORDER BY company`,
+    heads: `SELECT h.company, h.position::text AS position FROM ${schema}.event_head h ORDER BY h.company`,
     read: readEvents(schema),
     append: `
 WITH written AS (
@@ -62,7 +62,7 @@ ORDER BY k.company COLLATE "C"
 ON CONFLICT (name, company) DO UPDATE SET position = excluded.position
 WHERE event_sink.position < excluded.position`,
     sink: `
-SELECT company, position::text AS position FROM ${schema}.event_sink WHERE name = $1 ORDER BY company`,
+SELECT s.company, s.position::text AS position FROM ${schema}.event_sink s WHERE s.name = $1 ORDER BY s.company`,
     forgetSink: `DELETE FROM ${schema}.event_sink WHERE name = $1`,
   }
 }
@@ -93,7 +93,7 @@ WITH c AS MATERIALIZED (
   ${found} AND o.kind IN ('image', 'event')
   ${lineage === undefined && found.includes('after_id') ? 'ORDER BY o.id LIMIT $1::text::bigint' : ''}
 ), chosen AS MATERIALIZED (
-  SELECT id FROM found ORDER BY id LIMIT $1::text::bigint
+  SELECT id FROM found ORDER BY found.id LIMIT $1::text::bigint
 ), fresh AS MATERIALIZED (
   SELECT o.id, o.company, o.kind, o.family, o.part1, o.part2, o.version, o.field1, o.field2, o.type, o.payload,
     o.traceparent, o.written_at, a.about, row_number() OVER (PARTITION BY o.company ORDER BY o.id, a.place) AS n
@@ -132,8 +132,8 @@ SELECT (SELECT ${schema}.epoch()) AS epoch,
   to_char(v.date, 'YYYY-MM-DD') AS date, v.fiscal_year::text AS fiscal_year, v.reverses, v.versions::text AS versions
 FROM (SELECT 1) one
 LEFT JOIN (
-  SELECT * FROM ${schema}.event WHERE company = $1 AND position > $2::text::bigint
-  ORDER BY position LIMIT $3::text::integer
+  SELECT * FROM ${schema}.event n WHERE n.company = $1 AND n.position > $2::text::bigint
+  ORDER BY n.position LIMIT $3::text::integer
 ) e ON true
 LEFT JOIN LATERAL (
   SELECT * FROM ${schema}.voucher v

@@ -39,7 +39,7 @@ export async function trimEvents(
   { olderThanMs, olderThanMsMax }: Complete<EventRetention>,
 ): Promise<EventTrim> {
   const heads = await database.read('trimming events', CHUNK_DEADLINE_MS, {
-    text: `SELECT company FROM ${schema}.event_head WHERE trimmed_to < position ORDER BY company`,
+    text: `SELECT h.company FROM ${schema}.event_head h WHERE h.trimmed_to < h.position ORDER BY h.company`,
   })
   const total = { deleted: 0, heldBack: 0, lost: 0 }
   const text = trimText(schema)

@@ -42,7 +42,7 @@ WITH lines AS MATERIALIZED (
   SELECT l.*, sum(debit) OVER place AS debit_sum, sum(credit) OVER place AS credit_sum
   FROM ${schema}.line l
   WHERE company = $1 AND ($2::text IS NULL OR fiscal_year = $2::text::integer)
-  WINDOW place AS (PARTITION BY account, fiscal_year ORDER BY version, line_no ROWS UNBOUNDED PRECEDING)
+  WINDOW place AS (PARTITION BY account, fiscal_year ORDER BY l.version, l.line_no ROWS UNBOUNDED PRECEDING)
 ), balances AS MATERIALIZED (
   SELECT * FROM ${schema}.balance
   WHERE company = $1 AND ($2::text IS NULL OR fiscal_year = $2::text::integer)

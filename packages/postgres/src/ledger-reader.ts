@@ -34,13 +34,13 @@ export class LedgerReader {
     const limit = checkWhole('limit', query.limit, 1, LIMIT_MAX)
     const [version, lineNumber] = readCursor(query.after)
     const rows = await this.database.read('reading an account', this.deadlineMs, {
-      text: `SELECT voucher_id, line_no::text AS line_no, to_char(date, 'YYYY-MM-DD') AS date, memo,
-  debit::text AS debit, credit::text AS credit, debit_after::text AS debit_after,
-  credit_after::text AS credit_after, version::text AS version
-FROM ${this.schema}.line
-WHERE company = $1 AND account = $2 AND fiscal_year = $3::text::integer
-  AND (version, line_no) > ($4::text::bigint, $5::text::integer)
-ORDER BY version, line_no LIMIT $6::text::integer`,
+      text: `SELECT l.voucher_id, l.line_no::text AS line_no, to_char(l.date, 'YYYY-MM-DD') AS date, l.memo,
+  l.debit::text AS debit, l.credit::text AS credit, l.debit_after::text AS debit_after,
+  l.credit_after::text AS credit_after, l.version::text AS version
+FROM ${this.schema}.line l
+WHERE l.company = $1 AND l.account = $2 AND l.fiscal_year = $3::text::integer
+  AND (l.version, l.line_no) > ($4::text::bigint, $5::text::integer)
+ORDER BY l.version, l.line_no LIMIT $6::text::integer`,
       values: [companyId, account, String(fiscalYear), version, lineNumber, String(limit + 1)],
     })
     const lines = rows.slice(0, limit).map(lineOf)

@@ -43,7 +43,7 @@ found AS MATERIALIZED (
   SELECT o.id FROM ${schema}.outbox o CROSS JOIN s
   WHERE ${between(after, target)} ${OF_REGISTERS} ${company}
 ), chosen AS MATERIALIZED (
-  SELECT id FROM found ORDER BY id LIMIT ${limit}::text::integer
+  SELECT id FROM found ORDER BY found.id LIMIT ${limit}::text::integer
 )`
   // Row by row, with the limit: as a join the planner hashes all that is kept for the sake of a thousand rows.
   const joined = `
@@ -73,12 +73,12 @@ SELECT ${facts}, o.* FROM s ${joined}`,
     // One index descent per company, however many rows it has.
     companies: `
 WITH RECURSIVE step AS (
-  (SELECT company FROM ${schema}.outbox ORDER BY company LIMIT 1)
+  (SELECT o.company FROM ${schema}.outbox o ORDER BY o.company LIMIT 1)
   UNION ALL
   SELECT (SELECT o.company FROM ${schema}.outbox o WHERE o.company > step.company ORDER BY o.company LIMIT 1)
   FROM step WHERE step.company IS NOT NULL
 )
-SELECT company FROM step WHERE company IS NOT NULL ORDER BY company`,
+SELECT company FROM step WHERE company IS NOT NULL ORDER BY step.company`,
     invalidate: `
 WITH written AS (
   INSERT INTO ${schema}.outbox (company, kind, family, part1, part2) VALUES ($1, $2, $3, $4, $5) RETURNING 1
@@ -104,9 +104,9 @@ SELECT ${schema}.lineage(), pg_current_snapshot()
 WHERE NOT EXISTS (SELECT FROM ${schema}.outbox_mark
   WHERE lineage = ${schema}.lineage() AND taken_at > clock_timestamp() - ${age} / 16)`,
     findMark: `
-SELECT snapshot::text AS snapshot, taken_at::text AS taken_at FROM ${schema}.outbox_mark
-WHERE lineage = ${schema}.lineage() AND taken_at <= clock_timestamp() - ${age}
-ORDER BY taken_at DESC LIMIT 1`,
+SELECT m.snapshot::text AS snapshot, m.taken_at::text AS taken_at FROM ${schema}.outbox_mark m
+WHERE m.lineage = ${schema}.lineage() AND m.taken_at <= clock_timestamp() - ${age}
+ORDER BY m.taken_at DESC LIMIT 1`,
     // The mark moves in the transaction that deletes, so that a reader sees either the rows or the mark.
     trim: `
 WITH old AS MATERIALIZED (

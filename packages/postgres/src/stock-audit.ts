@@ -80,7 +80,7 @@ function auditText(schema: string): string {
 WITH lines AS MATERIALIZED (
   SELECT l.*, sum(on_hand_change) OVER place AS on_hand_sum, sum(reserved_change) OVER place AS reserved_sum
   FROM ${schema}.stock_line l WHERE company = $1
-  WINDOW place AS (PARTITION BY item, warehouse ORDER BY version ROWS UNBOUNDED PRECEDING)
+  WINDOW place AS (PARTITION BY item, warehouse ORDER BY l.version ROWS UNBOUNDED PRECEDING)
 ), stock AS MATERIALIZED (
   SELECT *, concat_ws(' ', item, warehouse) AS subject FROM ${schema}.stock WHERE company = $1
 ), sums AS (

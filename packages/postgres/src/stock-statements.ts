@@ -55,8 +55,8 @@ SELECT r.company, r.id, r.state, (r.expires_at <= clock_timestamp())::text AS du
 FROM ${RESERVATIONS} JOIN ${schema}.reservation r ON ${ON_RESERVATION}`,
     write: write(schema),
     due: `
-SELECT company, id FROM ${schema}.reservation WHERE state = 'held' AND expires_at <= clock_timestamp()
-ORDER BY expires_at LIMIT $1::text::integer`,
+SELECT r.company, r.id FROM ${schema}.reservation r WHERE r.state = 'held' AND r.expires_at <= clock_timestamp()
+ORDER BY r.expires_at, r.company, r.id LIMIT $1::text::integer`,
     ...WITHIN_STATEMENTS,
   }
 }

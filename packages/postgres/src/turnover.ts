@@ -38,7 +38,7 @@ export async function readTurnover(
   const rows = await database.read('reading the turnover', deadlineMs, {
     text: `SELECT account, ${sum('debit', '<')}_before, ${sum('credit', '<')}_before,
   ${sum('debit', '>=')}, ${sum('credit', '>=')}
-FROM ${schema}.line WHERE company = $1 AND date <= $3::text::date GROUP BY account ORDER BY account`,
+FROM ${schema}.line l WHERE company = $1 AND date <= $3::text::date GROUP BY l.account ORDER BY l.account`,
     values: [company, from, to],
   })
   return rows.map((row) => ({

@@ -82,7 +82,7 @@ export class Warehouses implements WarehouseCatalog {
    */
   async list(companyId: string): Promise<readonly Warehouse[]> {
     const rows = await this.#database.read('listing warehouses', DEADLINE_MS, {
-      text: `SELECT code, name FROM ${this.#schema}.warehouse WHERE company = $1 ORDER BY code`,
+      text: `SELECT w.code, w.name FROM ${this.#schema}.warehouse w WHERE w.company = $1 ORDER BY w.code`,
       values: [checkCompanyId(companyId, MovementInvalidError)],
     })
     return rows.map((row) => ({ code: textOf(row, 'code'), name: textOf(row, 'name') }))
