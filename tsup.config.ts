@@ -1,5 +1,6 @@
 // The only build config. It runs once per package (the working directory is the package),
 // so that its entries are exactly the package's `exports` and siblings stay external.
+// Declarations come from `scripts/declarations.mjs`, for all packages at once.
 import { readFileSync } from 'node:fs'
 import { defineConfig } from 'tsup'
 
@@ -16,9 +17,7 @@ export default defineConfig({
   entry,
   format: ['esm', 'cjs'],
   target: 'node20',
-  dts: true,
   sourcemap: true,
-  clean: true,
   shims: true,
   splitting: true,
   // Published as ES module only: our CommonJS build carries it inside.

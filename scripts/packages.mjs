@@ -1,6 +1,6 @@
 // Builds the published packages, packs them as they would be published, and checks the tarballs.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { runPnpm } from './install.mjs'
 import { binOf, mapAtOnce, ROOT, runQuietly } from './processes.mjs'
@@ -32,11 +32,19 @@ export function entryPoints() {
   })
 }
 
-/** Builds each package from its own folder: a single run at the root would bundle siblings. */
+/**
+ * Builds the code of each package from its own folder, since a single run at the root would bundle siblings, and
+ * meanwhile the declarations of all.
+ */
 export function buildPackages() {
-  return forEach(packageFolders(), BUILDS_AT_ONCE, (cwd) =>
-    runQuietly(process.execPath, [binOf('tsup'), '--config', '../../tsup.config.ts', '--silent'], { cwd }),
-  )
+  const folders = packageFolders()
+  for (const folder of folders) rmSync(join(folder, 'dist'), { recursive: true, force: true })
+  const tsup = [binOf('tsup'), '--config', '../../tsup.config.ts', '--silent']
+  const works = [
+    [[join(ROOT, 'scripts', 'declarations.mjs')]],
+    ...folders.map((cwd) => [tsup, { cwd }]),
+  ]
+  return forEach(works, BUILDS_AT_ONCE, ([args, options]) => runQuietly(process.execPath, args, options))
 }
 
 /** Packs each package into `folder`, with workspace ranges replaced by versions. */

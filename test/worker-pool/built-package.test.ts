@@ -62,7 +62,6 @@ function install(name: string, dependencies: readonly string[]): void {
   const build = [
     '--config',
     '../../tsup.config.ts',
-    '--no-dts',
     '--silent',
     '--out-dir',
     join(target, 'dist'),
