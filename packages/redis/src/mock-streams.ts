@@ -56,12 +56,17 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
   xrevrange: (data, [key = '', to = '+', from = '-', ...rest]) =>
     between(streamAt(data, key), from, to).reverse().slice(0, countOf(rest)).map(reply),
   xdel(data, [key = '', ...ids]) {
-    return drop(streamAt(data, key), ({ id }) => ids.includes(id))
+    const { entries } = streamAt(data, key)
+    const places = ids.map((id) => placeOf(entries, fullId(id))).filter((place) => place >= 0)
+    for (const place of [...new Set(places)].sort((a, b) => b - a)) entries.splice(place, 1)
+    return new Set(places).size
   },
   xtrim(data, [key = '', how = '', ...rest]) {
     const stream = streamAt(data, key)
     const [limit = ''] = withoutSign(rest)
-    if (how.toUpperCase() === 'MINID') return drop(stream, ({ id }) => order(id, limit) < 0)
+    if (how.toUpperCase() === 'MINID') {
+      return stream.entries.splice(0, countBefore(stream.entries, fullId(limit))).length
+    }
     return cutTo(stream, Number(limit))
   },
   xgroup(data, [action = '', key = '', name = '', from = '$', make = '']) {
@@ -83,7 +88,7 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
     const stream = streamAt(data, key)
     if (what.toUpperCase() !== 'GROUPS') throw new MockReplyError('ERR the mock knows XINFO GROUPS only')
     return [...stream.groups].map(([name, { lastDelivered, pending }]) => {
-      const lag = stream.entries.filter(({ id }) => order(id, lastDelivered) > 0).length
+      const lag = stream.entries.length - countUpTo(stream.entries, lastDelivered)
       return ['name', name, 'pending', pending.size, 'last-delivered-id', lastDelivered, 'lag', lag]
     })
   },
@@ -93,10 +98,11 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
     const stream = streamAt(data, key)
     const group = groupAt(stream, key, args[1])
     const isNew = after === '>'
-    const entries = stream.entries
-      .filter(({ id }) => order(id, isNew ? group.lastDelivered : after) > 0)
-      .filter(({ id }) => isNew || group.pending.has(id))
-      .slice(0, countOf(args.slice(3, at)))
+    const countMax = countOf(args.slice(3, at)) ?? Number.POSITIVE_INFINITY
+    const begin = countUpTo(stream.entries, group.lastDelivered)
+    const entries = isNew
+      ? stream.entries.slice(begin, begin + countMax)
+      : entriesOf(stream, pendingAfter(group, after)).slice(0, countMax)
     for (const { id } of entries) {
       group.pending.set(id, {
         deliveries: (group.pending.get(id)?.deliveries ?? 0) + 1,
@@ -128,8 +134,8 @@ export const STREAM_COMMANDS: Readonly<Record<string, StreamCommand>> = {
       .map(([id]) => id)
       .sort(order)
     const page = ids.slice(0, countOf(rest) ?? 100)
-    const found = stream.entries.filter(({ id }) => page.includes(id))
-    const gone = page.filter((id) => !found.some((entry) => entry.id === id))
+    const found = entriesOf(stream, page)
+    const gone = page.filter((id) => placeOf(stream.entries, id) < 0)
     for (const id of gone) pending.delete(id)
     for (const { id } of found) {
       pending.set(id, { deliveries: (pending.get(id)?.deliveries ?? 0) + 1, atMs: systemClock.nowMs() })
@@ -176,10 +182,38 @@ function autoId(stream: Stream): string {
   return `${ms}-${Number(sequence) + 1}`
 }
 
-function drop(stream: Stream, isDropped: (entry: Entry) => boolean): number {
-  const before = stream.entries.length
-  stream.entries = stream.entries.filter((entry) => !isDropped(entry))
-  return before - stream.entries.length
+/** How many entries a search by halves finds at the begin, of which `isAtBegin` holds and of no later one. */
+function countAtBegin(entries: readonly Entry[], isAtBegin: (id: string) => boolean): number {
+  let [low, high] = [0, entries.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (isAtBegin(entries[middle]?.id ?? '')) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function countBefore(entries: readonly Entry[], id: string): number {
+  return countAtBegin(entries, (each) => order(each, id) < 0)
+}
+
+function countUpTo(entries: readonly Entry[], id: string): number {
+  return countAtBegin(entries, (each) => order(each, id) <= 0)
+}
+
+/** Where the entry with this id stands; negative if there is none. */
+function placeOf(entries: readonly Entry[], id: string): number {
+  const place = countBefore(entries, id)
+  return entries[place]?.id === id ? place : -1
+}
+
+/** The entries with these ids that are still there. */
+function entriesOf({ entries }: Stream, ids: readonly string[]): Entry[] {
+  return ids.flatMap((id) => entries[placeOf(entries, id)] ?? [])
+}
+
+function pendingAfter({ pending }: Group, after: string): readonly string[] {
+  return [...pending.keys()].filter((id) => order(id, after) > 0).sort(order)
 }
 
 /** Keeps the latest entries; answers how many went. */
@@ -192,8 +226,10 @@ function withoutSign(args: readonly string[]): readonly string[] {
   return args[0] === '~' || args[0] === '=' ? args.slice(1) : args
 }
 
-function between(stream: Stream, from: string, to: string): Entry[] {
-  return stream.entries.filter(({ id }) => isWithin(id, from, to))
+function between({ entries }: Stream, from: string, to: string): Entry[] {
+  const begin = countAtBegin(entries, (id) => !isWithin(id, from, '+'))
+  const end = countAtBegin(entries, (id) => isWithin(id, '-', to))
+  return entries.slice(begin, end)
 }
 
 function isWithin(id: string, from: string, to: string): boolean {
