@@ -40,10 +40,7 @@ export function buildPackages() {
   const folders = packageFolders()
   for (const folder of folders) rmSync(join(folder, 'dist'), { recursive: true, force: true })
   const tsup = [binOf('tsup'), '--config', '../../tsup.config.ts', '--silent']
-  const works = [
-    [[join(ROOT, 'scripts', 'declarations.mjs')]],
-    ...folders.map((cwd) => [tsup, { cwd }]),
-  ]
+  const works = [[[join(ROOT, 'scripts', 'declarations.mjs')]], ...folders.map((cwd) => [tsup, { cwd }])]
   return forEach(works, BUILDS_AT_ONCE, ([args, options]) => runQuietly(process.execPath, args, options))
 }
 

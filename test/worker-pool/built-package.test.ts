@@ -59,13 +59,7 @@ function install(name: string, dependencies: readonly string[]): void {
   const target = join(project, 'node_modules', '@kerp', name)
   mkdirSync(target, { recursive: true })
   copyFileSync(join(source, 'package.json'), join(target, 'package.json'))
-  const build = [
-    '--config',
-    '../../tsup.config.ts',
-    '--silent',
-    '--out-dir',
-    join(target, 'dist'),
-  ]
+  const build = ['--config', '../../tsup.config.ts', '--silent', '--out-dir', join(target, 'dist')]
   run(TSUP, build, source)
   for (const dependency of dependencies) {
     symlinkSync(
