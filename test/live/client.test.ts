@@ -2,8 +2,14 @@ import { gzipSync } from 'node:zlib'
 import { readFile } from 'node:fs/promises'
 import { transform } from 'esbuild'
 import { CLOSE_CODES, mayReconnect } from '@kerp/live'
-import { LiveClient, type LiveClientOptions, type LiveSocket, type LiveState } from '@kerp/live/browser'
-import { afterEach, describe, expect, it } from 'vitest'
+import {
+  LiveClient,
+  type LiveClientOptions,
+  type LiveFailure,
+  type LiveSocket,
+  type LiveState,
+} from '@kerp/live/browser'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { eventually, type LiveWorld, openLiveWorld, ORIGIN } from './live-world.js'
 import type { KeyEvent } from './memory-feed.js'
@@ -257,6 +263,174 @@ describe('The client of the browser', () => {
     expect(connects).toBeGreaterThan(1)
     world.feed.commit('c1', [9])
     await eventually(() => expect(page.values).toContain(9))
+  })
+
+  it.each([
+    'a=b',
+    'YWJj/ZGVm==',
+    'a,b',
+    'two words',
+    'ticket "1" (of 2)',
+    '표 1',
+    '100%',
+    'a%3Db',
+    'a%3D=b',
+    'plain.T-1_2~',
+  ])('connects with the ticket %j, which the hub gets as it is', async (ticket) => {
+    world = await openLiveWorld()
+    world.tickets.set(ticket, { companyId: 'c1', user: 'kim' })
+    const page = openPage({ ticket: () => Promise.resolve(ticket) })
+    await eventually(() => expect(page.client.state).toBe('live'))
+  })
+
+  it('sends a ticket that can be a sub-protocol as it is, and one that cannot under another name', async () => {
+    world = await openLiveWorld()
+    const sent: string[] = []
+    for (const ticket of ['eyJ.a-b_c', '100%', 'a%3Db', 'a=b']) {
+      const connect = (_url: string, [, item = '']: readonly string[]): LiveSocket => {
+        sent.push(item)
+        return silentSocket()
+      }
+      const before = sent.length
+      openPage({ ticket: () => Promise.resolve(ticket), connect })
+      await eventually(() => expect(sent).toHaveLength(before + 1))
+    }
+    expect(sent).toEqual(['ticket.eyJ.a-b_c', 'ticket.100%', 'ticket.a%3Db', 'ticket-encoded.a%3Db'])
+  })
+
+  it('tells the page why it is not live, each time', async () => {
+    world = await openLiveWorld()
+    const failures: LiveFailure[] = []
+    const noTicket = new Error('session over')
+    const noSocket = new SyntaxError('no such protocol')
+    let attempt = 0
+    let socket = silentSocket()
+    const page = openPage({
+      ticket: () => {
+        attempt += 1
+        if (attempt === 1) return Promise.reject(noTicket)
+        return attempt === 2
+          ? (Promise.resolve(undefined) as unknown as Promise<string>)
+          : Promise.resolve('t')
+      },
+      connect: () => {
+        if (attempt === 3) throw noSocket
+        socket = silentSocket()
+        return socket
+      },
+      onFailure: (failure) => void failures.push(failure),
+      backoffMs: 1,
+      backoffMsMax: 1,
+    })
+    await eventually(() => expect(attempt).toBe(4))
+    await eventually(() => expect(socket.onclose).not.toBeNull())
+    const refused = new Error('Unexpected server response: 401')
+    socket.onerror?.(refused)
+    socket.onclose?.({ code: 1006 })
+    await eventually(() => expect(attempt).toBe(5))
+    await eventually(() => expect(socket.onmessage).not.toBeNull())
+    socket.onmessage?.({ data: '<html>' })
+    await eventually(() => expect(attempt).toBe(6))
+    await eventually(() => expect(socket.onopen).not.toBeNull())
+    socket.onopen?.()
+    socket.onmessage?.({ data: '{"op":"error","code":"TOPIC_FORBIDDEN"}' })
+    expect(page.client.state).toBe('closed')
+    expect(failures.map(({ message, willRetry }) => [message, willRetry])).toEqual([
+      ['No ticket came: session over', true],
+      ['No ticket came: The ticket must be text, got undefined', true],
+      ['No connection could be opened: no such protocol', true],
+      ['The connection ended (1006): Unexpected server response: 401', true],
+      ['What the server sent does not follow what it sent before', true],
+      ['The hub refuses what was subscribed (TOPIC_FORBIDDEN)', false],
+    ])
+    expect(failures.map(({ cause }) => cause).slice(0, 4)).toEqual([
+      noTicket,
+      expect.any(TypeError),
+      noSocket,
+      refused,
+    ])
+  })
+
+  it.each([0, 0.5, 0.999])(
+    'waits longer and longer when no connection can be opened, with chance at %d',
+    async (chance) => {
+      world = await openLiveWorld()
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+      const random = vi.spyOn(Math, 'random').mockReturnValue(chance)
+      onTestFinished(() => {
+        vi.useRealTimers()
+        random.mockRestore()
+      })
+      let attempts = 0
+      const client = new LiveClient({
+        url: 'ws://127.0.0.1/live',
+        ticket: () => Promise.resolve('a=b'),
+        connect: () => {
+          attempts += 1
+          throw new SyntaxError('no such protocol')
+        },
+      })
+      clients.push(client)
+      client.start()
+      const attemptsAfter: number[] = []
+      for (const ms of [1_000, 9_000, 50_000]) {
+        await vi.advanceTimersByTimeAsync(ms)
+        attemptsAfter.push(attempts)
+      }
+      const [second = 0, tenth = 0, minute = 0] = attemptsAfter
+      expect(second).toBeGreaterThan(1)
+      expect(second).toBeLessThanOrEqual(3)
+      expect(tenth).toBeLessThanOrEqual(7)
+      expect(minute).toBeLessThanOrEqual(12)
+    },
+  )
+
+  it('waits before it connects again to a server whose frames never follow each other', async () => {
+    world = await openLiveWorld()
+    let socket = silentSocket()
+    let connects = 0
+    const page = openPage({
+      ticket: () => Promise.resolve('t'),
+      backoffMs: 60_000,
+      backoffMsMax: 60_000,
+      connect: () => {
+        connects += 1
+        socket = { ...silentSocket(), readyState: 1 }
+        return socket
+      },
+    })
+    await eventually(() => expect(socket.onopen).not.toBeNull())
+    socket.onopen?.()
+    for (const topic of ['state', 'events'])
+      socket.onmessage?.({ data: JSON.stringify({ op: 'snapshot', topic, to: '1', items: [] }) })
+    expect(page.client.state).toBe('live')
+    for (let frame = 0; frame < 4; frame += 1)
+      socket.onmessage?.({ data: '{"op":"events","from":"7","to":"8","events":[]}' })
+    expect(page.client.state).toBe('offline')
+    expect(connects).toBe(1)
+  })
+
+  it('shows every event, whatever its id looks like', async () => {
+    world = await openLiveWorld({
+      topics: { events: { kind: 'log', item: ({ value }) => ({ id: String(value), key: 'k', value }) } },
+    })
+    const shown: unknown[] = []
+    const client = new LiveClient({
+      url: world.url,
+      ticket: () => Promise.resolve(world.ticketOf('c1')),
+      connect: openSocket,
+    })
+    clients.push(client)
+    client.subscribe('events', {
+      snapshot: () => undefined,
+      apply: (items) => void shown.push(...valuesOf(items)),
+    })
+    client.start()
+    await eventually(() => expect(client.state).toBe('live'))
+    world.feed.commit('c1', [20_261_201])
+    await eventually(() => expect(shown).toEqual([20_261_201]))
+    world.feed.commit('c1', [7])
+    await eventually(() => expect(shown).toEqual([20_261_201, 7]))
   })
 
   it('imports nothing, and is at most 5 kB on the wire', async () => {

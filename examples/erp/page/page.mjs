@@ -200,9 +200,14 @@ function latencyText({ p50Ms, p99Ms }) {
 function showState(state) {
   const pill = $('connection')
   pill.dataset.state = state
+  if (state === 'live') pill.removeAttribute('title')
   $('connection-text').textContent = word(state === 'live' ? 'liveState' : state)
   // A frame that does not follow the one before is noticed by the client, which goes back for what is missing.
   showLight('chain', state === 'live' ? 'ok' : 'wait')
+}
+
+function showFailure({ message }) {
+  $('connection').title = message
 }
 
 function connect() {
@@ -215,7 +220,7 @@ function connect() {
   $('feed').replaceChildren()
   $('currency').textContent = COMPANIES[company][1]
   const url = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/live`
-  client = new LiveClient({ url, ticket: openSession, onState: showState })
+  client = new LiveClient({ url, ticket: openSession, onState: showState, onFailure: showFailure })
   client.subscribe('balances', {
     snapshot: (items) => {
       rows.clear()

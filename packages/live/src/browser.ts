@@ -9,13 +9,30 @@ export interface LiveSocket {
   onopen: (() => void) | null
   onmessage: ((message: { readonly data: unknown }) => void) | null
   onclose: ((closed: { readonly code: number }) => void) | null
-  onerror: (() => void) | null
+  onerror: ((error?: unknown) => void) | null
   send(text: string): void
   close(): void
 }
 
 /** `syncing`: connected, not yet shown everything. `offline`: waits before it connects again. `closed`: for good. */
 export type LiveState = 'idle' | 'connecting' | 'syncing' | 'live' | 'offline' | 'closed'
+
+/** Why the client is not live: for the page to show, and for its log. */
+export interface LiveFailure {
+  /**
+   * `ticket`: none came · `connect`: no connection could be opened, nothing was sent · `close`: the connection ended ·
+   * `silence`: nothing came in time · `frame`: something came that is no frame, or frames that do not follow each other ·
+   * `refused`: the hub refuses what was subscribed.
+   */
+  readonly reason: 'ticket' | 'connect' | 'close' | 'silence' | 'frame' | 'refused'
+  readonly message: string
+  /** False when the client closed itself for good. */
+  readonly willRetry: boolean
+  /** The close code, or the code of the refusal. */
+  readonly code?: number | string | undefined
+  /** What was thrown, or the error event of the socket. */
+  readonly cause?: unknown
+}
 
 /** What one topic's user does with it. Items of states are absolute: applying one twice changes nothing. */
 export interface LiveSubscriber {
@@ -37,7 +54,9 @@ export interface LiveClientOptions {
   readonly connect?: ((url: string, protocols: readonly string[]) => LiveSocket) | undefined
   /** Called with each new state of the client. */
   readonly onState?: ((state: LiveState) => void) | undefined
-  /** Pauses between attempts are random up to this, doubled each time. @defaultValue 500 */
+  /** Called with the cause each time the client stops being live, or does not come to be, after `onState`. */
+  readonly onFailure?: ((failure: LiveFailure) => void) | undefined
+  /** Pauses between attempts are random between half of this and all of it, doubled each time. @defaultValue 500 */
   readonly backoffMs?: number | undefined
   /** The longest pause between two attempts, in ms. @defaultValue 20_000 */
   readonly backoffMsMax?: number | undefined
@@ -57,12 +76,20 @@ interface Frame {
   readonly items?: unknown
   readonly events?: unknown
   readonly after?: unknown
+  readonly code?: unknown
 }
+
+type FailureFacts = Omit<LiveFailure, 'message' | 'willRetry'>
 
 const LOG_TOPIC = 'events'
 const OPEN = 1
 const MS_MAX = 300_000
 const TERMINAL: readonly number[] = [1002, 1003, 1007, 1008, 1009]
+const FAILURES_MAX = 16
+
+/** What a sub-protocol's name consists of: a ticket of nothing else is sent as it is. */
+const TOKEN = /^[!#$%&'*+\-.^`|~\w]*$/
+const NOT_TOKEN_OR_PERCENT = /[^!#$&'*+\-.^`|~\w]/gu
 
 /**
  * A client of one hub.
@@ -79,7 +106,6 @@ export class LiveClient {
   #turn = 0
   #position: string | undefined
   #history: string | undefined
-  #lastEvent = '0'
   #missing = new Set<string>()
   #isAsking = false
   #failures = 0
@@ -130,19 +156,27 @@ export class LiveClient {
     // A ticket that never comes must not keep the client from trying again.
     this.#watch()
     this.#become('connecting')
+    let ticket: unknown
     try {
-      const ticket = await this.#options.ticket()
-      if (turn !== this.#turn) return
+      ticket = await this.#options.ticket()
+      if (typeof ticket !== 'string') throw new TypeError(`The ticket must be text, got ${typeof ticket}`)
+    } catch (cause) {
+      if (turn === this.#turn) this.#later({ reason: 'ticket', cause })
+      return
+    }
+    if (turn !== this.#turn) return
+    try {
       this.#open(turn, ticket)
-    } catch {
-      if (turn === this.#turn) this.#later()
+    } catch (cause) {
+      if (turn === this.#turn) this.#later({ reason: 'connect', cause })
     }
   }
 
   #open(turn: number, ticket: string): void {
     const { url, protocol = 'kerp.live.v1', connect = browserSocket } = this.#options
-    const socket = connect(url, [protocol, `ticket.${ticket}`])
+    const socket = connect(url, [protocol, ticketItem(ticket)])
     const isCurrent = (): boolean => turn === this.#turn
+    let cause: unknown
     this.#socket = socket
     this.#watch()
     socket.onopen = () => {
@@ -151,11 +185,13 @@ export class LiveClient {
     socket.onmessage = ({ data }) => {
       if (isCurrent() && typeof data === 'string') this.#hear(data)
     }
-    socket.onerror = () => undefined
+    // It says little, and the close that follows says the rest.
+    socket.onerror = (error) => (cause = error)
     socket.onclose = ({ code }) => {
       if (!isCurrent()) return
-      if (code >= 4500 || TERMINAL.includes(code)) this.close()
-      else this.#later()
+      const facts = { reason: 'close', code, cause } as const
+      if (code >= 4500 || TERMINAL.includes(code)) this.#giveUp(facts)
+      else this.#later(facts)
     }
   }
 
@@ -174,13 +210,15 @@ export class LiveClient {
     this.#watch()
     const frame = frameIn(text)
     // What is no frame was written by somebody between, and what it stands for is missing.
-    if (frame === undefined) this.#later()
+    if (frame === undefined) this.#later({ reason: 'frame' })
     else if (frame.op === 'snapshot') this.#show(frame)
     else if (frame.op === 'events' || frame.op === 'state') this.#apply(frame)
     else if (frame.op === 'reset') this.#reset()
     else if (frame.op === 'bye') this.#retryMs = boundedMs(frame.after)
     else if (frame.op === 'pong') this.#settle()
-    else if (frame.op === 'error' && this.#state === 'syncing') this.close()
+    else if (frame.op === 'error' && this.#state === 'syncing') {
+      this.#giveUp({ reason: 'refused', code: typeof frame.code === 'string' ? frame.code : '' })
+    }
   }
 
   /** Something is lost for good: what is shown is void until the snapshots come. */
@@ -194,7 +232,6 @@ export class LiveClient {
     if (typeof topic !== 'string' || typeof to !== 'string' || !Array.isArray(items)) return
     this.#position = to
     this.#history = typeof history === 'string' ? history : undefined
-    if (topic === LOG_TOPIC) this.#lastEvent = to
     this.#missing.delete(topic)
     this.#subscribers.get(topic)?.snapshot(items)
     this.#settle()
@@ -208,28 +245,17 @@ export class LiveClient {
     this.#position = to
     if (op === 'state') {
       if (typeof topic === 'string' && Array.isArray(items)) this.#subscribers.get(topic)?.apply(items)
-    } else if (Array.isArray(events)) {
-      const fresh = events.filter((event) => this.#isFresh(event))
-      if (fresh.length > 0) this.#subscribers.get(LOG_TOPIC)?.apply(fresh)
+    } else if (Array.isArray(events) && events.length > 0) {
+      this.#subscribers.get(LOG_TOPIC)?.apply(events)
     }
     this.#settle()
-  }
-
-  /** An event is shown once, even if the server sends it again. */
-  #isFresh(event: unknown): boolean {
-    const id: unknown = typeof event === 'object' && event !== null ? Reflect.get(event, 'id') : undefined
-    if (typeof id !== 'string' || !/^\d+$/.test(id)) return true
-    const { length } = this.#lastEvent
-    const isNewer = id.length === length ? id > this.#lastEvent : id.length > length
-    if (isNewer) this.#lastEvent = id
-    return isNewer
   }
 
   /** A frame does not follow the one before. */
   #resume(): void {
     if (this.#state === 'syncing' && this.#missing.size > 0) return
     this.#failures += 1
-    if (this.#failures > 3) void this.#connect()
+    if (this.#failures > 3) this.#later({ reason: 'frame' })
     else this.#join()
   }
 
@@ -239,18 +265,32 @@ export class LiveClient {
     this.#become('live')
   }
 
-  #later(): void {
+  #later(facts: FailureFacts): void {
     this.#turn += 1
     this.#drop()
     const { backoffMs = 500, backoffMsMax = 20_000 } = this.#options
-    const waitMs = this.#retryMs ?? Math.random() * Math.min(backoffMsMax, backoffMs * 2 ** this.#failures)
-    this.#failures = Math.min(this.#failures + 1, 16)
+    const longestMs = Math.min(backoffMsMax, backoffMs * 2 ** this.#failures)
+    const waitMs = this.#retryMs ?? (longestMs / 2) * (1 + Math.random())
+    this.#failures = Math.min(this.#failures + 1, FAILURES_MAX)
+    const turn = this.#turn
     this.#timer = setTimeout(() => {
       this.#retryMs = undefined
       void this.#connect()
     }, waitMs)
     // Last: whoever hears of it may close the client, or wake it.
     this.#become('offline')
+    this.#tell(facts, turn === this.#turn)
+  }
+
+  #giveUp(facts: FailureFacts): void {
+    this.close()
+    this.#tell(facts, false)
+  }
+
+  #tell(facts: FailureFacts, willRetry: boolean): void {
+    const words = `${WORDS[facts.reason]}${facts.code === undefined ? '' : ` (${facts.code})`}`
+    const message = `${words}${wordsOf(facts.cause)}`
+    this.#options.onFailure?.({ ...facts, message, willRetry })
   }
 
   /** A socket that does not answer is left behind; its end is not waited for. */
@@ -273,7 +313,7 @@ export class LiveClient {
   #listen(): void {
     clearTimeout(this.#silence)
     this.#silence = setTimeout(() => {
-      if (this.#isAsking || this.#socket?.readyState !== OPEN) this.#later()
+      if (this.#isAsking || this.#socket?.readyState !== OPEN) this.#later({ reason: 'silence' })
       else this.#ask()
     }, this.#options.silenceMsMax ?? 15_000)
   }
@@ -293,6 +333,39 @@ export class LiveClient {
     this.#state = state
     this.#options.onState?.(state)
   }
+}
+
+const WORDS: Readonly<Record<LiveFailure['reason'], string>> = {
+  ticket: 'No ticket came',
+  connect: 'No connection could be opened',
+  close: 'The connection ended',
+  silence: 'The server said nothing in time',
+  frame: 'What the server sent does not follow what it sent before',
+  refused: 'The hub refuses what was subscribed',
+}
+
+/** What an error, or the event of one, says; nothing for whatever else was thrown. */
+function wordsOf(cause: unknown): string {
+  try {
+    const message: unknown =
+      typeof cause === 'object' && cause !== null ? Reflect.get(cause, 'message') : undefined
+    return typeof message === 'string' && message !== '' ? `: ${message}` : ''
+  } catch {
+    return ''
+  }
+}
+
+/**
+ * The ticket as a sub-protocol. Only one that cannot stand there is encoded, percent signs included, and under a name of
+ * its own: so a ticket that looks encoded stays what it is, for hubs that know this name and for those that do not.
+ */
+function ticketItem(ticket: string): string {
+  if (TOKEN.test(ticket)) return `ticket.${ticket}`
+  // Not encodeURIComponent alone: it leaves parentheses as they are.
+  const encoded = ticket.replace(NOT_TOKEN_OR_PERCENT, (character) =>
+    /[()]/.test(character) ? `%${character.charCodeAt(0).toString(16)}` : encodeURIComponent(character),
+  )
+  return `ticket-encoded.${encoded}`
 }
 
 function boundedMs(after: unknown): number {
