@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { manualClock } from '@kerp/core/testing'
+import { manualClock, recordingObserver } from '@kerp/core/testing'
 import type { LivePrincipal } from '@kerp/live'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { connect, eventually, listen, type LiveWorld, openLiveWorld, ORIGIN, statusOf } from './live-world.js'
 
@@ -222,5 +222,85 @@ describe('A connection', () => {
     world = await openLiveWorld()
     const url = `${world.url}/other`
     expect(await statusOf(url, withTicket(world.ticketOf('c1')), { origin: ORIGIN })).toBe(400)
+  })
+
+  it('is that of its path, where two hubs share a server, and any other path is refused at once', async () => {
+    world = await openLiveWorld()
+    const second = await openLiveWorld()
+    onTestFinished(() => second.close())
+    const detach = second.hub.attach(world.server, { path: '/second', origins: [ORIGIN] })
+    const base = `ws://127.0.0.1:${world.port}`
+    const ask = (path: string, of: LiveWorld): Promise<number> =>
+      statusOf(`${base}${path}`, withTicket(of.ticketOf('c1')), { origin: ORIGIN })
+    expect(await ask('/live', world)).toBe(101)
+    expect(await ask('/second?x=1', second)).toBe(101)
+    expect(await ask('/second', world)).toBe(401)
+    expect(await ask('/third', world)).toBe(400)
+    expect(() => second.hub.attach(world.server, { origins: [ORIGIN] })).toThrow(
+      '`path` must be a path that no other hub of this server has, got "/live" (string).',
+    )
+    detach()
+    expect(await ask('/second', second)).toBe(400)
+    expect(await ask('/live', world)).toBe(101)
+  })
+
+  it('to the path of a hub that was closed is that of the next hub there', async () => {
+    world = await openLiveWorld()
+    const second = await openLiveWorld()
+    onTestFinished(() => second.close())
+    await world.hub.close()
+    const detach = second.hub.attach(world.server, { origins: [ORIGIN] })
+    expect(await statusOf(world.url, withTicket(second.ticketOf('c1')), { origin: ORIGIN })).toBe(101)
+    detach()
+  })
+
+  it("to a path that neither a hub nor the host's own listener takes is refused in the end", async () => {
+    const clock = manualClock()
+    world = await openLiveWorld({ clock })
+    const seen: string[] = []
+    world.server.on('upgrade', ({ url = '' }, socket) => {
+      seen.push(url)
+      if (url === '/own') socket.end('HTTP/1.1 418 I am a teapot\r\ncontent-length: 0\r\n\r\n')
+    })
+    const ask = (path: string): Promise<number> =>
+      statusOf(`ws://127.0.0.1:${world.port}${path}`, withTicket('t'), { origin: ORIGIN })
+    expect(await ask('/own')).toBe(418)
+    const unknown = ask('/unknown')
+    await eventually(() => expect(seen).toContain('/unknown'))
+    await clock.advance(10_000)
+    expect(await unknown).toBe(400)
+    expect(await ask('/own')).toBe(418)
+  })
+
+  it('from a page that is not on the list is told so, and the operator learns the origin and the list, once', async () => {
+    const observer = recordingObserver()
+    world = await openLiveWorld({ observer })
+    const body = await new Promise<string>((resolve) => {
+      const socket = new WebSocket(world.url, withTicket('t'), { origin: 'https://other.example' })
+      socket.on('error', () => undefined)
+      socket.on('unexpected-response', (_request, response) => {
+        response.setEncoding('utf8')
+        response.on('data', resolve)
+      })
+    })
+    expect(body).toBe('Pages of this origin may not connect; the log of the server says which may.')
+    expect(await statusOf(world.url, withTicket('t'), { origin: 'https://other.example' })).toBe(403)
+    const message = '`origin` must be one of https://erp.example, got "https://other.example" (string).'
+    expect(observer.of('liveRefusal')).toEqual([
+      { reason: 'origin', message },
+      { reason: 'origin', message },
+    ])
+    expect(observer.of('backgroundError')).toEqual([{ source: 'live', code: 'INVALID_INPUT' }])
+  })
+
+  it.each([
+    ['a text in place of a list', { origins: ORIGIN as unknown as string[] }, 'a list of origins'],
+    ['an origin with a path', { origins: [`${ORIGIN}/`] }, 'scheme, host and port'],
+    ['an asterisk', { origins: ['*'] }, 'scheme, host and port'],
+    ['no list at all', {} as { origins: string[] }, 'a list of origins'],
+    ['a path without a slash', { origins: [ORIGIN], path: 'live' }, 'a path that begins with /'],
+  ])('cannot be taken by a hub that is attached with %s', async (_name, options, words) => {
+    world = await openLiveWorld()
+    expect(() => world.hub.attach(world.server, { path: '/other', ...options })).toThrow(words)
   })
 })

@@ -3,6 +3,8 @@
 /** A live connection was not accepted. */
 export interface LiveRefusal {
   readonly reason: 'method' | 'origin' | 'protocol' | 'ticket' | 'limit' | 'draining'
+  /** For the reason `origin`: the origin that came, and those that may, as a sentence for a log. */
+  readonly message?: string | undefined
 }
 
 /** The hub closed a live connection. */

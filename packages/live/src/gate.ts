@@ -2,14 +2,18 @@
 
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { sleep, tellFailure, withDeadline } from '@kerp/core'
+import { InvalidInputError, sleep, tellFailure, withDeadline } from '@kerp/core'
 import { type RawData, type WebSocket, WebSocketServer } from 'ws'
 import { TICKET_MAX } from './client-message.js'
 import type { ConnectionCounts } from './connection-counts.js'
 import type { LivePrincipal } from './feed.js'
-import { type AttachOptions, readOffer, type Refusal, refuse } from './handshake.js'
+import { type AttachOptions, checkAttachOptions, readOffer, type Refusal, refuse } from './handshake.js'
 import { HubClient } from './hub-client.js'
 import type { LiveHubParts } from './hub-options.js'
+import { UpgradePaths } from './upgrade-paths.js'
+
+/** Refused origins of which the operator is told. */
+const TOLD_ORIGINS_MAX = 100
 
 /** What the hub hears of connections. */
 export interface GateHandlers {
@@ -28,6 +32,7 @@ export class Gate<E> {
   readonly #counts: ConnectionCounts
   readonly #handlers: GateHandlers
   readonly #accepting: WebSocketServer
+  readonly #toldOrigins = new Set<string>()
   #isClosed = false
   #gone: (() => void) | undefined
 
@@ -51,22 +56,27 @@ export class Gate<E> {
     })
   }
 
+  /**
+   * @throws {InvalidOptionError} `INVALID_OPTION`
+   * @throws {InvalidInputError} `INVALID_INPUT` for what is no server, or a path that another hub has.
+   */
   attach(server: Server, options: AttachOptions): () => void {
-    const path = options.path ?? '/live'
-    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-      if ((request.url ?? '').split('?')[0] !== path) {
-        // Another listener may want it; without one nobody would ever answer.
-        if (server.listenerCount('upgrade') === 1) refuse(socket, 'protocol')
-        return
-      }
-      this.#receive(request, socket, head, options).catch((error: unknown) => {
-        // Whatever a request makes the host's own functions throw ends that request alone.
-        tellFailure(this.#parts.observer, 'live', error)
-        socket.destroy()
-      })
+    if (typeof Reflect.get(Object(server), 'listenerCount') !== 'function') {
+      throw new InvalidInputError('server', 'an HTTP server of node:http or node:https', server)
     }
-    server.on('upgrade', onUpgrade)
-    return () => void server.off('upgrade', onUpgrade)
+    checkAttachOptions(options)
+    return UpgradePaths.of(server).add(options.path ?? '/live', {
+      clock: this.#parts.clock,
+      deadlineMs: this.#parts.deadlineMs,
+      isClosed: () => this.#isClosed,
+      take: (request, socket, head) => {
+        this.#receive(request, socket, head, options).catch((error: unknown) => {
+          // Whatever a request makes the host's own functions throw ends that request alone.
+          tellFailure(this.#parts.observer, 'live', error)
+          socket.destroy()
+        })
+      },
+    })
   }
 
   /** From now on every request is refused, and told to come back. */
@@ -109,7 +119,8 @@ export class Gate<E> {
     const onEarlyError = (): void => void socket.destroy()
     socket.on('error', onEarlyError)
     const say = (refusal: Refusal): void => {
-      this.#parts.observer.liveRefusal?.({ reason: refusal })
+      const told = refusal === 'origin' ? this.#tellOrigin(request.headers.origin, options) : {}
+      this.#parts.observer.liveRefusal?.({ reason: refusal, ...told })
       refuse(socket, refusal)
     }
     const offer = this.#isClosed ? 'draining' : readOffer(request, this.#parts.protocol, options)
@@ -142,6 +153,18 @@ export class Gate<E> {
       socket.off('error', onEarlyError)
       this.#accept(webSocket, socket, { address, principal })
     })
+  }
+
+  /** For the operator, who may have forgotten an origin; told once for each, as whoever asks chooses what it sends. */
+  #tellOrigin(origin: string | undefined, { origins }: AttachOptions): { readonly message: string } {
+    const allowed = origins.length === 0 ? 'on the list, which is empty' : `one of ${origins.join(', ')}`
+    const error = new InvalidInputError('origin', allowed, origin)
+    const name = origin ?? ''
+    if (!this.#toldOrigins.has(name) && this.#toldOrigins.size < TOLD_ORIGINS_MAX) {
+      this.#toldOrigins.add(name)
+      tellFailure(this.#parts.observer, 'live', error)
+    }
+    return { message: error.message }
   }
 
   #refusalOf(ticket: string | undefined, principal: LivePrincipal | undefined): Refusal | undefined {

@@ -83,7 +83,14 @@ export class LiveHub<E> implements Closable {
     return [...this.#rooms.values()].reduce((sum, { room }) => sum + room.framesBuilt, 0)
   }
 
-  /** Takes the upgrade requests of a server for one path; the returned function stops that. */
+  /**
+   * Takes the upgrade requests of a server for one path; the returned function stops that. Several hubs may share a
+   * server, each with its own path. A path that no hub has is refused: at once, or after `deadlineMs` where the host
+   * listens to upgrades as well and did not answer.
+   *
+   * @throws {InvalidOptionError} `INVALID_OPTION` for a path or an origin that no request can have.
+   * @throws {InvalidInputError} `INVALID_INPUT` for what is no server, and for a path that another hub of it has.
+   */
   attach(server: Server, options: AttachOptions): () => void {
     return this.#gate.attach(server, options)
   }
