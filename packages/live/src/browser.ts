@@ -159,12 +159,15 @@ export class LiveClient {
     let ticket: unknown
     try {
       ticket = await this.#options.ticket()
-      if (typeof ticket !== 'string') throw new TypeError(`The ticket must be text, got ${typeof ticket}`)
     } catch (cause) {
       if (turn === this.#turn) this.#later({ reason: 'ticket', cause })
       return
     }
     if (turn !== this.#turn) return
+    if (typeof ticket !== 'string') {
+      this.#later({ reason: 'ticket', cause: { message: `it must be text, got ${typeof ticket}` } })
+      return
+    }
     try {
       this.#open(turn, ticket)
     } catch (cause) {
