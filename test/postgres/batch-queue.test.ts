@@ -39,6 +39,7 @@ function world(bounds: Partial<BatchBounds> = {}) {
     owner: 'Test',
     operation: 'testing',
     unknown: () => told('UNKNOWN'),
+    typed: () => told('TYPED'),
     rejected: (_work, sqlState) => told(sqlState),
     run: (works) =>
       new Promise((resolve) => {

@@ -28,7 +28,7 @@ test('a statement that is refused late ends by its deadline, although the server
   await clock.advance(999)
   expect(settled).toEqual([])
   await clock.advance(1)
-  expect(settled).toEqual(['DATABASE_UNAVAILABLE'])
+  expect(settled).toEqual(['DATABASE_UNSUITABLE'])
   expect(released).toEqual([true])
 })
 

@@ -158,7 +158,7 @@ test('a commit wakes whoever listens, also after its connection was cut', async 
 })
 
 test('listening neither fails nor blocks while the database is away', async () => {
-  const away = new Outbox({ pool: new pg.Pool({ host: '/nowhere', max: 1 }) })
+  const away = new Outbox({ pool: new pg.Pool({ host: '/nowhere', max: 2 }) })
   const listener = await away.onWake(() => undefined)
   await listener.close()
 })

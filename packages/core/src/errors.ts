@@ -174,7 +174,11 @@ const SHOWN_MAX = 60
 /** What JSON leaves raw and a terminal or a reader may obey: C1 controls, line and direction marks. */
 const UNSEEN = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
 
-function quote(text: string): string {
+/** The password in a URL, which is often given instead of a client or a pool. */
+const PASSWORD = /(\/\/[^\s/:@]*):[^\s/@]*@/g
+
+function quote(given: string): string {
+  const text = given.replace(PASSWORD, '$1:…@')
   const shown = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text
   const quoted = JSON.stringify(shown).replace(UNSEEN, escapeUnit)
   return `${quoted}${text.length > SHOWN_MAX ? ` of ${text.length} characters` : ''}`

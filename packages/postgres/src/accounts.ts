@@ -42,7 +42,7 @@ export class Accounts implements AccountCatalog {
   readonly #schema: string
 
   constructor(options: AccountsOptions) {
-    this.#database = new Database(options.pool, options.clock)
+    this.#database = Database.of('Accounts', options)
     this.#schema = resolveSchema('Accounts', options.schema)
   }
 

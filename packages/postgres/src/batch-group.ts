@@ -4,10 +4,9 @@
  */
 
 import { KerpError } from '@kerp/core'
-import { typedError } from './database.js'
 import type { BatchFailure, BatchUnknown } from './batch-run.js'
 import { DatabaseUnavailableError } from './errors.js'
-import { sqlStateOf } from './sql-state.js'
+import { failureKindOf, sqlStateOf } from './sql-state.js'
 
 /** A work on its way. Times are of the monotonic clock, in ms. */
 export interface Entry<W> {
@@ -48,6 +47,8 @@ export interface GroupRules<W> {
   readonly outageMs: number
   /** Nobody knows whether the work is done. */
   readonly unknown: (work: W, cause: unknown) => KerpError
+  /** Any other error, as its callers are told of it. */
+  readonly typed: (error: unknown) => KerpError
   /** A constraint or trigger of the database refused this very work. */
   readonly rejected: (work: W, sqlState: string, cause: unknown) => KerpError
 }
@@ -66,10 +67,17 @@ export function verdictOf<W, E extends Entry<W>>(
     case 'deadline':
     case 'cancelled':
       return tryAgain(group, end.error, rules)
+    case 'unprepared':
+      return tryAgain(group, end.error, rules)
+    case 'unforeseen':
+      // Nothing says whose fault it is: if one of them is what the server fails at, the others must not wait for it.
+      if (end.stage === 'writing' && group.entries.length > 1) {
+        return { rejected: [], retried: halves(group, group.lockTimeoutMs) }
+      }
+      return afterLoss(group, end.error, rules)
     case 'lost':
     case 'rolledBack':
-      // Whoever may be done already waits for certainty as long as the deadline allows.
-      return tryAgain(group, end.error, rules, group.unknown ? Infinity : rules.outageMs)
+      return afterLoss(group, end.error, rules)
     case 'locked':
       return afterLockTimeout(group, end, rules)
     case 'unsuitable':
@@ -106,6 +114,11 @@ function tryAgain<W, E extends Entry<W>>(
     retried:
       left.length === 0 ? [] : [{ ...group, entries: left, attempts: group.attempts + 1, backOff: true }],
   }
+}
+
+function afterLoss<W, E extends Entry<W>>(group: Group<E>, cause: unknown, rules: GroupRules<W>): Verdict<E> {
+  // Whoever may be done already waits for certainty as long as the deadline allows.
+  return tryAgain(group, cause, rules, group.unknown ? Infinity : rules.outageMs)
 }
 
 function afterLockTimeout<W, E extends Entry<W>>(
@@ -148,10 +161,9 @@ function afterRefusal<W, E extends Entry<W>>(
 }
 
 function refusalOf<W>(work: W, error: unknown, rules: GroupRules<W>): KerpError {
-  const typed = typedError(rules.operation, error)
   const state = sqlStateOf(error)
-  const isOwnFault = !(error instanceof KerpError) && typed instanceof DatabaseUnavailableError
-  return isOwnFault && state !== undefined ? rules.rejected(work, state, error) : typed
+  const isOwnFault = state !== undefined && failureKindOf(error) === 'rejected'
+  return isOwnFault ? rules.rejected(work, state, error) : rules.typed(error)
 }
 
 function halves<E>(group: Group<E>, lockTimeoutMs: number): Retried<E>[] {

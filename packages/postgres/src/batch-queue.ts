@@ -41,7 +41,7 @@ export interface BatchBounds {
 
 /** What one kind of work is. */
 export interface BatchKind<W extends BatchWork, R, A>
-  extends Pick<GroupRules<W>, 'operation' | 'unknown' | 'rejected'> {
+  extends Pick<GroupRules<W>, 'operation' | 'unknown' | 'typed' | 'rejected'> {
   /** For `CLOSED` and `OVERLOADED`. */
   readonly owner: string
   /** Does the works in one transaction. Never rejects. */
@@ -268,6 +268,7 @@ export class BatchQueue<W extends BatchWork, R, A extends object> {
       nowMs: this.#clock.monotonicMs(),
       outageMs: this.#bounds.outageMs,
       unknown: (work, cause) => this.#kind.unknown(work, cause),
+      typed: (error) => this.#kind.typed(error),
       rejected: (work, sqlState, cause) => this.#kind.rejected(work, sqlState, cause),
     }
   }

@@ -7,7 +7,8 @@
 import { KerpError, type Observer, type Step } from '@kerp/core'
 import { type Database, isTimeout } from './database.js'
 import type { DatabaseClient } from './database-pool.js'
-import { type FailureKind, failureKindOf, sqlStateOf } from './sql-state.js'
+import { type FailureKind, failureKindOf, isOfConnection, sqlStateOf } from './sql-state.js'
+import type { PreparedStatements } from './prepared-statements.js'
 import { beginBatch } from './transaction-statements.js'
 
 /** How a batch ended. */
@@ -94,15 +95,13 @@ export type RunStatement<S extends string> = (
 export function stagedStatements<S extends string>(
   client: DatabaseClient,
   statements: Readonly<Record<S, string>>,
-  /** Prefix of the names of prepared statements; undefined prepares none. */
-  prefix: string | undefined,
+  prepared: PreparedStatements,
   at: (stage: BatchStage) => void,
 ): RunStatement<S> {
   return async (statement, values) => {
     if (statement === 'write') at('writing')
     else if (statement === 'insertRows' || statement === 'lockRows') at('locking')
-    const name = prefix === undefined ? {} : { name: `${prefix}${statement}` }
-    return (await client.query({ ...name, text: statements[statement], values })).rows
+    return (await prepared.run(client, statement, { text: statements[statement], values })).rows
   }
 }
 
@@ -164,7 +163,7 @@ function endOf(error: unknown, { stage, end }: Progress): BatchUnknown | BatchFa
   if (end === 'committing') {
     // An error of the server in answer to COMMIT means that it rolled back, unless it says that it is going away:
     // it may do so after the commit, while it waits for a standby.
-    const answered = sqlStateOf(error) !== undefined && failure !== 'lost' && failure !== 'cancelled'
+    const answered = sqlStateOf(error) !== undefined && !isOfConnection(failure) && failure !== 'cancelled'
     return answered ? { kind: 'failed', failure, stage: 'writing', error } : { kind: 'unknown', error }
   }
   if (isTimeout(error)) return { kind: 'failed', failure: 'deadline', stage, error }

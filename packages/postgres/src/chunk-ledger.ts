@@ -48,8 +48,8 @@ export class ChunkLedger implements BatchLedger<Queryable> {
   readonly #sql: ChunkStatements
 
   constructor(options: ChunkLedgerOptions) {
+    this.#database = Database.of('ChunkLedger', options)
     const { schema, deadlineMs } = resolveChunkLedgerOptions(options)
-    this.#database = new Database(options.pool, options.clock)
     this.#deadlineMs = deadlineMs
     this.#sql = chunkStatements(schema)
   }

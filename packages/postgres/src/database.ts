@@ -1,26 +1,97 @@
 /** Connections with deadlines: every use of the pool ends in time, and an abandoned connection is closed. */
 
-import { type Clock, DeadlineExceededError, KerpError, retry, systemClock, withDeadline } from '@kerp/core'
-import type { DatabaseClient, DatabasePool, Statement, StatementResult } from './database-pool.js'
+import {
+  type Clock,
+  DeadlineExceededError,
+  InvalidInputError,
+  InvalidOptionError,
+  KerpError,
+  retry,
+  systemClock,
+  withDeadline,
+} from '@kerp/core'
+import {
+  checkPool,
+  type DatabaseClient,
+  type DatabasePool,
+  poolMax,
+  poolTarget,
+  type Statement,
+  type StatementResult,
+} from './database-pool.js'
 import { DatabaseUnavailableError, DatabaseUnsuitableError } from './errors.js'
-import { failureKindOf, sqlStateOf } from './sql-state.js'
+import { type FailureKind, failureKindOf, isOfConnection, isRaised, sqlStateOf } from './sql-state.js'
 import { beginBatch } from './transaction-statements.js'
 
 type Rows = readonly Record<string, unknown>[]
 
-/** Pools whose new connections have a listener from their first moment. */
-const attended = new WeakSet<DatabasePool>()
+/** The operation of `migrate`, which is not to be asked whether it was run. */
+export const MIGRATING = 'migrate()'
+
+/** A table, column, function or schema that is missing. */
+const NOT_MIGRATED = new Set(['42P01', '42703', '42883', '3F000'])
+
+const MIGRATE_HINTS: ReadonlyMap<string, string> = new Map([
+  ...['42P07', '42710', '42723'].map(
+    (state) => [state, 'something of that name is there already: give migrate() another `schema`.'] as const,
+  ),
+  ['42501', 'run it as a role that may create and change the schema.'],
+])
+
+/** Pools whose connections have a listener from their first moment, and how many of each are kept by listeners. */
+const attended = new WeakMap<DatabasePool, { kept: number }>()
 
 /** Wraps a pool; holds nothing open itself. */
 export class Database {
+  readonly #kept: { kept: number }
+
   constructor(
     readonly pool: DatabasePool,
     readonly clock: Clock = systemClock,
   ) {
-    if (attended.has(pool)) return
-    attended.add(pool)
+    const known = attended.get(pool)
+    this.#kept = known ?? { kept: 0 }
+    if (known !== undefined) return
+    attended.set(pool, this.#kept)
     // A server that goes away says so in the packet that says it is ready: before `connect` could answer anybody.
     pool.on?.('connect', (client) => client.on('error', ignore))
+    // And to idle connections, which the pool then drops: without a listener that would end the process.
+    pool.on?.('error', ignore)
+  }
+
+  /** On the pool among a caller's options. @throws {InvalidOptionError} `INVALID_OPTION`. */
+  static of(
+    owner: string,
+    options: { readonly pool: DatabasePool; readonly clock?: Clock | undefined },
+  ): Database {
+    const given: unknown = options
+    if (typeof given !== 'object' || given === null) {
+      throw new InvalidInputError('options', `the options of ${owner}, at least { pool }`, given)
+    }
+    const refuse = (expected: string, got: unknown): Error =>
+      new InvalidOptionError(owner, 'pool', expected, got)
+    return new Database(checkPool(options.pool, refuse), options.clock)
+  }
+
+  /** On a pool that is itself an argument. @throws {InvalidInputError} `INVALID_INPUT`. */
+  static on(pool: DatabasePool): Database {
+    return new Database(checkPool(pool, (expected, got) => new InvalidInputError('pool', expected, got)))
+  }
+
+  /**
+   * Counts a connection that is kept for a long time; the result gives it back.
+   *
+   * @throws {DatabaseUnsuitableError} `DATABASE_UNSUITABLE` when the pool would have none left for anything else.
+   */
+  keepOne(operation: string): () => void {
+    const max = poolMax(this.pool)
+    if (max !== undefined && this.#kept.kept + 1 >= max) {
+      throw new DatabaseUnsuitableError(
+        `The pool has at most ${max} connections, and ${operation} would keep the last one for itself; give it a larger \`max\`.`,
+      )
+    }
+    this.#kept.kept += 1
+    return () => void (this.#kept.kept -= 1)
   }
 
   /**
@@ -41,7 +112,7 @@ export class Database {
       return await withDeadline(connect(), { operation, deadlineMs, outcome: 'notDone', clock: this.clock })
     } catch (error) {
       late = true
-      throw typedError(operation, error)
+      throw this.typed(operation, error)
     }
   }
 
@@ -85,12 +156,12 @@ export class Database {
     try {
       return (
         await attempt().catch((error: unknown) => {
-          if (error instanceof KerpError || failureKindOf(error) !== 'lost') throw error
+          if (error instanceof KerpError || !isOfConnection(failureKindOf(error))) throw error
           return attempt()
         })
       ).rows
     } catch (error) {
-      throw typedError(operation, error)
+      throw this.typed(operation, error)
     }
   }
 
@@ -115,13 +186,12 @@ export class Database {
         {
           operation,
           deadlineMs,
-          isRetryable: (error) =>
-            !(error instanceof KerpError) && ['lost', 'retry', 'locked'].includes(failureKindOf(error)),
+          isRetryable: (error) => !(error instanceof KerpError) && mayPass(failureKindOf(error)),
           clock: this.clock,
         },
       )
     } catch (error) {
-      throw typedError(operation, error, 'if in doubt, repeat it')
+      throw this.typed(operation, error, 'if in doubt, repeat it')
     }
   }
 
@@ -134,8 +204,37 @@ export class Database {
     try {
       return await this.use(operation, deadlineMs, (client) => commit(client, deadlineMs, work))
     } catch (error) {
-      throw typedError(operation, error, 'its effect may have happened')
+      throw this.typed(operation, error, 'its effect may have happened')
     }
+  }
+
+  /** An error that a caller can act on; errors of this library pass through. */
+  typed(operation: string, error: unknown, effect?: string): KerpError {
+    if (error instanceof KerpError && !isTimeout(error)) return error
+    const kind = failureKindOf(error)
+    if (kind === 'unsuitable' || kind === 'rejected') {
+      return new DatabaseUnsuitableError(this.#unsuitable(operation, error, kind), error)
+    }
+    if (Reflect.get(this.pool, 'ending') === true) {
+      return new DatabaseUnsuitableError(`The pool was ended before ${operation}.`, error)
+    }
+    return new DatabaseUnavailableError(operation, error, effect)
+  }
+
+  #unsuitable(operation: string, error: unknown, kind: FailureKind): string {
+    const state = sqlStateOf(error) ?? '?'
+    // What a trigger or a constraint says may show what was written; the cause has it.
+    const said =
+      kind === 'unsuitable' && error instanceof Error && !isRaised(error) ? `: ${error.message}` : ''
+    const where = [`SQLSTATE ${state}`, ...poolTarget(this.pool)].join(', ')
+    const isMigrating = operation === MIGRATING
+    const hint = isMigrating
+      ? MIGRATE_HINTS.get(state)
+      : NOT_MIGRATED.has(state)
+        ? 'was migrate() run?'
+        : undefined
+    const what = kind === 'rejected' ? 'refuses' : 'cannot serve'
+    return `The database ${what} ${operation}${said} (${where})${hint === undefined ? '.' : `; ${hint}`}`
   }
 
   /** Settles with `work`, or rejects when `deadlineMs` pass. */
@@ -158,18 +257,6 @@ export class Database {
   }
 }
 
-/** An error that a caller can act on; errors of this library pass through. */
-export function typedError(operation: string, error: unknown, effect?: string): KerpError {
-  if (error instanceof KerpError && !isTimeout(error)) return error
-  if (failureKindOf(error) === 'unsuitable') {
-    return new DatabaseUnsuitableError(
-      `The database cannot serve ${operation} (SQLSTATE ${sqlStateOf(error) ?? '?'}); was migrate() run?`,
-      error,
-    )
-  }
-  return new DatabaseUnavailableError(operation, error, effect)
-}
-
 /** Whether a deadline of this library passed. */
 export function isTimeout(error: unknown): error is DeadlineExceededError {
   return error instanceof DeadlineExceededError
@@ -178,7 +265,12 @@ export function isTimeout(error: unknown): error is DeadlineExceededError {
 /** After an error that left the connection as good as before, once the transaction on it is rolled back. */
 function isAnswered(error: unknown): boolean {
   if (error instanceof KerpError) return !isTimeout(error)
-  return failureKindOf(error) !== 'lost'
+  return !isOfConnection(failureKindOf(error))
+}
+
+/** Whether the same may succeed when it is done again. */
+function mayPass(kind: FailureKind): boolean {
+  return isOfConnection(kind) || kind === 'retry' || kind === 'locked'
 }
 
 async function commit<T>(

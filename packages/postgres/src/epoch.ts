@@ -19,7 +19,7 @@ export async function databaseEpoch(
   options: { readonly schema?: string | undefined } = {},
 ): Promise<string> {
   const schema = resolveSchema('databaseEpoch', options.schema)
-  const rows = await new Database(pool).read('reading the epoch', DEADLINE_MS, {
+  const rows = await Database.on(pool).read('reading the epoch', DEADLINE_MS, {
     text: `SELECT ${schema}.epoch() AS epoch`,
   })
   return textOf(rows[0] ?? {}, 'epoch')

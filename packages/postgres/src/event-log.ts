@@ -69,7 +69,7 @@ export class EventLog implements EventSource, EventSinks {
   readonly #deadlineMs: number
 
   constructor(options: EventLogOptions) {
-    this.#database = new Database(options.pool, options.clock)
+    this.#database = Database.of('EventLog', options)
     this.#schema = resolveSchema('EventLog', options.schema)
     this.#statements = eventStatements(this.#schema)
     this.#observer = combineObservers(options.observer)

@@ -41,7 +41,7 @@ export type {
   TrialBalance,
   TrialBalanceRow,
 } from './ledger-reports.js'
-export { migrate, type MigrateOptions } from './migrate.js'
+export { databaseHealth, type DatabaseHealthOptions, migrate, type MigrateOptions } from './migrate.js'
 export { type Invalidation, Outbox, type OutboxOptions } from './outbox.js'
 export type { OutboxTrim } from './outbox-trim.js'
 export type { Queryable } from './queryable.js'

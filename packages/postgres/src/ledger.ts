@@ -6,7 +6,7 @@ import { AUDIT_TIMES } from './audit-verdict.js'
 import { BatchQueue } from './batch-queue.js'
 import { CachedCatalog } from './cached-catalog.js'
 import type { CheckedVoucher } from './checked-voucher.js'
-import { Database } from './database.js'
+import type { Database } from './database.js'
 import { checkCompanyId, checkName } from './identifiers.js'
 import { KnownRows } from './known-rows.js'
 import { auditLedger } from './ledger-audit.js'
@@ -52,9 +52,8 @@ export class Ledger implements Closable {
 
   constructor(options: LedgerOptions) {
     const resolved = resolveLedgerOptions(options)
-    const { schema, observer, clock, random, readDeadlineMs, preparedPrefix, bounds } = resolved
+    const { database, schema, observer, clock, random, readDeadlineMs, bounds } = resolved
     const statements = postingStatements(schema)
-    const database = new Database(options.pool, clock)
     const catalog = options.accounts ?? new Accounts({ pool: options.pool, schema, clock })
     this.#resolved = resolved
     this.#tracing = options.tracing
@@ -67,7 +66,7 @@ export class Ledger implements Closable {
     const kind = voucherKind({
       database,
       statements,
-      preparedPrefix,
+      prepared: resolved.prepared,
       knownRows: new KnownRows(),
       observer,
       onCommitted: () => this.#wake.send(),

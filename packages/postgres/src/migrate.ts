@@ -1,11 +1,13 @@
 /** Brings the schema up to date, once, however many processes try. */
 
-import { Database } from './database.js'
+import type { HealthCause } from '@kerp/core'
+import { Database, MIGRATING } from './database.js'
 import type { DatabaseClient, DatabasePool } from './database-pool.js'
 import { DatabaseUnavailableError, DatabaseUnsuitableError } from './errors.js'
 import { resolveSchema } from './identifiers.js'
 import { MIGRATIONS } from './migrations.js'
 import { textOf } from './row-text.js'
+import { sqlStateOf } from './sql-state.js'
 
 /** How the schema is made. */
 export interface MigrateOptions {
@@ -30,7 +32,7 @@ const ADVISORY_LOCK = '7310579611223344'
  */
 export async function migrate(pool: DatabasePool, options: MigrateOptions = {}): Promise<void> {
   const schema = resolveSchema('migrate', options.schema)
-  await new Database(pool).transact('migrate()', DEADLINE_MS, async (client) => {
+  await Database.on(pool).transact(MIGRATING, DEADLINE_MS, async (client) => {
     await checkServer(client, options.allowFsyncOff === true)
     await client.query({ text: `SELECT pg_advisory_xact_lock(${ADVISORY_LOCK})` })
     const applied = await appliedVersions(client, schema)
@@ -43,6 +45,53 @@ export async function migrate(pool: DatabasePool, options: MigrateOptions = {}):
       })
     }
   })
+}
+
+/** How the health of a database is asked. */
+export interface DatabaseHealthOptions {
+  /** Of `migrate`. @defaultValue 'kerp' */
+  readonly schema?: string | undefined
+  /** @defaultValue 500 */
+  readonly deadlineMs?: number | undefined
+}
+
+/**
+ * Why a process must not serve on this database: none when it answers and every migration of this version was applied.
+ * Names no host, role or password. Never throws for a database, only for wrong options.
+ */
+export async function databaseHealth(
+  pool: DatabasePool,
+  options: DatabaseHealthOptions = {},
+): Promise<readonly HealthCause[]> {
+  const schema = resolveSchema('databaseHealth', options.schema)
+  const database = Database.on(pool)
+  try {
+    const missing = await database.read('health', options.deadlineMs ?? 500, {
+      text: `SELECT v::text AS version FROM unnest($1::text::integer[]) v
+WHERE NOT EXISTS (SELECT FROM ${schema}.migration m WHERE m.version = v)`,
+      values: [`{${MIGRATIONS.map(({ version }) => version).join(',')}}`],
+    })
+    return missing.length === 0
+      ? []
+      : [unready('the database has a schema of an earlier version: run migrate()')]
+  } catch (error) {
+    return [unready(causeOf(error))]
+  }
+}
+
+function causeOf(error: unknown): string {
+  if (!(error instanceof DatabaseUnsuitableError)) return 'the database cannot be reached'
+  const state = sqlStateOf(error.cause)
+  if (state === '42P01' || state === '3F000') return 'the database was never migrated: run migrate()'
+  if (state === '42501') return 'the role may not read the schema that migrate() has made'
+  if (state === '3D000') return 'there is no such database'
+  return state?.startsWith('28') === true
+    ? 'the database does not know the role'
+    : 'the database cannot serve'
+}
+
+function unready(cause: string): HealthCause {
+  return { level: 'unready', cause }
 }
 
 async function checkServer(client: DatabaseClient, allowFsyncOff: boolean): Promise<void> {
@@ -76,7 +125,14 @@ async function appliedVersions(client: DatabaseClient, schema: string): Promise<
     values: [`${schema}.migration`],
   })
   if (textOf(found.rows[0] ?? {}, 'there') !== 'true') {
-    await client.query({ text: `CREATE SCHEMA IF NOT EXISTS ${schema}` })
+    // IF NOT EXISTS needs the right to create schemas even where there is nothing to create.
+    const missing = await client.query({
+      text: `SELECT (to_regnamespace($1) IS NULL)::text AS missing`,
+      values: [schema],
+    })
+    if (textOf(missing.rows[0] ?? {}, 'missing') === 'true') {
+      await client.query({ text: `CREATE SCHEMA IF NOT EXISTS ${schema}` })
+    }
     await client.query({
       text: `CREATE TABLE ${schema}.migration (
   version integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())`,

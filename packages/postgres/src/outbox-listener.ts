@@ -26,14 +26,17 @@ export class OutboxListener implements Closable {
   #isClosed = false
   #attempts = 0
 
+  /** @throws {DatabaseUnsuitableError} `DATABASE_UNSUITABLE`: the pool would have no other connection. */
   constructor(
     private readonly database: Database,
     private readonly channel: string,
     private readonly random: RandomSource,
     private readonly wake: () => void,
   ) {
+    const giveBack = database.keepOne('listening for hints')
     this.close = closeOnce(() => {
       this.#isClosed = true
+      giveBack()
       this.#timer?.cancel()
       this.#drop()
       return Promise.resolve()

@@ -61,7 +61,7 @@ export class Outbox implements OutboxSource, InvalidationLog {
   #patienceMs: number
 
   constructor(options: OutboxOptions) {
-    this.#database = new Database(options.pool, options.clock)
+    this.#database = Database.of('Outbox', options)
     this.#schema = resolveSchema('Outbox', options.schema)
     this.#statements = outboxStatements(this.#schema)
     this.#random = options.random ?? systemRandom

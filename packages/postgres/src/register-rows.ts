@@ -48,7 +48,7 @@ export class RegisterRows implements RegisterSource {
   readonly #deadlineMs: number
 
   constructor(options: RegisterRowsOptions) {
-    this.#database = new Database(options.pool, options.clock)
+    this.#database = Database.of('RegisterRows', options)
     this.#schema = resolveSchema('RegisterRows', options.schema)
     const bounds = { min: 10, max: 600_000, fallback: 5_000 }
     this.#deadlineMs = wholeNumberOption('RegisterRows', 'deadlineMs', options.deadlineMs, bounds)

@@ -6,6 +6,7 @@ import { KEYED_PLANS, runBatch, stagedStatements } from './batch-run.js'
 import type { Database } from './database.js'
 import { MovementRejectedError, MovementUnknownError } from './errors.js'
 import type { KnownRows } from './known-rows.js'
+import type { PreparedStatements } from './prepared-statements.js'
 import { textOf } from './row-text.js'
 import { answerOf, type StockAnswer } from './stock-answer.js'
 import { StockRows } from './stock-rows.js'
@@ -17,8 +18,7 @@ import { stockRowName, type StockWork } from './stock-work.js'
 export interface StockParts {
   readonly database: Database
   readonly statements: StockStatements
-  /** Prefix of the names of prepared statements; undefined prepares none. */
-  readonly preparedPrefix: string | undefined
+  readonly prepared: PreparedStatements
   readonly knownRows: KnownRows
   readonly observer: Observer
   /** Called after each commit that wrote outbox rows. */
@@ -31,12 +31,12 @@ const PROBE_DEADLINE_MS = 1_000
 
 /** The kind of work that stock movements are. */
 export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, StockAnswer> {
-  const { database, statements, knownRows, observer, preparedPrefix } = parts
-  const prefix = preparedPrefix === undefined ? undefined : `${preparedPrefix}stock_`
+  const { database, statements, prepared, knownRows, observer } = parts
   return {
     owner: 'StockLedger',
     operation: OPERATION,
     unknown: (work, cause) => new MovementUnknownError(work.id, cause),
+    typed: (error) => database.typed(OPERATION, error),
     rejected: (work, sqlState, cause) => new MovementRejectedError(work.id, sqlState, cause),
     async run(works, limits) {
       const end = await runBatch<StockResult>(
@@ -49,7 +49,7 @@ export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, 
           work: async (client, at) => {
             const result = await moveStock(
               {
-                run: stagedStatements(client, statements, prefix, at),
+                run: stagedStatements(client, statements, prepared, at),
                 knownRows,
                 observer,
               },

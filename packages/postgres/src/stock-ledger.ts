@@ -17,7 +17,7 @@ import type { AccountCatalog } from './account-catalog.js'
 import { AUDIT_TIMES } from './audit-verdict.js'
 import { BatchQueue } from './batch-queue.js'
 import { CachedCatalog } from './cached-catalog.js'
-import { Database } from './database.js'
+import type { Database } from './database.js'
 import { MovementInvalidError } from './errors.js'
 import { checkWhole } from './identifiers.js'
 import { KnownRows } from './known-rows.js'
@@ -76,8 +76,7 @@ export class StockLedger implements StockStore, Closable {
 
   constructor(options: StockLedgerOptions) {
     const resolved = resolveStockOptions(options)
-    const { schema, observer, clock, random, preparedPrefix, bounds } = resolved
-    const database = new Database(options.pool, clock)
+    const { database, schema, observer, clock, random, bounds } = resolved
     const statements = stockStatements(schema)
     const warehouses = options.warehouses ?? new Warehouses({ pool: options.pool, schema, clock })
     this.#resolved = resolved
@@ -95,7 +94,7 @@ export class StockLedger implements StockStore, Closable {
     const kind = stockKind({
       database,
       statements,
-      preparedPrefix,
+      prepared: resolved.prepared,
       knownRows: new KnownRows(),
       observer,
       onCommitted: () => this.#wake.send(),

@@ -12,6 +12,7 @@ import type { PostingStatements } from './posting-statements.js'
 import { BatchRows, rowName } from './posting-totals.js'
 import { type PostingResult, postVouchers } from './posting-transaction.js'
 import { textOf } from './row-text.js'
+import type { PreparedStatements } from './prepared-statements.js'
 import type { PostedVoucher } from './voucher.js'
 import { answerOf } from './voucher-answer.js'
 
@@ -24,8 +25,7 @@ export interface VoucherWork extends BatchWork {
 export interface VoucherParts {
   readonly database: Database
   readonly statements: PostingStatements
-  /** Prefix of the names of prepared statements; undefined prepares none. */
-  readonly preparedPrefix: string | undefined
+  readonly prepared: PreparedStatements
   readonly knownRows: KnownRows
   readonly observer: Observer
   /** Called after each commit that wrote outbox rows. */
@@ -51,11 +51,12 @@ export function voucherWork(voucher: CheckedVoucher): VoucherWork {
 
 /** The kind of work that vouchers are. */
 export function voucherKind(parts: VoucherParts): BatchKind<VoucherWork, PostingResult, PostedVoucher> {
-  const { observer } = parts
+  const { database, observer } = parts
   return {
     owner: 'Ledger',
     operation: OPERATION,
     unknown: ({ voucher }, cause) => new PostingUnknownError(voucher.id, cause),
+    typed: (error) => database.typed(OPERATION, error),
     rejected: ({ voucher }, sqlState, cause) => new VoucherRejectedError(voucher.id, sqlState, cause),
     async run(works, limits) {
       const end = await runBatch(postingJob(parts, works), limits)
@@ -78,14 +79,14 @@ export function voucherKind(parts: VoucherParts): BatchKind<VoucherWork, Posting
 }
 
 function postingJob(parts: VoucherParts, works: readonly VoucherWork[]): BatchJob<PostingResult> {
-  const { database, statements, preparedPrefix: prefix, knownRows, observer } = parts
+  const { database, statements, prepared, knownRows, observer } = parts
   return {
     operation: OPERATION,
     database,
     observer,
     steps: STEPS,
     work: async (client, at) => {
-      const run = stagedStatements(client, statements, prefix, at)
+      const run = stagedStatements(client, statements, prepared, at)
       const vouchers = works.map(({ voucher }) => voucher)
       return { result: await postVouchers({ run, knownRows, observer }, vouchers), isChanged: true }
     },

@@ -45,7 +45,7 @@ export class Warehouses implements WarehouseCatalog {
   readonly #schema: string
 
   constructor(options: WarehousesOptions) {
-    this.#database = new Database(options.pool, options.clock)
+    this.#database = Database.of('Warehouses', options)
     this.#schema = resolveSchema('Warehouses', options.schema)
   }
 

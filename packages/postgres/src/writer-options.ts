@@ -13,8 +13,10 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { BatchBounds } from './batch-queue.js'
+import { Database } from './database.js'
 import type { DatabasePool } from './database-pool.js'
 import { resolveSchema } from './identifiers.js'
+import { PreparedStatements } from './prepared-statements.js'
 
 /** What every ledger takes. */
 export interface WriterOptions {
@@ -46,40 +48,47 @@ export interface WriterOptions {
   readonly batchesInFlightMax?: number | undefined
   /** The least time between two hints to relays, in ms. @defaultValue 5 */
   readonly wakeEveryMs?: number | undefined
-  /** `off` for a pooler that gives each transaction another connection and knows no prepared statements. @defaultValue 'on' */
+  /**
+   * `off` for a pooler that gives each transaction another connection and knows no prepared statements. With `on` this
+   * is found out by the first statement that fails for it, which is repeated: nothing is prepared on this pool from then
+   * on, which is observed once as `backgroundError`. @defaultValue 'on'
+   */
   readonly prepare?: 'on' | 'off' | undefined
 }
 
 /** The options with their defaults. */
 export interface ResolvedWriterOptions {
+  readonly database: Database
   readonly schema: string
   readonly observer: Observer
   readonly clock: Clock
   readonly random: RandomSource
   readonly readDeadlineMs: number
   readonly wakeEveryMs: number
-  /** Prefix of the names of prepared statements; undefined prepares none. */
-  readonly preparedPrefix: string | undefined
+  readonly prepared: PreparedStatements
   /** Those of the queue, save how large a batch may be in rows. */
   readonly bounds: Omit<BatchBounds, 'batchRowsMax'>
 }
 
 /** @throws {InvalidOptionError} `INVALID_OPTION` */
 export function resolveWriterOptions(owner: string, options: WriterOptions): ResolvedWriterOptions {
+  const database = Database.of(owner, options)
   const whole = (
     option: keyof WriterOptions,
     bounds: { readonly min: number; readonly max: number; readonly fallback: number },
   ): number => wholeNumberOption(owner, option, options[option], bounds)
   const schema = resolveSchema(owner, options.schema)
+  const observer = combineObservers(options.observer)
   const isPrepared = oneOfOption(owner, 'prepare', options.prepare, ['on', 'off'], 'on') === 'on'
   return {
+    database,
     schema,
-    observer: combineObservers(options.observer),
+    observer,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     readDeadlineMs: whole('readDeadlineMs', { min: 10, max: 600_000, fallback: 5_000 }),
     wakeEveryMs: whole('wakeEveryMs', { min: 1, max: 60_000, fallback: 5 }),
-    preparedPrefix: isPrepared ? `${schema}_` : undefined,
+    prepared: isPrepared ? PreparedStatements.of(options.pool, observer) : PreparedStatements.none,
     bounds: {
       queueMax: whole('queueMax', { min: 1, max: 1_000_000, fallback: 10_000 }),
       batchMax: whole('batchMax', { min: 1, max: 5_000, fallback: 500 }),

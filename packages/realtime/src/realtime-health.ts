@@ -1,13 +1,15 @@
 /** Whether to send requests to this process, asked of all that its answers stand on. */
 
-import { health, type HealthCause, type HealthCheck, type HealthReport, withDeadline } from '@kerp/core'
-import type { DatabasePool } from '@kerp/postgres'
+import { health, type HealthCheck, type HealthReport } from '@kerp/core'
+import { databaseHealth, type DatabasePool } from '@kerp/postgres'
 import { type RedisClient, type RedisHealth, redisHealth, redisHealthCauses } from '@kerp/redis'
 import { type OutboxRelay, type Registers, relayHealthCauses, trustHealthCauses } from '@kerp/registers'
 
 /** What is asked. */
 export interface RealtimeHealthParts {
   readonly pool: DatabasePool
+  /** Of `migrate`. @defaultValue 'kerp' */
+  readonly schema?: string | undefined
   readonly redis: RedisClient
   /** Where locks are. @defaultValue `redis` */
   readonly coordination?: RedisClient | undefined
@@ -22,20 +24,20 @@ const DEADLINE_MS = 1_000
 const PART_DEADLINE_MS = DEADLINE_MS / 2
 
 /**
- * Asks all parts at once. Without the database the process is unready. Without Redis, or a relay that keeps up,
+ * Asks all parts at once. Without the database, or its schema, the process is unready. Without Redis, or a relay that keeps up,
  * everything still answers, from the database: degraded, but ready.
  *
  * Takes at most 1 s. Never throws.
  */
 export async function realtimeHealth(parts: RealtimeHealthParts): Promise<HealthReport> {
-  const { pool, redis, coordination = redis, registers, relay, more } = parts
+  const { pool, schema, redis, coordination = redis, registers, relay, more } = parts
   const shared = coordination === redis
   const holdingUp = new Set<string>()
   const report = await health(
     {
       ...more,
       async database() {
-        const causes = await databaseCauses(pool)
+        const causes = await databaseHealth(pool, { schema, deadlineMs: PART_DEADLINE_MS })
         if (causes.length > 0) holdingUp.add('database')
         return causes
       },
@@ -62,25 +64,4 @@ function ask(redis: RedisClient): Promise<RedisHealth> {
 function takesWrites({ reachable, role, persistence }: RedisHealth): boolean {
   const isLoading = persistence?.loading === true
   return reachable && role !== 'replica' && !isLoading && persistence?.lastWriteOk !== false
-}
-
-async function databaseCauses(pool: DatabasePool): Promise<readonly HealthCause[]> {
-  try {
-    const bounds = { operation: 'health', deadlineMs: PART_DEADLINE_MS, outcome: 'notDone' } as const
-    await withDeadline(askDatabase(pool), bounds)
-    return []
-  } catch {
-    return [{ level: 'unready', cause: 'the database cannot be reached' }]
-  }
-}
-
-async function askDatabase(pool: DatabasePool): Promise<void> {
-  const client = await pool.connect()
-  try {
-    await client.query({ text: 'SELECT 1' })
-    client.release()
-  } catch (error) {
-    client.release(true)
-    throw error
-  }
 }
