@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { splitCsvLine } from '../../examples/erp/src/csv.js'
 import { generateMonth } from '../../examples/erp/src/demo/generator.js'
 import { invoiceVoucher } from '../../examples/erp/src/demo/invoice-voucher.js'
 import { type Invoice, readOrders } from '../../examples/erp/src/demo/orders.js'
@@ -46,43 +45,105 @@ describe('An order file', () => {
   it('may be packed by gzip, whatever its name, and may have its columns in another order', async () => {
     const plain = await readOrders(await fileOf(text.join('\n')))
     expect(await readOrders(await fileOf(gzipSync(text.join('\n'))))).toEqual(plain)
-    const turned = text.map((line) =>
-      splitCsvLine(line)
-        .reverse()
-        .map((field) => `"${field.replaceAll('"', '""')}"`)
-        .join(','),
-    )
-    expect(await readOrders(await fileOf(turned.slice(0, -1).join('\n')))).toEqual(plain)
+    const turned = [
+      '"unit_price_pence","ts","item","country","customer","qty","invoice"',
+      '"255","2010-12-01T08:26","85123A","United Kingdom","17850","6","536365"',
+      '"100","2010-12-02T09:00","a ""big"", red box","France, south","","1","536366"',
+      '"2750","2010-12-01T09:41","D","United Kingdom","14527","-1","C536379"',
+      '"339","2010-12-01T08:26","71053","United Kingdom","17850","6","536365"',
+    ]
+    expect(await readOrders(await fileOf(turned.join('\n')))).toEqual(plain)
   })
 
-  it.each([
-    ['a column is missing', ['invoice,item,qty'], /line 1.*ts/],
-    ['a quantity is no whole number', [HEADER, '1,A,1.5,2010-12-01T08:26,255,1,UK'], /line 2: qty/],
-    ['a price is empty', [HEADER, '1,A,1,2010-12-01T08:26,,1,UK'], /line 2: unit_price_pence/],
-    ['a moment has no date', [HEADER, '1,A,1,08:26,255,1,UK'], /line 2: ts/],
-  ])('is refused with the line named when %s', async (_, lines, message) => {
-    const file = await fileOf(lines.join('\n'))
+  it('may begin with a byte order mark, have blank lines, mixed line ends, and semicolons as its header has', async () => {
+    const plain = await readOrders(await fileOf(text.join('\n')))
+    expect(await readOrders(await fileOf(`\uFEFF${text.join('\r\n')}`))).toEqual(plain)
+    expect(await readOrders(await fileOf(`\n${text.join('\n\r\n')}`))).toEqual(plain)
+    const semicolons = text.map((line) => line.replace(/,(?! )/g, ';'))
+    expect(await readOrders(await fileOf(semicolons.join('\r\n')))).toEqual(plain)
+  })
+
+  it('keeps any text that was written with quotes, line breaks included', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc
+            .string({ unit: 'grapheme', maxLength: 20 })
+            .map((item) => item.normalize('NFC'))
+            .filter((item) => !/[\u0000-\u0009\u000b-\u001f\u007f]/.test(item)),
+          { minLength: 1 },
+        ),
+        async (items) => {
+          const lines = items.map((item) => `1,"${item.replaceAll('"', '""')}",1,2010-12-01,1,,"a\r\n""b"""`)
+          const [invoice] = await readOrders(await fileOf([HEADER, ...lines].join('\n')))
+          expect(invoice?.lines.map(({ item }) => item)).toEqual(items)
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+
+  it('has one item for the composed and the decomposed spelling of a name', async () => {
+    const lines = ['커피', '커피'.normalize('NFD')].map((item) => `1,${item},1,2010-12-01,1,,KR`)
+    const [invoice] = await readOrders(await fileOf([HEADER, ...lines].join('\n')))
+    expect(new Set(invoice?.lines.map(({ item }) => item))).toEqual(new Set(['커피']))
+  })
+
+  const GOOD = '1,"a\r\nb",1,2010-12-01T08:26,255,1,UK'
+  // "가방" in CP949, which is no UTF-8.
+  const CP949 = Buffer.concat([
+    Buffer.from(`${HEADER}\n${GOOD}\n1,`),
+    Buffer.from([0xb0, 0xa1, 0xb9, 0xe6]),
+    Buffer.from(',1,2010-12-01T08:26,255,1,KR\n'),
+  ])
+  const packed = gzipSync(
+    [HEADER, ...Array.from({ length: 5_000 }, (_, line) => `${line},A,1,2010-12-01,${line * 7919},,UK`)].join(
+      '\n',
+    ),
+  )
+
+  it.each<readonly [string, string | Buffer, RegExp]>([
+    ['it is empty', '', /line 1, column 1/],
+    ['it is packed and empty', gzipSync(''), /line 1, column 1/],
+    ['it has nothing but a header', `${HEADER}\n`, /line 2, column 1/],
+    ['a column is missing', 'invoice,item,qty', /line 1, column ts/],
+    ['a quantity is no whole number', `${HEADER}\n1,A,1.5,2010-12-01T08:26,255,1,UK`, /line 2, column qty/],
+    ['a price is empty', `${HEADER}\n${GOOD}\n1,A,1,2010-12-01,,1,UK`, /line 4, column unit_price_pence/],
+    ['a moment has no date', `${HEADER}\n1,A,1,08:26,255,1,UK`, /line 2, column ts/],
+    ['a day is none of the calendar', `${HEADER}\n\n1,A,1,2011-02-29,255,1,UK`, /line 3, column ts/],
+    [
+      'a field stands behind a quoted line break',
+      `${HEADER}\n1,"a\nb",x,2010-12-01,255,1,UK`,
+      /line 3, column qty/,
+    ],
+    ['an invoice has no number', `${HEADER}\n,A,1,2010-12-01,255,1,UK`, /line 2, column invoice/],
+    [
+      'a quote is not closed',
+      `${HEADER}\n${GOOD}\n\n1,"A,1,2010-12-01,255,1,UK\n1,B,2\n`,
+      /line 5, column item/,
+    ],
+    ['a quote stands within a field', `${HEADER}\n1,3" nail,1,2010-12-01,255,1,UK`, /line 2, column item/],
+    ['text follows a closed quote', `${HEADER}\n1,"A"x,1,2010-12-01,255,1,UK`, /line 2, column item/],
+    ['a field is missing', `${HEADER}\n${GOOD}\n1,A,1\n`, /line 4, column \w+/],
+    ['a record never ends', `${HEADER}\n1,"${'A\n'.repeat(99_999)}`, /line 2, column item/],
+    ['a line never ends', `${HEADER}\n1,${'A'.repeat(99_999)}`, /line 2, column \w+/],
+    ['it is written in CP949', CP949, /line 4, column 3.*0xb0a1/],
+    ['it is written in UTF-16', Buffer.from(`\uFEFF${HEADER}`, 'utf16le'), /line 1, column 1.*UTF-8/],
+    ['it ends within a character', Buffer.from(`${HEADER}\n1,커`).subarray(0, -1), /line 2, column 3.*UTF-8/],
+    ['its packing is cut', packed.subarray(0, -9), /line \d+, column \d+.*gzip/],
+    [
+      'its packing is damaged',
+      Buffer.concat([packed.subarray(0, -8), Buffer.alloc(8)]),
+      /line \d+, column \d+.*gzip/,
+    ],
+  ])('is refused with line and column when %s', async (_, content, message) => {
+    const file = await fileOf(content)
     await expect(readOrders(file)).rejects.toThrow(message)
     await expect(readOrders(file)).rejects.toMatchObject({ code: 'INVALID_INPUT' })
   })
 
   it('that is not there says so', async () => {
     await expect(readOrders(join(folder, 'none.csv'))).rejects.toThrow(/ENOENT/)
-  })
-
-  it('keeps any text that was written with quotes', () => {
-    fc.assert(
-      fc.property(
-        fc.array(
-          fc.string().filter((field) => !/[\r\n]/.test(field)),
-          { minLength: 1 },
-        ),
-        (fields) => {
-          const line = fields.map((field) => `"${field.replaceAll('"', '""')}"`).join(',')
-          expect(splitCsvLine(line)).toEqual(fields)
-        },
-      ),
-    )
   })
 })
 

@@ -1,7 +1,7 @@
 /** The chart of accounts (계정과목표): read once at start from `data/kr-chart-of-accounts.csv`. */
 
 import { readFile } from 'node:fs/promises'
-import { splitCsvLine } from './csv.js'
+import { parse } from 'csv-parse/sync'
 
 /** One account of the chart. */
 export interface ChartAccount {
@@ -28,7 +28,7 @@ const CHART_FILE = new URL('../data/kr-chart-of-accounts.csv', import.meta.url)
 
 /** Reads the chart that ships with this app. */
 export async function readChart(): Promise<Chart> {
-  const [, ...rows] = (await readFile(CHART_FILE, 'utf8')).trimEnd().split('\n').map(splitCsvLine)
+  const [, ...rows] = parse(await readFile(CHART_FILE))
   const groups = new Set(rows.map(([, parent]) => parent))
   const accounts = rows.map(([code = '', parent = '', nameKo = '', nameEn = '', type = '', side = '']) => ({
     code,

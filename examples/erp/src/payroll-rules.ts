@@ -5,6 +5,7 @@
  */
 
 import { readFile } from 'node:fs/promises'
+import { parse } from 'csv-parse/sync'
 
 /** A rate as a fraction, so that nothing is rounded before the rule says so. */
 export interface Rate {
@@ -89,11 +90,11 @@ const THOUSAND = 1_000n
 /** Reads the rules that ship with this app. */
 export async function readPayrollRules(): Promise<PayrollRules> {
   const file = JSON.parse(await readFile(RULES_FILE, 'utf8')) as RulesFile
-  const [, ...lines] = (await readFile(TABLE_FILE, 'utf8')).trimEnd().split('\n')
+  const [, ...rows] = parse(await readFile(TABLE_FILE))
   const periods = file.periods.map(periodOf)
   const quantiles = Object.entries(file.wage_quantiles_2023_full_year_employees.annual_won)
   return {
-    rows: lines.map(rowOf),
+    rows: rows.map(rowOf),
     taxesAtTop: file.at_exactly_10000_thousand.map(BigInt),
     brackets: file.above_10000_thousand.map(({ over, upto, add, factor, rate }) => ({
       over: BigInt(over),
@@ -123,8 +124,8 @@ function periodOf(period: RulesFile['periods'][number]): PayrollPeriod {
   }
 }
 
-function rowOf(line: string): TaxRow {
-  const [from = 0n, to = 0n, ...taxes] = line.split(',').map((cell) => BigInt(cell))
+function rowOf(cells: readonly string[]): TaxRow {
+  const [from = 0n, to = 0n, ...taxes] = cells.map((cell) => BigInt(cell))
   return { from: from * THOUSAND, to: to * THOUSAND, taxes }
 }
 
