@@ -49,5 +49,9 @@ describe('rows of PostgreSQL', () => {
 })
 
 describe('the ledger', () => {
-  postingConforms({ test, open: () => ledger })
+  postingConforms({
+    test,
+    open: () => ledger,
+    openWithYears: (fiscalYearOf) => database.ledger({ fiscalYearOf }),
+  })
 })

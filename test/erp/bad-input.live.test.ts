@@ -135,6 +135,7 @@ describe('A voucher that cannot be posted is refused with 422, changes nothing a
     ['a date with a time', { ...good, date: '2026-01-31T00:00:00Z' }, /date/],
     ['a fiscal year as text', { ...good, fiscalYear: '2026' }, /fiscalYear/],
     ['half a fiscal year', { ...good, fiscalYear: 2026.5 }, /fiscalYear/],
+    ['a date of another fiscal year', { ...good, date: '2031-06-01' }, /2031, the fiscal year of 2031-06-01/],
     ['no id', without('id'), /`id`/],
     ['no date', without('date'), /date/],
     ['no fiscal year', without('fiscalYear'), /fiscalYear/],

@@ -15,7 +15,7 @@ afterAll(() => erp.stop())
 
 describe('Balances', () => {
   it('come in the order that was asked for, the same twice, zero where nothing was posted', async () => {
-    await pounds.post('/vouchers', { ...saleOf('order', '7.00'), fiscalYear: 2017 })
+    await pounds.post('/vouchers', saleOf('order', '7.00', { year: 2017 }))
     const read = await pounds.get(
       '/balances?accounts=41010,11010,11210,41010&fiscalYear=2017&atLeast=11210:1',
     )
@@ -35,13 +35,13 @@ describe('Balances', () => {
 
   it('come from a cache once they were read, and show each posting', async () => {
     const path = '/balances?accounts=11210&fiscalYear=2016'
-    await pounds.post('/vouchers', { ...saleOf('warm-1', '1.00'), fiscalYear: 2016 })
+    await pounds.post('/vouchers', saleOf('warm-1', '1.00', { year: 2016 }))
     await expect
       .poll(async () => fieldOf((await pounds.get(path)).body, 'balances', 0, 'source'), {
         timeout: 20_000,
       })
       .not.toBe('database')
-    const posted = await pounds.post('/vouchers', { ...saleOf('warm-2', '2.00'), fiscalYear: 2016 })
+    const posted = await pounds.post('/vouchers', saleOf('warm-2', '2.00', { year: 2016 }))
     const version = Number(fieldOf(posted.body, 'balances', 0, 'version'))
     const read = await pounds.get(`${path}&atLeast=11210:${version}`)
     expect(fieldOf(read.body, 'balances', 0)).toMatchObject({ balance: '3.00', version: 2 })
@@ -80,7 +80,7 @@ describe('The ledger of an account', () => {
   it('has its lines with the running balance, page by page', async () => {
     const fiscalYear = 2015
     for (const [index, amount] of ['1.00', '2.00', '3.00', '4.00', '5.00'].entries()) {
-      await pounds.post('/vouchers', { ...saleOf(`page-${index}`, amount), fiscalYear })
+      await pounds.post('/vouchers', saleOf(`page-${index}`, amount, { year: fiscalYear }))
     }
     const pages: unknown[] = []
     let after = ''
@@ -115,7 +115,7 @@ describe('The ledger of an account', () => {
 
 describe('The whole company', () => {
   it('has a trial balance over all accounts, whose totals are equal', async () => {
-    await pounds.post('/vouchers', { ...saleOf('trial', '9.00', { vat: '0.82' }), fiscalYear: 2014 })
+    await pounds.post('/vouchers', saleOf('trial', '9.00', { vat: '0.82', year: 2014 }))
     const trial = await pounds.get('/trial-balance?fiscalYear=2014')
     expect(fieldOf(trial.body, 'totals')).toEqual({ debit: '9.00', credit: '9.00' })
     expect(fieldOf(trial.body, 'balances')).toHaveLength(124)
@@ -123,7 +123,7 @@ describe('The whole company', () => {
   })
 
   it('has a dashboard', async () => {
-    await won.post('/vouchers', { ...saleOf('board', '1100', { vat: '100' }), fiscalYear: 2014 })
+    await won.post('/vouchers', saleOf('board', '1100', { vat: '100', year: 2014 }))
     await won.post('/vouchers', {
       id: 'board-2',
       date: '2014-01-01',
@@ -152,7 +152,7 @@ describe('The whole company', () => {
       fieldOf((await won.get('/dashboard?fiscalYear=2013')).body, 'sales')
     expect([await sales(), await sales()]).toEqual(['0', '0'])
     for (let posted = 1; posted <= 5; posted += 1) {
-      await won.post('/vouchers', { ...saleOf(`shown-${posted}`, '1100', { vat: '100' }), fiscalYear: 2013 })
+      await won.post('/vouchers', saleOf(`shown-${posted}`, '1100', { vat: '100', year: 2013 }))
       expect([await sales(), await sales()]).toEqual([`${posted * 1_000}`, `${posted * 1_000}`])
     }
   })

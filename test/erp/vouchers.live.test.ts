@@ -34,7 +34,7 @@ describe('A voucher', () => {
   })
 
   it('answers its balances in major units with the currency’s digits', async () => {
-    const inPounds = await pounds.post('/vouchers', { ...saleOf('digits', '10.00'), fiscalYear: 2019 })
+    const inPounds = await pounds.post('/vouchers', saleOf('digits', '10.00', { year: 2019 }))
     expect(inPounds.body).toEqual({
       id: 'digits',
       balances: [
@@ -42,7 +42,7 @@ describe('A voucher', () => {
         { account: '41010', fiscalYear: 2019, debit: '0.00', credit: '10.00', balance: '-10.00', version: 1 },
       ],
     })
-    const inWon = await won.post('/vouchers', { ...saleOf('digits', '1000'), fiscalYear: 2019 })
+    const inWon = await won.post('/vouchers', saleOf('digits', '1000', { year: 2019 }))
     expect(fieldOf(inWon.body, 'balances', 0)).toMatchObject({ debit: '1000', credit: '0', balance: '1000' })
   })
 
@@ -54,7 +54,7 @@ describe('A voucher', () => {
   it('is exact above 2^53, up to 38 digits, in every answer', async () => {
     for (const [index, amount] of ['9007199254740993', '9'.repeat(38)].entries()) {
       const fiscalYear = 2001 + index
-      const posted = await won.post('/vouchers', { ...saleOf(`huge-${index}`, amount), fiscalYear })
+      const posted = await won.post('/vouchers', saleOf(`huge-${index}`, amount, { year: fiscalYear }))
       expect(posted.status).toBe(201)
       expect(fieldOf(posted.body, 'balances', 1, 'balance')).toBe(`-${amount}`)
       for (let look = 0; look < 3; look += 1) {
@@ -65,7 +65,7 @@ describe('A voucher', () => {
       expect(fieldOf(trial.body, 'totals')).toEqual({ debit: amount, credit: amount })
     }
     const pence = `${'9'.repeat(36)}.99`
-    const posted = await pounds.post('/vouchers', { ...saleOf('huge', pence), fiscalYear: 2001 })
+    const posted = await pounds.post('/vouchers', saleOf('huge', pence, { year: 2001 }))
     expect(fieldOf(posted.body, 'balances', 0, 'debit')).toBe(pence)
   })
 
@@ -88,7 +88,7 @@ describe('A voucher', () => {
   })
 
   it('is reversed once, by a voucher with the sides swapped', async () => {
-    await pounds.post('/vouchers', { ...saleOf('wrong', '5.00'), fiscalYear: 2018 })
+    await pounds.post('/vouchers', saleOf('wrong', '5.00', { year: 2018 }))
     const reversed = await pounds.post('/vouchers/wrong/reverse', { id: 'right' })
     expect(reversed.status).toBe(201)
     expect(fieldOf(reversed.body, 'id')).toBe('right')

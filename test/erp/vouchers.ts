@@ -17,12 +17,16 @@ export interface LineBody {
 }
 
 /** A sale on account: receivable to sales, and to VAT when there is one. `gross` is what the customer owes. */
-export function saleOf(id: string, gross: string, { vat }: { readonly vat?: string } = {}): VoucherBody {
+export function saleOf(
+  id: string,
+  gross: string,
+  { vat, year = 2026 }: { readonly vat?: string; readonly year?: number } = {},
+): VoucherBody {
   const net = vat === undefined ? gross : minus(gross, vat)
   return {
     id,
-    date: '2026-01-31',
-    fiscalYear: 2026,
+    date: `${year}-01-31`,
+    fiscalYear: year,
     lines: [
       { account: '11210', debit: gross, memo: 'customer 17' },
       { account: '41010', credit: net },

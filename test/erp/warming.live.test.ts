@@ -19,7 +19,7 @@ it('A service that starts beside an empty Redis fills its caches before anybody 
   const env = { DATABASE_URL: await freshDatabase(inject('databaseUrl')) }
   const before = await startErp(env)
   const year = new Date().getUTCFullYear()
-  const sale = { ...saleOf('v1', '1000'), date: `${year}-01-31`, fiscalYear: year }
+  const sale = saleOf('v1', '1000', { year })
   expect((await (await before.as('c1')).post('/vouchers', sale)).status).toBe(201)
   await before.stop()
   const erp = await startErp(env)

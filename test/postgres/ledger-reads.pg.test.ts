@@ -68,6 +68,17 @@ describe('a reversal', () => {
     expect((await ledger.audit(company)).vouchers).toBe(2)
   })
 
+  test('with a date of its own lies in the fiscal year of the voucher, where the host says which that is', async () => {
+    const company = freshCompany()
+    const ledger = database.ledger({ fiscalYearOf: (date) => Number(date.slice(0, 4)) })
+    await ledger.post(twoLines(company, 'v1'))
+    const elsewhere = ledger.reverse(company, 'v1', { id: 'r1', date: '2027-01-01' })
+    await expect(elsewhere).rejects.toMatchObject({ code: 'VOUCHER_INVALID', field: 'fiscalYear' })
+    expect((await ledger.reverse(company, 'v1', { id: 'r1', date: '2026-12-31' })).replayed).toBe(false)
+    await database.ledger().post({ ...twoLines(company, 'v2'), date: '2031-06-01' })
+    expect((await ledger.reverse(company, 'v2', { id: 'r2' })).replayed).toBe(false)
+  })
+
   test('under an id that is taken is a conflict, and the voucher can still be reversed', async () => {
     const company = freshCompany()
     const ledger = database.ledger()

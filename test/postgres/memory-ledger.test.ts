@@ -6,7 +6,11 @@ import { describe, expect, test } from 'vitest'
 
 describe('the ledger in memory', () => {
   const ledger = new MemoryLedger(new MemoryDatabase())
-  postingConforms({ test, open: () => ledger })
+  postingConforms({
+    test,
+    open: () => ledger,
+    openWithYears: (fiscalYearOf) => new MemoryLedger(new MemoryDatabase(), undefined, fiscalYearOf),
+  })
 })
 
 test('the ledger in memory asks the catalogue of accounts that it was given', async () => {

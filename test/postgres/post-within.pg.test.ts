@@ -40,6 +40,15 @@ test('the voucher is posted with the host’s own rows, and its answer is that o
   expect((await ledger.audit(company)).ok).toBe(true)
 })
 
+test('a voucher of another fiscal year than its date is refused before any statement, where the host says which that is', async () => {
+  const ledger = database.ledger({ fiscalYearOf: () => 2025 })
+  const silent: Queryable = { query: () => Promise.reject(new TypeError('a statement was sent')) }
+  await expect(ledger.postWithin(silent, twoLines(freshCompany(), 'v1'))).rejects.toMatchObject({
+    code: 'VOUCHER_INVALID',
+    field: 'fiscalYear',
+  })
+})
+
 test('a rolled back transaction leaves nothing, and the voucher can be posted later', async () => {
   const company = freshCompany()
   const ledger = database.ledger()

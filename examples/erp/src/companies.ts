@@ -15,6 +15,11 @@ export const COMPANIES: readonly Company[] = [
   { id: 'c3', name: 'Boston Trading', currency: 'USD' },
 ]
 
+/** Every company's fiscal year is the calendar year; the ledger refuses a voucher of another year than its date's. */
+export function fiscalYearOf(date: string): number {
+  return Number(date.slice(0, 'YYYY'.length))
+}
+
 /** Where every company keeps its goods; `W1` is the central one, where they arrive. */
 export const WAREHOUSES = [
   { code: 'W1', name: '중앙 창고' },

@@ -6,7 +6,7 @@
 import { KerpError } from '@kerp/core'
 import type { PrivatePostgres } from '@kerp/postgres/testing'
 import { RedisMissingError } from '@kerp/redis'
-import { COMPANIES, WAREHOUSES } from './companies.js'
+import { COMPANIES, fiscalYearOf, WAREHOUSES } from './companies.js'
 import { type ErpConfig, readConfig } from './config.js'
 import { EventWatch, GapCount } from './demo/event-watch.js'
 import { type Fault, Faults } from './demo/faults.js'
@@ -208,7 +208,7 @@ async function warm(erp: Erp, invoices: readonly Invoice[], screen: Screen): Pro
 }
 
 function yearsOf(invoices: readonly Invoice[]): readonly number[] {
-  return [...new Set(invoices.map(({ date }) => Number(date.slice(0, 4))))]
+  return [...new Set(invoices.map(({ date }) => fiscalYearOf(date)))]
 }
 
 function interrupted(): Promise<void> {

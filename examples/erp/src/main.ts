@@ -23,6 +23,7 @@ import { Audit, auditRoutes } from './audit.js'
 import { balanceRoutes } from './balance-routes.js'
 import { type Caches, openCaches } from './caches.js'
 import { type Chart, readChart } from './chart.js'
+import { fiscalYearOf } from './companies.js'
 import { type ErpConfig, readConfig } from './config.js'
 import { type Dashboard, dashboardRoutes } from './dashboard.js'
 import { EventHistories, eventRoutes } from './events.js'
@@ -137,7 +138,7 @@ async function openParts(
 
   const { redis, database } = await openServers(config, { say, observer }, opened)
   const { pool } = database
-  const posting = opened(new Ledger({ pool, observer, ...tracing.ofEvents }))
+  const posting = opened(new Ledger({ pool, observer, fiscalYearOf, ...tracing.ofEvents }))
   const ledger = tracing.around(posting, 'Ledger', POSTING)
   const source = new RegisterRows({ pool })
   const outbox = new Outbox({ pool })

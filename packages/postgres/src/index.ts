@@ -68,6 +68,7 @@ export {
 export type { TurnoverQuery, TurnoverRow } from './turnover.js'
 export type {
   Approval,
+  FiscalYearOf,
   PostedVoucher,
   Reversal,
   StoredLine,

@@ -3,12 +3,15 @@
 import { wholeNumberOption } from '@kerp/core'
 import type { AccountCatalog } from './account-catalog.js'
 import type { BatchBounds } from './batch-queue.js'
+import type { FiscalYearOf } from './voucher.js'
 import { type ResolvedWriterOptions, resolveWriterOptions, type WriterOptions } from './writer-options.js'
 
 /** What a ledger is made of. */
 export interface LedgerOptions extends WriterOptions {
   /** Which accounts may be posted to. @defaultValue the table of accounts of the same schema (`Accounts`) */
   readonly accounts?: AccountCatalog | undefined
+  /** Refuses a voucher whose `fiscalYear` is not that of its `date`. @defaultValue every year is taken with every date */
+  readonly fiscalYearOf?: FiscalYearOf | undefined
   /** Lines of one transaction, save a single larger voucher. @defaultValue 10_000 */
   readonly batchLinesMax?: number | undefined
   /** How long an account is remembered as existing, in ms. @defaultValue 10_000 */

@@ -19,7 +19,7 @@ import type { PostingResult } from './posting-transaction.js'
 import type { Queryable } from './queryable.js'
 import { readBooksMark, readTurnover, type TurnoverQuery, type TurnoverRow } from './turnover.js'
 import type { Approval, PostedVoucher, Reversal, StoredVoucher, Voucher } from './voucher.js'
-import { checkAccounts, checkDate, checkVoucher } from './voucher-check.js'
+import { checkAccounts, checkDate, checkVoucher, checkYearOfDate } from './voucher-check.js'
 import { type VoucherWork, voucherKind, voucherWork } from './voucher-kind.js'
 import { VoucherReader } from './voucher-reader.js'
 import { WakeSender } from './wake-sender.js'
@@ -49,6 +49,7 @@ export class Ledger implements Closable {
   readonly #database: Database
   readonly #resolved: ResolvedLedgerOptions
   readonly #tracing: LedgerOptions['tracing']
+  readonly #fiscalYearOf: LedgerOptions['fiscalYearOf']
 
   constructor(options: LedgerOptions) {
     const resolved = resolveLedgerOptions(options)
@@ -57,6 +58,7 @@ export class Ledger implements Closable {
     const catalog = options.accounts ?? new Accounts({ pool: options.pool, schema, clock })
     this.#resolved = resolved
     this.#tracing = options.tracing
+    this.#fiscalYearOf = options.fiscalYearOf
     this.#database = database
     this.#catalog = new CachedCatalog(catalog, clock, resolved.accountsTtlMs, resolved.accountsMax)
     this.#wake = new WakeSender(database, schema, clock, resolved.wakeEveryMs)
@@ -93,7 +95,7 @@ export class Ledger implements Closable {
    * @throws {OverloadedError} `OVERLOADED`, retryable: nothing was done. After `close`: `CLOSED`.
    */
   async post(voucher: Voucher): Promise<PostedVoucher> {
-    const checked = withTrace(checkVoucher(voucher), this.#tracing)
+    const checked = this.#checked(voucher)
     await this.#checkAccounts(checked)
     return this.#queue.add(voucherWork(checked))
   }
@@ -110,7 +112,7 @@ export class Ledger implements Closable {
    * @throws {TransactionRequiredError} `TRANSACTION_REQUIRED`: no transaction is open on the queryable.
    */
   async postWithin(queryable: Queryable, voucher: Voucher): Promise<PostedVoucher> {
-    const checked = withTrace(checkVoucher(voucher), this.#tracing)
+    const checked = this.#checked(voucher)
     await this.#checkAccounts(checked)
     return postWithin(this.#within, queryable, checked)
   }
@@ -137,6 +139,7 @@ export class Ledger implements Closable {
     const { fiscalYear } = original
     const voucher = { companyId, id: reversal.id, date, fiscalYear, lines }
     const checked = withTrace(checkVoucher(voucher, original.id), this.#tracing)
+    if (checked.date !== original.date) checkYearOfDate(this.#fiscalYearOf, checked)
     return this.#queue.add(voucherWork(checked))
   }
 
@@ -196,6 +199,12 @@ export class Ledger implements Closable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #checked(voucher: Voucher): CheckedVoucher {
+    const checked = withTrace(checkVoucher(voucher), this.#tracing)
+    checkYearOfDate(this.#fiscalYearOf, checked)
+    return checked
   }
 
   async #checkAccounts(voucher: CheckedVoucher): Promise<void> {

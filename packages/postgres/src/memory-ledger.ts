@@ -5,9 +5,9 @@ import { type AccountCatalog, anyAccount } from './account-catalog.js'
 import type { CheckedVoucher } from './checked-voucher.js'
 import { VoucherConflictError } from './errors.js'
 import type { MemoryRows } from './memory-rows.js'
-import type { PostedVoucher, Voucher } from './voucher.js'
+import type { FiscalYearOf, PostedVoucher, Voucher } from './voucher.js'
 import { postedVoucher } from './voucher-answer.js'
-import { checkAccounts, checkVoucher } from './voucher-check.js'
+import { checkAccounts, checkVoucher, checkYearOfDate } from './voucher-check.js'
 
 /**
  * Posts each voucher once by its company and id. `postingConforms` runs on it and on `Ledger` alike. It knows no transactions,
@@ -23,6 +23,7 @@ export class MemoryLedger {
   constructor(
     private readonly rows: MemoryRows,
     private readonly accounts: AccountCatalog = anyAccount,
+    private readonly fiscalYearOf?: FiscalYearOf,
   ) {}
 
   /**
@@ -33,6 +34,7 @@ export class MemoryLedger {
    */
   async post(voucher: Voucher): Promise<PostedVoucher> {
     const checked = checkVoucher(voucher)
+    checkYearOfDate(this.fiscalYearOf, checked)
     await checkAccounts(this.accounts, checked)
     const { companyId, id, hash } = checked
     const name = `${companyId}\n${id}`

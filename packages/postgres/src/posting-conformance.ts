@@ -4,7 +4,7 @@ import { deepEqual, equal, rejects } from 'node:assert/strict'
 import { AMOUNT_DIGITS_MAX, readTokenOf, systemRandom } from '@kerp/core'
 import type { DeclareTest } from '@kerp/core/testing'
 import type { Ledger } from './ledger.js'
-import type { Voucher } from './voucher.js'
+import type { FiscalYearOf, Voucher } from './voucher.js'
 
 /** What can post. */
 export type Posting = Pick<Ledger, 'post'>
@@ -14,14 +14,17 @@ export interface PostingConformance {
   readonly test: DeclareTest
   /** Called by each test; takes every account, and may answer the same ledger again. */
   readonly open: () => Posting | Promise<Posting>
+  /** A ledger with this rule of fiscal years; left out for one that has none. */
+  readonly openWithYears?: ((fiscalYearOf: FiscalYearOf) => Posting | Promise<Posting>) | undefined
 }
 
 /** Declares the tests. */
-export function postingConforms({ test, open }: PostingConformance): void {
+export function postingConforms({ test, open, openWithYears }: PostingConformance): void {
   const declare = (title: string, run: (ledger: Posting, company: string) => Promise<void>): void =>
     void test(title, async () => run(await open(), `t-${systemRandom.hex(6)}`))
   answers(declare)
   refusals(declare)
+  if (openWithYears !== undefined) fiscalYears(test, openWithYears)
 }
 
 type Declare = (title: string, run: (ledger: Posting, company: string) => Promise<void>) => void
@@ -114,4 +117,40 @@ function refusals(declare: Declare): void {
       equal(images[0]?.version, 1)
     },
   )
+}
+
+/** Years begin in April; nothing is posted before 2026. */
+const aprilYears: FiscalYearOf = (date) => {
+  const year = Number(date.slice(0, 4)) - (date.slice(5) < '04-01' ? 1 : 0)
+  return year < 2026 ? undefined : year
+}
+
+function fiscalYears(
+  test: DeclareTest,
+  openWithYears: (fiscalYearOf: FiscalYearOf) => Posting | Promise<Posting>,
+): void {
+  void test('a voucher of another fiscal year than its date is refused and changes nothing', async () => {
+    const company = `t-${systemRandom.hex(6)}`
+    const asked: string[] = []
+    const ledger = await openWithYears((date, companyId) => {
+      asked.push(companyId)
+      return aprilYears(date, companyId)
+    })
+    const dated = (date: string): Voucher => ({ ...sale(company, 'v1'), date })
+    for (const date of ['2031-06-01', '2027-04-01']) {
+      await rejects(ledger.post(dated(date)), {
+        code: 'VOUCHER_INVALID',
+        field: 'fiscalYear',
+        retryable: false,
+      })
+    }
+    await rejects(ledger.post(dated('2026-03-31')), {
+      code: 'VOUCHER_INVALID',
+      field: 'date',
+      retryable: false,
+    })
+    const { images } = await ledger.post(dated('2027-03-31'))
+    equal(images[0]?.version, 1)
+    deepEqual(new Set(asked), new Set([company]))
+  })
 }

@@ -5,6 +5,7 @@ import type { AccountCatalog } from './account-catalog.js'
 import { type CheckedLine, type CheckedVoucher, requestHash } from './checked-voucher.js'
 import { VoucherInvalidError } from './errors.js'
 import { checkCompanyId, checkFiscalYear, checkName, isWellFormed } from './identifiers.js'
+import type { FiscalYearOf } from './voucher.js'
 
 /** The most lines of a voucher. */
 const LINES_MAX = 1_000
@@ -40,6 +41,21 @@ export function checkDate(value: unknown, field: string): string {
     throw new VoucherInvalidError(field, 'a day of the calendar as YYYY-MM-DD, from the year 1900 on', value)
   }
   return found[0]
+}
+
+/**
+ * Refuses a voucher whose date the host's rule has in another fiscal year.
+ *
+ * @throws {VoucherInvalidError} `VOUCHER_INVALID`, not retryable.
+ */
+export function checkYearOfDate(fiscalYearOf: FiscalYearOf | undefined, voucher: CheckedVoucher): void {
+  if (fiscalYearOf === undefined) return
+  const { companyId, date, fiscalYear } = voucher
+  const year = fiscalYearOf(date, companyId)
+  if (year === fiscalYear) return
+  if (year === undefined)
+    throw new VoucherInvalidError('date', 'a day of one of the company’s fiscal years', date)
+  throw new VoucherInvalidError('fiscalYear', `${String(year)}, the fiscal year of ${date}`, fiscalYear)
 }
 
 /**

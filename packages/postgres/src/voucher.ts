@@ -21,11 +21,20 @@ export interface Voucher {
   readonly id: string
   /** A day of the calendar as `YYYY-MM-DD`. */
   readonly date: string
-  /** Given by the caller, never taken from a clock; from 1900 to 2999. */
+  /**
+   * Given by the caller, never taken from a clock; from 1900 to 2999. That `date` lies in it is for the host to know,
+   * whose years may begin in any month: it is checked by `fiscalYearOf` of `LedgerOptions`, or not at all.
+   */
   readonly fiscalYear: number
   /** 2 to 1,000 lines whose debits and credits have the same sum. */
   readonly lines: readonly VoucherLine[]
 }
+
+/**
+ * A host's rule of which fiscal year a day, `YYYY-MM-DD`, belongs to in a company; undefined for a day of none. Called for
+ * each voucher before any SQL, so it must be quick; what it throws is thrown by the posting.
+ */
+export type FiscalYearOf = (date: string, companyId: string) => number | undefined
 
 /**
  * A committed voucher: `images` are its balance rows as they stood right after *this* voucher, in the order in
@@ -69,7 +78,7 @@ export interface StoredVoucher {
 export interface Reversal {
   /** Id of the reversing voucher. */
   readonly id: string
-  /** @defaultValue the date of the original */
+  /** Another one must lie in the original's fiscal year, by `fiscalYearOf`. @defaultValue the date of the original */
   readonly date?: string | undefined
 }
 

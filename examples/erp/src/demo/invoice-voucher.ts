@@ -2,6 +2,7 @@
 
 import { divideRounded } from '@kerp/core'
 import type { Voucher, VoucherLine } from '@kerp/postgres'
+import { fiscalYearOf } from '../companies.js'
 import type { Invoice, OrderLine } from './orders.js'
 
 const RECEIVABLE = '11210'
@@ -16,7 +17,7 @@ const SALES_LINES_MAX = 998
  *
  * Its pence are the minor units of the company, whatever its currency: pence, cents or whole won. VAT is 10 %
  * of the invoice's net total, rounded half up once. An invoice with a negative total is posted as its
- * reversal: the same accounts with the sides swapped. The fiscal year is the calendar year of its date.
+ * reversal: the same accounts with the sides swapped.
  */
 export function invoiceVoucher(invoice: Invoice, companyId: string): Voucher | undefined {
   const net = invoice.lines.reduce((sum, line) => sum + amountOf(line), 0n)
@@ -27,7 +28,7 @@ export function invoiceVoucher(invoice: Invoice, companyId: string): Voucher | u
     companyId,
     id: `invoice-${invoice.id}`,
     date: invoice.date,
-    fiscalYear: Number(invoice.date.slice(0, 4)),
+    fiscalYear: fiscalYearOf(invoice.date),
     lines: [
       ...debitLines(RECEIVABLE, net + vat, memo),
       ...salesLines(invoice.lines, net),
