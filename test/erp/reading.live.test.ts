@@ -147,6 +147,51 @@ describe('The whole company', () => {
     expect((await won.get('/dashboard')).status).toBe(422)
   })
 
+  it('has a dashboard in which a reversed voucher counts as if it had never been posted', async () => {
+    const post = async (id: string, debit: string, credit: string, amount: string): Promise<void> => {
+      const lines = [
+        { account: debit, debit: amount },
+        { account: credit, credit: amount },
+      ]
+      const { status, text } = await won.post('/vouchers', {
+        id,
+        date: '2012-05-01',
+        fiscalYear: 2012,
+        lines,
+      })
+      expect(status, text).toBe(201)
+    }
+    const figures = async (): Promise<unknown> => {
+      const { body } = await won.get('/dashboard?fiscalYear=2012')
+      return ['sales', 'purchases', 'cash', 'receivable', 'payable'].map((name) => fieldOf(body, name))
+    }
+    await post('bought', '12010', '21010', '700')
+    await post('issued', '51010', '12010', '300')
+    await post('sold', '11210', '41010', '500')
+    await post('returned', '41090', '11210', '50')
+    await post('sent-back', '21010', '12010', '100')
+    await post('paid', '21010', '11010', '200')
+    const before = await figures()
+    expect(before).toEqual(['450', '600', '-200', '450', '400'])
+    const more = [
+      ['materials', '12040', '21010'],
+      ['in-work', '12030', '12040'],
+      ['made', '12020', '12030'],
+      ['issued-made', '51020', '12020'],
+      ['shrunk', '51030', '12010'],
+      ['written-down', '51040', '12090'],
+      ['used-up', '61190', '12060'],
+      ['sold-more', '11220', '41020'],
+      ['collected', '11020', '11220'],
+    ] as const
+    for (const [id, debit, credit] of more) await post(id, debit, credit, '10')
+    expect(await figures()).toEqual(['460', '610', '-190', '450', '410'])
+    for (const [id] of more) {
+      expect((await won.post(`/vouchers/${id}/reverse`, { id: `${id}-undone` })).status).toBe(201)
+    }
+    expect(await figures()).toEqual(before)
+  })
+
   it('has a dashboard that is cached, and shows each voucher from its answer on', async () => {
     const sales = async (): Promise<unknown> =>
       fieldOf((await won.get('/dashboard?fiscalYear=2013')).body, 'sales')

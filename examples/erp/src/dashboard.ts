@@ -16,11 +16,20 @@ import { heldLocks } from './held-locks.js'
 import { fiscalYearQuery } from './http/fields.js'
 import { companyOf, type HttpServer, queryFields } from './http/server.js'
 
-/** What a figure adds up, and how it counts each balance: those that stand in credit are turned. */
+/**
+ * What a figure adds up: always both sides of its accounts, so that a reversed voucher counts as if it had not been posted.
+ * Those that stand in credit are turned.
+ */
 interface FigureRule {
   readonly accounts: readonly string[]
   readonly minorUnitsOf: (debit: bigint, credit: bigint) => bigint
 }
+
+/**
+ * Where what is bought stays: in the inventories, or consumed in the cost of sales and consumables. An issue moves it from one
+ * of these to another, so that their sum changes by what was bought and what was sent back, and by nothing else.
+ */
+const PURCHASED = ['12000', '50000', '61190']
 
 type FigureName = 'sales' | 'purchases' | 'cash' | 'receivable' | 'payable'
 
@@ -58,7 +67,7 @@ export class Dashboard {
         cache.keys.dashboard({ companyId, type: `figures-${fiscalYear}` }),
       tags: ({ fiscalYear }) => [erpTags.vouchers(fiscalYear)],
       load: (ref) => this.#add(ref),
-      codec: jsonCodec({ version: 1, check: readFigures }),
+      codec: jsonCodec({ version: 2, check: readFigures }),
     })
     const under = (...groups: readonly string[]): readonly string[] =>
       chart.postableUnder(...groups).map(({ code }) => code)
@@ -66,7 +75,7 @@ export class Dashboard {
     const turned = (debit: bigint, credit: bigint): bigint => credit - debit
     this.#rules = {
       sales: { accounts: under('40000'), minorUnitsOf: turned },
-      purchases: { accounts: under('12010', '12040', '12050', '12060'), minorUnitsOf: (debit) => debit },
+      purchases: { accounts: under(...PURCHASED), minorUnitsOf: net },
       cash: { accounts: under('11010', '11020', '11030'), minorUnitsOf: net },
       receivable: { accounts: under('11210', '11220'), minorUnitsOf: net },
       payable: { accounts: under('21010', '21020'), minorUnitsOf: turned },
