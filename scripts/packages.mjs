@@ -39,9 +39,13 @@ export function entryPoints() {
 export function buildPackages() {
   const folders = packageFolders()
   for (const folder of folders) rmSync(join(folder, 'dist'), { recursive: true, force: true })
+  if (folders.length === 0) return { code: 0, output: '' }
   const tsup = [binOf('tsup'), '--config', '../../tsup.config.ts', '--silent']
-  const works = [[[join(ROOT, 'scripts', 'declarations.mjs')]], ...folders.map((cwd) => [tsup, { cwd }])]
-  return forEach(works, BUILDS_AT_ONCE, ([args, options]) => runQuietly(process.execPath, args, options))
+  const programs = [
+    { cwd: ROOT, args: [join(ROOT, 'scripts', 'declarations.mjs')] },
+    ...folders.map((cwd) => ({ cwd, args: tsup })),
+  ]
+  return forEach(programs, BUILDS_AT_ONCE, ({ cwd, args }) => runQuietly(process.execPath, args, { cwd }))
 }
 
 /** Packs each package into `folder`, with workspace ranges replaced by versions. */
