@@ -4,8 +4,9 @@
  * A suite is a function of a `Backend`; `<suite>-on-mock.test.ts` and `<suite>-on-redis.redis.test.ts` call it.
  */
 
-import { closeRedis, connectRedis, type CreateRedisOptions, type RedisClient } from '@kerp/redis'
+import { closeRedis, connectRedis, type CreateRedisOptions, type RedisClient, whenReady } from '@kerp/redis'
 import { mockRedis, openPrivateCluster, openPrivateRedis, openPrivateReplicas } from '@kerp/redis/testing'
+import { Redis, type RedisOptions } from 'ioredis'
 import { afterAll, beforeAll, inject } from 'vitest'
 import { newAuthority } from '../support/certificates.js'
 
@@ -25,6 +26,38 @@ export function mockBackend(): Backend {
 /** The server that all tests share; so each test takes a company of its own. */
 export function redisBackend(): Backend {
   return realBackend('redis', () => Promise.resolve([{ path: inject('redisSocket') }]))
+}
+
+/**
+ * The shared server, by a client that the host made with options of its own. What a test itself asks goes by a client
+ * without them, so that every suite can be run as it is.
+ */
+export function hostClientBackend(options: RedisOptions): Backend {
+  let client: Redis | undefined
+  let opened: readonly Redis[] = []
+  beforeAll(async () => {
+    const path = inject('redisSocket')
+    const host = new Redis({ path, ...options })
+    const tester = new Redis({ path, db: options.db ?? 0 })
+    opened = [host, tester]
+    await Promise.all(opened.map((each) => whenReady(each)))
+    const commands = new Set<string | symbol>(host.getBuiltinCommands())
+    client = new Proxy(host, {
+      get(target, name) {
+        const owner = commands.has(name) ? tester : target
+        const value: unknown = Reflect.get(owner, name)
+        return typeof value === 'function' ? value.bind(owner) : value
+      },
+    })
+  })
+  afterAll(() => opened.forEach((each) => each.disconnect()))
+  return {
+    name: 'redis',
+    client() {
+      if (client === undefined) throw new Error('The backend is open only while tests run.')
+      return client
+    },
+  }
 }
 
 /** A server that speaks nothing but TLS, to clients that show a certificate. */

@@ -1,5 +1,6 @@
 /** Conformance: how long what is cached may be answered. One case for each rule that a schedule has broken. */
 
+import { Command } from 'ioredis'
 import type { RedisClient } from '@kerp/redis'
 import { describe, expect, test } from 'vitest'
 import { LocalWorld, seen, STALENESS_MS } from '../registers/local-world.js'
@@ -272,7 +273,9 @@ function refusing(redis: RedisClient, key: string): RedisClient {
       const value: unknown = Reflect.get(target, property, target)
       if (typeof value !== 'function') return value
       return async (...args: unknown[]) => {
-        const words = args.flat()
+        const words = args
+          .flat()
+          .flatMap((each) => (each instanceof Command ? [each.name, ...each.args] : [each]))
         if (words.includes(key) && (words[0] === 'evalsha' || words[0] === 'eval')) {
           throw new RangeError('the connection is down')
         }

@@ -57,9 +57,9 @@ export class LockWorld implements AsyncDisposable {
   /** Competes as another process would: `Locks` share nothing but Redis. */
   process(options: Partial<LocksOptions> = {}, methods: Readonly<Record<string, unknown>> = {}): LockProcess {
     const observer = recordingObserver()
-    const calls = { call: (...args: [string, string[]]) => this.redis.call(...args) }
-    const { target, plan } = faulty(calls, ['call'])
-    const redis = viewOf(this.redis, { call: target.call.bind(target), ...methods })
+    const way = 'sendCommand' in this.redis ? 'sendCommand' : 'call'
+    const { target, plan } = faulty(this.redis, [way])
+    const redis = viewOf(this.redis, { [way]: Reflect.get(target, way), ...methods })
     const locks = new PatientLocks({ redis, keys: this.keys, observer, closeMs: 0, ...options })
     this.#opened.push(locks)
     return { locks, observer, plan, [Symbol.asyncDispose]: () => locks.close() }

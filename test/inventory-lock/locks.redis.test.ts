@@ -4,6 +4,7 @@ import { LockUnavailableError, Locks } from '@kerp/inventory-lock'
 import { createKeys } from '@kerp/keys'
 import { closeRedis, connectRedis, type RedisClient, RedisUnsuitableError } from '@kerp/redis'
 import { openPrivateRedis, type PrivateRedis } from '@kerp/redis/testing'
+import type { Command } from 'ioredis'
 import { describe, expect, inject, onTestFinished, test } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 import { LockWorld } from './lock-world.js'
@@ -106,17 +107,17 @@ test('a try whose grant came late ends when that grant cannot be renewed: it doe
   let lateMs = 0
   const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + lateMs }
   let next: 'late' | 'lost' | 'well' = 'well'
-  const call = async (name: string, args: string[]): Promise<unknown> => {
+  const sendCommand = async (command: Command): Promise<unknown> => {
     if (next === 'lost') {
       next = 'well'
       throw new Error('Connection is closed.')
     }
-    const reply = await redis.call(name, args)
+    const reply = await redis.sendCommand(command)
     if (next === 'late') [next, lateMs] = ['lost', 9_000]
     return reply
   }
   await using world = new LockWorld(redis)
-  const { locks } = world.process({ clock, commandMs: 10_000 }, { call })
+  const { locks } = world.process({ clock, commandMs: 10_000 }, { sendCommand })
   expect(await (await locks.tryAcquire(world.resource('B')))?.release()).toBe('released')
   next = 'late'
   const trying = locks.tryAcquire(world.resource('A'), { ttlMs: 10_000 })

@@ -12,7 +12,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
-import { Circuit, type RedisClient } from '@kerp/redis'
+import { Circuit, type RedisClient, redisClientOption } from '@kerp/redis'
 import { RegisterLoader } from '@kerp/registers'
 import type { AccountRef } from './balance.js'
 import type { OperationParts } from './commit-operation.js'
@@ -94,7 +94,7 @@ export function resolveGuardedOptions(options: GuardedBalancesOptions): GuardedP
   const observer = combineObservers(options.observer)
   const loadDeadlineMs = whole('loadDeadlineMs', 5_000)
   return Object.freeze({
-    redis,
+    redis: redisClientOption('GuardedBalances', redis),
     keys,
     clock,
     random,

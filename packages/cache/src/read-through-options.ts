@@ -12,7 +12,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
-import { Circuit, type RedisClient } from '@kerp/redis'
+import { Circuit, type RedisClient, redisClientOption } from '@kerp/redis'
 import { InvalidationMarks } from './invalidation-marks.js'
 import { LoadGate } from './load-gate.js'
 import type { LoadOutcome } from './load-outcome.js'
@@ -90,7 +90,7 @@ export function resolveReadThroughOptions(options: ReadThroughOptions): ReadThro
   const flights = new SingleFlight<LoadOutcome>('ReadThrough', loadsMax + waitingLoadsMax)
   let loads = 0
   return Object.freeze({
-    redis: options.redis,
+    redis: redisClientOption('ReadThrough', options.redis),
     keys: options.keys,
     observer: combineObservers(options.observer),
     clock,

@@ -13,7 +13,7 @@ import {
   type Clock,
   wholeNumberOption,
 } from '@kerp/core'
-import { type RedisClient, redisHealth } from '@kerp/redis'
+import { type RedisClient, redisClientOption, redisHealth } from '@kerp/redis'
 import type { WarmProgress, WarmSource } from './warm-source.js'
 
 /** What a `Warmer` is made of. */
@@ -80,6 +80,7 @@ export class Warmer {
     if (new Set(names).size !== names.length) {
       throw new InvalidOptionError('Warmer', 'sources', 'sources with different names', names)
     }
+    redisClientOption('Warmer', options.redis)
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#parallelMax = whole('parallelMax', 64, 2)

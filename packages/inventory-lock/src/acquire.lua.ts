@@ -5,11 +5,11 @@ import { MINT_LUA, WAITERS_LUA } from './hand-over.lua.js'
 import { UnexpectedReplyError } from './errors.js'
 
 /**
- * What one question is answered with: a fence as text, granted by this call; a list of one fence, this owner
- * has it already and its lease begins anew; or *wait*: the rest of the holder's lease in ms (-1: without
+ * What one question is answered with: a fence, granted by this call; `again` and a fence, this owner
+ * has it already and its lease begins anew; or `wait`, the rest of the holder's lease in ms (-1: without
  * end, -2: it has just ended), the place in the queue (-1: none), and a mark: later grants have fences above it.
  */
-export type AskReply = string | readonly [string] | readonly [number, number, string]
+export type AskReply = string | readonly ['again', string] | readonly ['wait', number, number, string]
 
 /**
  * Asks for several locks of one company, each for itself; the same owner may ask again and gets the same grant.
@@ -49,17 +49,31 @@ end
 return replies
 `,
   parse: (reply): readonly AskReply[] => {
-    if (typeof reply === 'string') return [reply]
-    if (Array.isArray(reply) && reply.every(isAskReply)) return reply
+    if (isFence(reply)) return [reply]
+    if (Array.isArray(reply)) return reply.map((each) => askReplyOf('acquire-locks', each))
     throw new UnexpectedReplyError('acquire-locks')
   },
 })
 
-/** Whether a reply has one of the three shapes. */
-export function isAskReply(value: unknown): value is AskReply {
-  if (typeof value === 'string') return true
-  if (!Array.isArray(value)) return false
-  const [first, second, third] = value as readonly unknown[]
-  if (value.length === 1) return typeof first === 'string'
-  return typeof first === 'number' && typeof second === 'number' && typeof third === 'string'
+/**
+ * One answer. A word says what it is, never the type of a value: a client may answer integers as text.
+ *
+ * @throws {UnexpectedReplyError} `LOCK_PROTOCOL`
+ */
+export function askReplyOf(script: string, value: unknown): AskReply {
+  if (isFence(value)) return value
+  const [word, first, second, mark] = Array.isArray(value) ? (value as readonly unknown[]) : []
+  if (word === 'again' && isFence(first)) return [word, first]
+  const [restMs, place] = [Number(first), Number(second)]
+  if (word === 'wait' && Number.isSafeInteger(restMs) && Number.isSafeInteger(place) && isFence(mark)) {
+    return [word, restMs, place, mark]
+  }
+  throw new UnexpectedReplyError(script)
 }
+
+/** Whether a part of a reply is a fence: the only text of digits. */
+export function isFence(value: unknown): value is string {
+  return typeof value === 'string' && FENCE.test(value)
+}
+
+const FENCE = /^\d{1,17}$/

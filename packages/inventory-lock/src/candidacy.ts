@@ -119,9 +119,9 @@ export class Candidacy implements Asking<AskReply | TakeReply> {
     if (!this.#isAsking) return
     this.#isAsking = false
     const question = this.#question
-    if (typeof reply === 'string') this.#grantedBy(question, reply, question.block)
-    else if (reply === 0) this.#notFree()
-    else if (reply.length === 1) this.#grantedBy(question, reply[0], 1)
+    if (reply === 'held') this.#notFree()
+    else if (typeof reply === 'string') this.#grantedBy(question, reply, question.block)
+    else if (reply[0] === 'again') this.#grantedBy(question, reply[1], 1)
     else this.#mustWait(question, reply)
   }
 
@@ -182,7 +182,7 @@ export class Candidacy implements Asking<AskReply | TakeReply> {
 
   #mustWait(
     { wait }: Question,
-    [holderRestMs, place, mark]: Extract<AskReply, readonly [number, number, string]>,
+    [, holderRestMs, place, mark]: Extract<AskReply, readonly ['wait', ...unknown[]]>,
   ): void {
     if (this.#isOver) return
     this.#failures = 0

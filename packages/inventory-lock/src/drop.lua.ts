@@ -3,8 +3,8 @@
 import { defineScript } from '@kerp/redis'
 import { UnexpectedReplyError } from './errors.js'
 
-/** 1: given back. 0: it was gone. -1: another owner has it. 2: others wait, nothing was done: hand it over. */
-export type DropReply = 1 | 0 | -1 | 2
+/** `taken`: another owner has it. `awaited`: others wait, nothing was done: hand it over. */
+export type DropReply = 'released' | 'gone' | 'taken' | 'awaited'
 
 /**
  * More keys: one per lock. More arguments: a grant (`OWNER|FENCE`) per lock. Replies: a list of `DropReply`, a single
@@ -20,11 +20,12 @@ for entry = 1, #ARGV do
   local lock, grant = KEYS[entry], ARGV[entry]
   local value = redis.call('GET', lock)
   if value == grant then
-    replies[entry] = redis.call('DEL', lock)
+    redis.call('DEL', lock)
+    replies[entry] = 'released'
   elseif value == grant .. '+' then
-    replies[entry] = 2
+    replies[entry] = 'awaited'
   else
-    replies[entry] = value and -1 or 0
+    replies[entry] = value and 'taken' or 'gone'
   end
 end
 return #ARGV == 1 and replies[1] or replies
@@ -37,5 +38,5 @@ return #ARGV == 1 and replies[1] or replies
 })
 
 function isDropReply(value: unknown): value is DropReply {
-  return value === 1 || value === 0 || value === -1 || value === 2
+  return value === 'released' || value === 'gone' || value === 'taken' || value === 'awaited'
 }

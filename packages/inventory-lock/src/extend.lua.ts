@@ -6,8 +6,8 @@ import { UnexpectedReplyError } from './errors.js'
 /**
  * Renews leases of one company that are still ours; never revives one that ended.
  *
- * More keys: one per lock. More arguments per lock: grant (`OWNER|FENCE`), ttlMs. Replies: a list of 1 (renewed)
- * and 0 (gone, or another owner has it). Whoever is renewed is listed in `held` until the new end of its lease.
+ * More keys: one per lock. More arguments per lock: grant (`OWNER|FENCE`), ttlMs. Replies: a list of `renewed`
+ * and `gone` (or another owner has it). Whoever is renewed is listed in `held` until the new end of its lease.
  * The fence is compared too: an owner that slept through its turn may have been granted the lock anew, and its first
  * grant must not come to life again.
  */
@@ -26,10 +26,10 @@ for entry = 1, #KEYS - firstKey + 1 do
   if value == grant or value == grant .. '+' then
     redis.call('PEXPIRE', lock, ttlMs)
     redis.call('ZADD', held, nowMs + ttlMs, lock .. '|' .. grant)
-    replies[entry] = 1
+    replies[entry] = 'renewed'
   else
     redis.call('ZREM', held, lock .. '|' .. grant)
-    replies[entry] = 0
+    replies[entry] = 'gone'
   end
 end
 redis.call('ZREMRANGEBYSCORE', held, '-inf', nowMs - 1)
@@ -37,7 +37,7 @@ redis.call('PEXPIRE', held, 172800000)
 return replies
 `,
   parse: (reply): readonly boolean[] => {
-    if (Array.isArray(reply)) return reply.map((code) => code === 1)
+    if (Array.isArray(reply)) return reply.map((word) => word === 'renewed')
     throw new UnexpectedReplyError('extend-locks')
   },
 })

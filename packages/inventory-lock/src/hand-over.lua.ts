@@ -108,7 +108,7 @@ local function ask(lock, queue, owner, ttlMs, block, wait)
   local value = redis.call('GET', lock)
   if value and string.sub(value, 1, #owner + 1) == owner .. '|' then
     redis.call('PEXPIRE', lock, ttlMs)
-    return { string.match(value, '%d+', #owner + 2) }
+    return { 'again', string.match(value, '%d+', #owner + 2) }
   end
   if wait ~= '' then
     stamp(owner, wait)
@@ -120,6 +120,6 @@ local function ask(lock, queue, owner, ttlMs, block, wait)
     local taker = handOver(lock, queue, owner)
     if taker == owner or (not taker and wait == '') then return grantTo(lock, owner, ttlMs, block) end
   end
-  return { redis.call('PTTL', lock), redis.call('ZRANK', queue, owner) or -1, mark }
+  return { 'wait', redis.call('PTTL', lock), redis.call('ZRANK', queue, owner) or -1, mark }
 end
 `

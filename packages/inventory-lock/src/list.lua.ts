@@ -25,13 +25,14 @@ end
 return replies
 `,
   parse: (reply): readonly ListedLock[] => {
-    if (Array.isArray(reply) && reply.every(isListedLock)) return reply
+    if (Array.isArray(reply)) return reply.map(listedLockOf)
     throw new UnexpectedReplyError('list-locks')
   },
 })
 
-function isListedLock(value: unknown): value is ListedLock {
-  if (!Array.isArray(value)) return false
-  const [text, restMs] = value as readonly unknown[]
-  return typeof text === 'string' && typeof restMs === 'number'
+function listedLockOf(value: unknown): ListedLock {
+  const [text, rest] = Array.isArray(value) ? (value as readonly unknown[]) : []
+  const restMs = Number(rest)
+  if (typeof text === 'string' && Number.isSafeInteger(restMs)) return [text, restMs]
+  throw new UnexpectedReplyError('list-locks')
 }

@@ -3,7 +3,6 @@
 import {
   type Clock,
   InvalidInputError,
-  InvalidOptionError,
   type Observer,
   oneOfOption,
   type RandomSource,
@@ -13,7 +12,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, redisClientOption } from '@kerp/redis'
 import { TTL_MS_MAX, TTL_MS_MIN } from './lease.js'
 import type { AcquireOptions, HeldLock } from './lock.js'
 
@@ -112,11 +111,9 @@ export function resolveDefaults(owner: string, options: LockDefaults): ResolvedD
 
 /** @throws {InvalidOptionError} `INVALID_OPTION` */
 export function resolveLocksOptions(options: LocksOptions): ResolvedLocksOptions {
-  if (typeof options.redis !== 'object')
-    throw new InvalidOptionError('Locks', 'redis', 'a client', options.redis)
   return {
     ...resolveDefaults('Locks', options),
-    redis: options.redis,
+    redis: redisClientOption('Locks', options.redis),
     keys: options.keys,
     holder: textOption('Locks', 'holder', options.holder, HOLDER),
     commandMs: wholeNumberOption('Locks', 'commandMs', options.commandMs, { min: 10, fallback: 1_000 }),

@@ -42,10 +42,11 @@ const extendOnNode = defineScript({
   keys: ['lock'],
   args: ['value', 'ttlMs'],
   lua: `
-if redis.call('GET', lock) ~= value then return 0 end
-return redis.call('PEXPIRE', lock, ttlMs)
+if redis.call('GET', lock) ~= value then return 'gone' end
+redis.call('PEXPIRE', lock, ttlMs)
+return 'renewed'
 `,
-  parse: (reply) => reply === 1,
+  parse: (reply) => reply === 'renewed',
 })
 
 /** The nodes with their dedicated connections. */
@@ -168,6 +169,9 @@ function dedicated(node: RedisClient, nodeMs: number): RedisClient {
     commandTimeout: nodeMs,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
+    // redlock counts integers, and sends in a way of its own.
+    stringNumbers: false,
+    enableAutoPipelining: false,
     autoResendUnfulfilledCommands: false,
     lazyConnect: false,
   })

@@ -12,7 +12,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, redisClientOption } from '@kerp/redis'
 import type { Holding } from './holding.js'
 import { LeaseKeeper, type Renewal } from './lease-keeper.js'
 import type { AcquireOptions, HeldLock, Lock } from './lock.js'
@@ -230,7 +230,9 @@ export function createQuorumLocks(
 }
 
 function checkNodes(nodes: readonly RedisClient[]): void {
-  if (nodes.length >= 3 && nodes.length % 2 === 1 && !nodes.some(({ isCluster }) => isCluster)) return
+  if (Array.isArray(nodes))
+    nodes.forEach((node, at) => redisClientOption('QuorumLocks', node, `nodes[${at}]`))
+  if (nodes?.length >= 3 && nodes.length % 2 === 1 && !nodes.some(({ isCluster }) => isCluster)) return
   throw new InvalidOptionError(
     'QuorumLocks',
     'nodes',

@@ -1,12 +1,12 @@
 /** The script that gives locks back and, in the same step, hands each to exactly one waiter. */
 
 import { defineScript } from '@kerp/redis'
-import { type AskReply, isAskReply } from './acquire.lua.js'
+import { type AskReply, askReplyOf } from './acquire.lua.js'
 import { MINT_LUA, WAITERS_LUA } from './hand-over.lua.js'
 import { UnexpectedReplyError } from './errors.js'
 
-/** 1: it was ours and is given back. 0: it was gone. -1: another owner has it. */
-export type ReleaseCode = 1 | 0 | -1
+/** `taken`: another owner has it. */
+export type ReleaseCode = 'released' | 'gone' | 'taken'
 
 /** The code, and the answer to the question that came along. */
 export type ReleaseReply = readonly [ReleaseCode, AskReply | undefined]
@@ -31,11 +31,11 @@ for entry = 1, (#KEYS - firstKey + 1) / 2 do
   local at = firstArg + 6 * entry - 6
   local value = redis.call('GET', lock)
   if value ~= ARGV[at] and value ~= ARGV[at] .. '+' then
-    replies[entry] = value and -1 or 0
+    replies[entry] = value and 'taken' or 'gone'
   else
     redis.call('DEL', lock)
     if ARGV[at + 1] == '1' then redis.call('ZREM', held, lock .. '|' .. ARGV[at]) end
-    replies[entry] = 1
+    replies[entry] = 'released'
   end
   if ARGV[at + 2] ~= '' or redis.call('EXISTS', KEYS[firstKey + 2 * entry - 1]) == 1 then slow = true end
 end
@@ -48,7 +48,7 @@ for entry = 1, #replies do
   local at = firstArg + 6 * entry - 6
   if ARGV[at + 2] ~= '' then
     replies[entry] = { replies[entry], ask(lock, queue, ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]) }
-  elseif replies[entry] == 1 and redis.call('EXISTS', queue) == 1 then
+  elseif replies[entry] == 'released' and redis.call('EXISTS', queue) == 1 then
     handOver(lock, queue, '')
   end
 end
@@ -65,11 +65,11 @@ function releaseReplyOf(value: unknown): ReleaseReply {
   if (isCode(value)) return [value, undefined]
   if (Array.isArray(value)) {
     const [code, answer] = value as readonly unknown[]
-    if (isCode(code) && isAskReply(answer)) return [code, answer]
+    if (isCode(code)) return [code, askReplyOf('release-locks', answer)]
   }
   throw new UnexpectedReplyError('release-locks')
 }
 
 function isCode(value: unknown): value is ReleaseCode {
-  return value === 1 || value === 0 || value === -1
+  return value === 'released' || value === 'gone' || value === 'taken'
 }

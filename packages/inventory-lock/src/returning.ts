@@ -54,15 +54,14 @@ export class Returning implements ReturningCall, Dropping {
   }
 
   answered(reply: ReleaseReply | DropReply): void {
-    if (reply === 2) {
+    if (reply === 'awaited') {
       this.#grant.isContended = true
       this.send()
       return
     }
-    const code = typeof reply === 'number' ? reply : reply[0]
-    this.#end(code === 1 ? 'released' : 'lost')
+    const [code, answer] = typeof reply === 'string' ? [reply, undefined] : reply
+    this.#end(code === 'released' ? 'released' : 'lost')
     if (this.#candidacy === undefined) return
-    const answer = typeof reply === 'number' ? undefined : reply[1]
     if (answer === undefined) this.#candidacy.failed(new UnexpectedReplyError('release-locks'))
     else this.#candidacy.answered(answer)
   }

@@ -1,10 +1,11 @@
 /** The short script for locks that nobody holds, which are nearly all: it knows no queue. */
 
 import { defineScript } from '@kerp/redis'
+import { isFence } from './acquire.lua.js'
 import { UnexpectedReplyError } from './errors.js'
 
-/** A fence as text, or 0: the lock is held, or just another question must be asked. */
-export type TakeReply = string | 0
+/** A fence, or `held`: just another question must be asked. */
+export type TakeReply = string
 
 /**
  * Takes several locks of one company, each for itself, if they are free.
@@ -23,7 +24,7 @@ local now = time[2]
 if #now < 6 then now = string.format('%06d', now) end
 now = time[1] .. now
 if #KEYS == 2 then
-  if not redis.call('SET', KEYS[2], ARGV[1] .. '|' .. now, 'NX', 'PX', ARGV[2]) then return 0 end
+  if not redis.call('SET', KEYS[2], ARGV[1] .. '|' .. now, 'NX', 'PX', ARGV[2]) then return 'held' end
   local last = redis.call('GETSET', fence, now)
   if last and #last == #now and last < now then return now end
   local first = tonumber(now)
@@ -48,7 +49,7 @@ for entry = 1, #KEYS - 1 do
     replies[entry] = text
     next = next + 1
   else
-    replies[entry] = 0
+    replies[entry] = 'held'
   end
 end
 redis.call('SET', fence, string.format('%.0f', next - 1))
@@ -62,5 +63,5 @@ return replies
 })
 
 function isTakeReply(value: unknown): value is TakeReply {
-  return typeof value === 'string' || value === 0
+  return value === 'held' || isFence(value)
 }

@@ -6,7 +6,7 @@
  */
 
 import { closeOnce, type Observer, systemClock, withDeadline } from '@kerp/core'
-import type { RedisClient } from '@kerp/redis'
+import { duplicateToSubscribe, type RedisClient } from '@kerp/redis'
 
 /** What the channel tells. */
 export interface WakeListener {
@@ -46,7 +46,7 @@ export class WakeChannel {
   open(): void {
     if (this.#connection !== undefined || this.#isClosed) return
     try {
-      this.#listenOn(duplicate(this.#redis))
+      this.#listenOn(duplicateToSubscribe(this.#redis, SUBSCRIBE_MS))
     } catch {
       // Waiters look by themselves; the next one who has to wait tries to open it again.
       this.#connection = undefined
@@ -94,10 +94,4 @@ export class WakeChannel {
     this.#connection?.disconnect()
     return Promise.resolve()
   }
-}
-
-/** A connection for subscriptions only: after a reconnect we subscribe again, and ioredis does not by itself. */
-function duplicate(redis: RedisClient): RedisClient {
-  if ('nodes' in redis) return redis.duplicate()
-  return redis.duplicate({ autoResubscribe: false, commandTimeout: SUBSCRIBE_MS, lazyConnect: false })
 }

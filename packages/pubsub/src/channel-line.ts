@@ -6,7 +6,7 @@
  */
 
 import { type Clock, type Observer, type Timer, withDeadline } from '@kerp/core'
-import type { RedisClient } from '@kerp/redis'
+import { duplicateToSubscribe, type RedisClient } from '@kerp/redis'
 
 /** Somebody who listens to one channel. Both are called from the connection's reader and must not wait or throw. */
 export interface ChannelListener {
@@ -97,7 +97,7 @@ export class ChannelLine {
   #open(): void {
     if (this.#connection !== undefined) return
     try {
-      this.#listenOn(duplicate(this.#parts.redis))
+      this.#listenOn(duplicateToSubscribe(this.#parts.redis, SUBSCRIBE_MS))
     } catch {
       this.#failed()
     }
@@ -209,10 +209,4 @@ export class ChannelLine {
 
 function isReady(connection: RedisClient): boolean {
   return connection.status === 'ready'
-}
-
-/** A connection for subscriptions only: what it asks is asked again by itself after a reconnect. */
-function duplicate(redis: RedisClient): RedisClient {
-  if ('nodes' in redis) return redis.duplicate()
-  return redis.duplicate({ autoResubscribe: false, commandTimeout: SUBSCRIBE_MS, lazyConnect: false })
 }

@@ -14,7 +14,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, redisClientOption } from '@kerp/redis'
 import type { AnyEvent } from './envelope.js'
 import type { EventMap, EventSchemas, EventType } from './event-map.js'
 import { resolveSharded, type ShardedOption } from './sharded.js'
@@ -94,7 +94,7 @@ export function resolveConsumerOptions<S extends EventSchemas>(options: Consumer
     throw new InvalidOptionError('Consumer', 'group', 'up to 64 of A-Z a-z 0-9 . _ -', group)
   }
   return Object.freeze({
-    redis: options.redis,
+    redis: redisClientOption('Consumer', options.redis),
     keys: options.keys,
     events: options.events,
     group,

@@ -184,9 +184,9 @@ function waitingOf(reply: unknown, group: string): number {
   const groups: readonly unknown[] = Array.isArray(reply) ? reply : []
   for (const fields of groups) {
     if (!Array.isArray(fields) || fields[1] !== group) continue
-    const lag: unknown = fields[fields.indexOf('lag') + 1]
-    const pending: unknown = fields[fields.indexOf('pending') + 1]
-    return (typeof lag === 'number' ? lag : 0) + (typeof pending === 'number' ? pending : 0)
+    // An integer is text to some clients; the server leaves `lag` out (null) where it does not know it.
+    const countOf = (name: string): number => Number(fields[fields.indexOf(name) + 1]) || 0
+    return countOf('lag') + countOf('pending')
   }
   return 0
 }

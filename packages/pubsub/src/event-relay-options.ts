@@ -14,7 +14,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, redisClientOption } from '@kerp/redis'
 import { resolveSharded, type ShardedOption } from './sharded.js'
 
 /** Options of `EventRelay`. */
@@ -64,7 +64,7 @@ export function resolveEventRelayOptions(options: EventRelayOptions): EventRelay
     wholeNumberOption('EventRelay', name, options[name], { min: 1, max, fallback })
   const rule = { pattern: SINK, words: 'up to 63 of a-z 0-9 . _ -', fallback: 'redis' }
   return Object.freeze({
-    redis: options.redis,
+    redis: redisClientOption('EventRelay', options.redis),
     keys: options.keys,
     source: options.source,
     sink: textOption('EventRelay', 'sink', options.sink, rule),

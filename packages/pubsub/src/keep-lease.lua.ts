@@ -5,16 +5,16 @@ import { defineScript } from '@kerp/redis'
 /**
  * KEYS: lease. ARGV: `owner` this process; `leaseMs` from now, or nothing to give it back.
  *
- * Replies 1, or 0 when the lease is another's or gone; then nothing changed.
+ * Replies `kept`, or `lost` when the lease is another's or gone; then nothing changed.
  */
 export const keepLease = defineScript({
   name: 'keep-lease',
   keys: ['lease'],
   args: ['owner', 'leaseMs'],
   lua: `
-if redis.call('MGET', lease)[1] ~= owner then return 0 end
+if redis.call('MGET', lease)[1] ~= owner then return 'lost' end
 if leaseMs == '' then redis.call('DEL', lease) else redis.call('PEXPIRE', lease, leaseMs) end
-return 1
+return 'kept'
 `,
-  parse: (reply) => reply === 1,
+  parse: (reply) => reply === 'kept',
 })

@@ -11,7 +11,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, redisClientOption } from '@kerp/redis'
 import type { EventMap, EventSchemas } from './event-map.js'
 import { resolveSharded, type ShardedOption, type TellCommand, tellCommand } from './sharded.js'
 import type { StreamLengths } from './trim-stream.js'
@@ -69,7 +69,7 @@ export function resolvePublisherOptions<S extends EventSchemas>(
   const keep = whole('keep', 10_000, 100)
   const clock = options.clock ?? systemClock
   return Object.freeze({
-    redis: options.redis,
+    redis: redisClientOption('Publisher', options.redis),
     keys: options.keys,
     events: options.events,
     observer: combineObservers(options.observer),

@@ -9,7 +9,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, redisClientOption } from '@kerp/redis'
 import type { EventMap, EventSchemas } from './event-map.js'
 import type { RingBounds } from './event-ring.js'
 import { RingBudget } from './ring-budget.js'
@@ -72,7 +72,8 @@ export function resolveSubscriberOptions<S extends EventSchemas>(
 ): SubscriberParts {
   const whole = (name: keyof SubscriberOptions<S>, fallback: number, min = 1): number =>
     wholeNumberOption('Subscriber', name, options[name], { min, max: 1_000_000_000, fallback })
-  const { redis, keys } = options
+  const { keys } = options
+  const redis = redisClientOption('Subscriber', options.redis)
   const observer = combineObservers(options.observer)
   const deadlineMs = whole('deadlineMs', 1_000)
   return Object.freeze({

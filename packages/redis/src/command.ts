@@ -1,6 +1,8 @@
 /** Plain commands with the same deadlines, outcomes and observations as scripts. */
 
-import { InvalidInputError, InvalidOptionError } from '@kerp/core'
+import { InvalidInputError } from '@kerp/core'
+import { Command } from 'ioredis'
+import { refuseUnsafeClient } from './client-check.js'
 import { type RedisCallOptions, type RedisClient, settle } from './outcome.js'
 
 /** What a command's argument may be: ioredis writes all three as they are. */
@@ -41,8 +43,35 @@ export function redisCommand(
 
 const NO_OPTIONS: RedisCallOptions = {}
 
-/** Sends one command. A mock of ioredis has no `call`; there the command is a method. */
+/**
+ * A command as it is sent here, whatever the client's options and the process's transformers are: by itself, since an
+ * auto-pipeline that one call of the host breaks answers none of its calls, and with the reply of the server, since a
+ * transformer of the host may turn lists into objects.
+ */
+export class PlainCommand extends Command {
+  constructor(name: string, args: readonly RedisArgument[], replyEncoding: 'utf8' | null = 'utf8') {
+    // Transformers are found by the name: it has none while one could be applied.
+    super('', [...args], { replyEncoding })
+    this.name = name
+  }
+
+  override transformReply(result: Buffer | Buffer[]): string | string[] | Buffer | Buffer[] {
+    const { name } = this
+    this.name = ''
+    try {
+      return super.transformReply(result)
+    } finally {
+      this.name = name
+    }
+  }
+}
+
+/** Sends one command. A mock of ioredis sends none; there the command is a method, or `call`. */
 export function send(redis: RedisClient, command: string, args: readonly RedisArgument[]): Promise<unknown> {
+  const direct: unknown = Reflect.get(redis, 'sendCommand')
+  if (typeof direct === 'function') {
+    return Promise.resolve(Reflect.apply(direct, redis, [new PlainCommand(command, args)]))
+  }
   const call: unknown = Reflect.get(redis, 'call')
   const method: unknown = typeof call === 'function' ? call : Reflect.get(redis, command)
   if (typeof method !== 'function') throw new InvalidInputError('command', 'a command of the client', command)
@@ -50,36 +79,6 @@ export function send(redis: RedisClient, command: string, args: readonly RedisAr
     typeof call === 'function' ? call.call(redis, command, args) : method.call(redis, args)
   return Promise.resolve(reply)
 }
-
-/**
- * A key prefix changes the keys of some commands and not of others (not those inside a script), so that two halves of
- * one write would miss each other; and a replica answers with what was, under a watermark that says it is. Checked once
- * per client.
- *
- * @throws {InvalidOptionError} `INVALID_OPTION`
- */
-export function refuseUnsafeClient(redis: RedisClient): void {
-  if (checked.has(redis)) return
-  const { keyPrefix } = redis.options
-  if (keyPrefix !== undefined && keyPrefix !== '') throw keyPrefixError(keyPrefix)
-  if ('scaleReads' in redis.options) refuseReplicas(redis.options.scaleReads)
-  checked.add(redis)
-}
-
-/** @throws {InvalidOptionError} `INVALID_OPTION` for a cluster client that reads from replicas. */
-export function refuseReplicas(scaleReads: unknown): void {
-  if (scaleReads === undefined || scaleReads === 'master') return
-  const expected = 'left out or `master` (a replica may answer with what was overwritten)'
-  throw new InvalidOptionError('redis client', 'scaleReads', expected, scaleReads)
-}
-
-/** The refusal of `keyPrefix`, with what to use instead. */
-export function keyPrefixError(got: unknown): InvalidOptionError {
-  const expected = 'left out (a namespace belongs into the keys, `createKeys({ namespace })`)'
-  return new InvalidOptionError('redis client', 'keyPrefix', expected, got)
-}
-
-const checked = new WeakSet<RedisClient>()
 
 const COMMAND = /^[a-z]{1,32}$/
 

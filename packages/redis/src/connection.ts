@@ -123,6 +123,20 @@ class WaitingRoom {
 const waitingRooms = new WeakMap<RedisClient, WaitingRoom>()
 
 /**
+ * A connection of a client's server for subscriptions only. After a reconnect whoever listens subscribes again, and
+ * ioredis does not by itself. Nothing goes by an auto-pipeline, which takes SSUBSCRIBE for an ordinary command.
+ */
+export function duplicateToSubscribe(redis: RedisClient, commandTimeout: number): RedisClient {
+  if ('nodes' in redis) return redis.duplicate([], { enableAutoPipelining: false })
+  return redis.duplicate({
+    autoResubscribe: false,
+    commandTimeout,
+    enableAutoPipelining: false,
+    lazyConnect: false,
+  })
+}
+
+/**
  * Closes a client: lets calls in flight finish, at most until `deadlineMs`, then cuts the connection. Never
  * throws; a client that is closed already, or not connected, is closed at once.
  */

@@ -3,7 +3,8 @@ export { type AclUser, aclUser, type AclUserOptions } from './acl-user.js'
 export { askRedis, type AskingParts } from './ask-redis.js'
 export { Circuit, type CircuitOptions } from './circuit.js'
 export { type RedisArgument, redisCommand } from './command.js'
-export { closeRedis, connectRedis, whenReady } from './connection.js'
+export { redisClientOption } from './client-check.js'
+export { closeRedis, connectRedis, duplicateToSubscribe, whenReady } from './connection.js'
 export { createRedis } from './create-redis.js'
 export {
   type RedisFailure,

@@ -5,8 +5,8 @@
  * Redis on answering. This command writes its keys at once and answers with the bytes as they came.
  */
 
-import { Command } from 'ioredis'
-import { refuseUnsafeClient, send } from './command.js'
+import { refuseUnsafeClient } from './client-check.js'
+import { PlainCommand, send } from './command.js'
 import { type RedisCallOptions, type RedisClient, settle } from './outcome.js'
 
 /**
@@ -45,11 +45,11 @@ function sendMany(redis: RedisClient, keys: readonly string[]): Promise<unknown>
 }
 
 /** Carries only its first key as an argument, which is enough to find the slot; the rest it writes itself. */
-class ManyGet extends Command {
+class ManyGet extends PlainCommand {
   readonly #keys: readonly string[]
 
   constructor(keys: readonly string[]) {
-    super('mget', keys.slice(0, 1), { replyEncoding: null })
+    super('mget', keys.slice(0, 1), null)
     this.#keys = keys
   }
 

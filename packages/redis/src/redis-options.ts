@@ -3,7 +3,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { InvalidOptionError, type Observer, wholeNumberOption } from '@kerp/core'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
-import { keyPrefixError, refuseReplicas } from './command.js'
+import { refuseUnfitOptions } from './client-check.js'
 import { RedisInsecureError } from './errors.js'
 import {
   checkNodes,
@@ -227,9 +227,8 @@ function tlsOf(tls: boolean | ConnectionOptions): ConnectionOptions | undefined 
 }
 
 function refuseUnsafe({ ioredis, ioredisCluster }: CreateRedisOptions): void {
-  refuseReplicas(ioredisCluster?.scaleReads)
   for (const passed of [ioredis, ioredisCluster, ioredisCluster?.redisOptions]) {
-    if (passed?.keyPrefix) throw keyPrefixError(passed.keyPrefix)
+    refuseUnfitOptions(OWNER, passed)
     if (passed?.enableAutoPipelining === true) {
       const expected =
         'left out (it gives one call the reply of another after an error, and breaks scripts in a cluster)'

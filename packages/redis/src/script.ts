@@ -7,7 +7,8 @@
 
 import { createHash } from 'node:crypto'
 import { InvalidInputError, InvalidOptionError, type Observer } from '@kerp/core'
-import { refuseUnsafeClient, send } from './command.js'
+import { refuseUnsafeClient } from './client-check.js'
+import { send } from './command.js'
 import {
   type CallReceiver,
   isMissingScript,

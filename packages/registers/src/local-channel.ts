@@ -5,7 +5,7 @@
  */
 
 import { closeOnce, type Observer, systemClock, withDeadline } from '@kerp/core'
-import type { RedisClient } from '@kerp/redis'
+import { duplicateToSubscribe, type RedisClient } from '@kerp/redis'
 
 /** What the channel tells. */
 export interface LocalChannelListener {
@@ -65,7 +65,7 @@ export class LocalChannel {
 
   #open(): void {
     try {
-      this.#listenOn(duplicate(this.#redis))
+      this.#listenOn(duplicateToSubscribe(this.#redis, SUBSCRIBE_MS))
     } catch {
       // The next channel that is wanted tries again; nothing is trusted meanwhile.
       this.#connection = undefined
@@ -104,10 +104,4 @@ export class LocalChannel {
       if (!this.#isClosed) connection.disconnect(true)
     }
   }
-}
-
-/** A connection for subscriptions only: what it hears is asked for again by us after a reconnect, never by itself. */
-function duplicate(redis: RedisClient): RedisClient {
-  if ('nodes' in redis) return redis.duplicate()
-  return redis.duplicate({ autoResubscribe: false, commandTimeout: SUBSCRIBE_MS, lazyConnect: false })
 }

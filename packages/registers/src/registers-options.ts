@@ -11,7 +11,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
-import { Circuit, readMany, type RedisClient, RedisRefusedError } from '@kerp/redis'
+import { Circuit, readMany, type RedisClient, redisClientOption, RedisRefusedError } from '@kerp/redis'
 import { LocalTier } from './local-tier.js'
 import { type LocalTierOptions, resolveLocalTierOptions } from './local-tier-options.js'
 import { RegisterLoader } from './register-loader.js'
@@ -105,7 +105,8 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
   const observer = combineObservers(options.observer)
   const readDeadlineMs = whole('readDeadlineMs', 5_000)
   const random = options.random ?? systemRandom
-  const { redis, keys } = options
+  const { keys } = options
+  const redis = redisClientOption('Registers', options.redis)
   const redisDeadlineMs = whole('redisDeadlineMs', 25)
   return Object.freeze({
     redis,

@@ -11,7 +11,7 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
-import type { RedisClient } from '@kerp/redis'
+import { type RedisClient, redisClientOption } from '@kerp/redis'
 
 /** Options of `OutboxRelay`. */
 export interface OutboxRelayOptions {
@@ -74,7 +74,7 @@ export function resolveRelayOptions(options: OutboxRelayOptions): RelayParts {
   const whole = (name: keyof OutboxRelayOptions, fallback: number, max = 3_600_000): number =>
     wholeNumberOption('OutboxRelay', name, options[name], { min: 1, max, fallback })
   return Object.freeze({
-    redis: options.redis,
+    redis: redisClientOption('OutboxRelay', options.redis),
     keys: options.keys,
     outbox: options.outbox,
     observer: combineObservers(options.observer),
