@@ -46,7 +46,7 @@ export function hostClientBackend(options: RedisOptions): Backend {
       get(target, name) {
         const owner = commands.has(name) ? tester : target
         const value: unknown = Reflect.get(owner, name)
-        return typeof value === 'function' ? value.bind(owner) : value
+        return typeof value === 'function' ? (value.bind(owner) as unknown) : value
       },
     })
   })

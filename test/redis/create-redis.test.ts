@@ -55,6 +55,34 @@ describe('createRedis', () => {
     })
   })
 
+  it.each([
+    ['a URL', { REDIS_URL: 'redis://127.0.0.1:7001' }, { host: '127.0.0.1', port: 7001 }],
+    ['Sentinels', { REDIS_SENTINELS: '127.0.0.1' }, { sentinels: [{ host: '127.0.0.1', port: 26379 }] }],
+    ['nothing', {}, { host: '10.0.0.7', port: 6380 }],
+    ['the name of the Service', { REDIS_HOST: 'redis.shop.svc' }, { host: 'redis.shop.svc', port: 6380 }],
+    ['the address of the Service', { REDIS_HOST: '10.0.0.7' }, { host: '10.0.0.7', port: 6380 }],
+    ['another host', { REDIS_HOST: 'cache.example.com' }, { host: 'cache.example.com', port: 6379 }],
+  ])('understands the REDIS_PORT that Kubernetes injects beside %s', (_, env, expected) => {
+    expect(single({}, { REDIS_PORT: 'tcp://10.0.0.7:6380', ...env }).options).toMatchObject(expected)
+  })
+
+  it.each([
+    [
+      'a URL',
+      { REDIS_URL: 'redis://127.0.0.1', REDIS_PORT: 'x', REDIS_SENTINELS: '?:', REDIS_CLUSTER_NODES: '?:' },
+      {},
+    ],
+    ['Sentinels', { REDIS_SENTINELS: '127.0.0.1', REDIS_PORT: 'x' }, {}],
+    [
+      'an option of the caller',
+      { REDIS_PORT: 'x', REDIS_DB: 'x', REDIS_TLS: 'x' },
+      { port: 1, db: 1, tls: false },
+    ],
+    ['a place of the caller', { REDIS_PORT: 'x', REDIS_DB: 'x', REDIS_TLS: 'x' }, { host: '127.0.0.1' }],
+  ])('does not read variables that it does not use beside %s', (_, env, options) => {
+    expect(() => single(options, env)).not.toThrow()
+  })
+
   it('reads the environment: a URL, with encoded credentials', () => {
     const env = { REDIS_URL: `redis://erp:p%40ss%3A${SECRET}@localhost:7001/2` }
     expect(single({}, env).options).toMatchObject({

@@ -229,10 +229,11 @@ export function createQuorumLocks(
   return new QuorumLocks<HeldLock>(options, (holding) => new HeldLockHandle(holding), undefined)
 }
 
-function checkNodes(nodes: readonly RedisClient[]): void {
-  if (Array.isArray(nodes))
-    nodes.forEach((node, at) => redisClientOption('QuorumLocks', node, `nodes[${at}]`))
-  if (nodes?.length >= 3 && nodes.length % 2 === 1 && !nodes.some(({ isCluster }) => isCluster)) return
+function checkNodes(nodes: unknown): void {
+  const clients = Array.isArray(nodes)
+    ? nodes.map((node, at) => redisClientOption('QuorumLocks', node, `nodes[${at}]`))
+    : []
+  if (clients.length >= 3 && clients.length % 2 === 1 && !clients.some(({ isCluster }) => isCluster)) return
   throw new InvalidOptionError(
     'QuorumLocks',
     'nodes',

@@ -102,6 +102,23 @@ export function readNumber(name: string, text: string | undefined): number | und
   throw new InvalidOptionError(OWNER, name, 'a whole number', text)
 }
 
+/**
+ * Reads what Kubernetes, and a Docker link, put into REDIS_PORT for a Service named `redis`: `tcp://10.0.0.7:6379`.
+ * That is the address where no host is named, and the port of the host that is this Service; it says nothing of others.
+ *
+ * @returns undefined for a text that is none.
+ */
+export function readServiceLink(
+  host: string | undefined,
+  text: string | undefined,
+): { readonly host: string | undefined; readonly port: number | undefined } | undefined {
+  const [, bracketed, port] = /^tcp:\/\/(\[[^\]]+\]|[^:/\s]+):(\d{1,5})$/.exec(text ?? '') ?? []
+  if (bracketed === undefined) return undefined
+  const address = bracketed.replace(/^\[(.*)\]$/, '$1')
+  const isService = host === undefined || host === address || /^redis(?:\.|$)/i.test(host)
+  return { host: host ?? address, port: isService ? Number(port) : undefined }
+}
+
 /** Reads a switch of the environment. */
 export function readSwitch(name: string, text: string | undefined): boolean | undefined {
   if (text === undefined || text === '') return undefined

@@ -12,6 +12,7 @@ import {
   REDIS_PORT,
   readNodes,
   readNumber,
+  readServiceLink,
   readSwitch,
   readUrl,
   SENTINEL_PORT,
@@ -50,7 +51,10 @@ export interface CreateRedisOptions {
   readonly path?: string | undefined
   /** Environment: REDIS_HOST. @defaultValue `127.0.0.1` */
   readonly host?: string | undefined
-  /** Environment: REDIS_PORT. @defaultValue 6379 */
+  /**
+   * Environment: REDIS_PORT. The `tcp://ADDRESS:PORT` that Kubernetes puts there for a Service named `redis` counts for that
+   * Service only. @defaultValue 6379
+   */
   readonly port?: number | undefined
 
   /** Environment: REDIS_USERNAME. */
@@ -134,7 +138,7 @@ export function resolveRedisOptions(
   env: RedisEnvironment,
 ): ResolvedRedisOptions {
   refuseUnsafe(options)
-  const told = hasPlace(options) ? options : { ...optionsOf(env), ...withoutUndefined(options) }
+  const told = hasPlace(options) ? options : { ...optionsOf(env, options), ...withoutUndefined(options) }
   const url = told.url === undefined ? {} : readUrl(told.url)
   const resolved: ResolvedRedisOptions = Object.freeze({
     place: placeOf({ ...told, ...withoutUndefined(url) }),
@@ -163,30 +167,46 @@ function withoutUndefined<T extends object>(values: T): Partial<T> {
   return Object.fromEntries(entries) as Partial<T>
 }
 
-function optionsOf(env: RedisEnvironment): CreateRedisOptions {
+/** What the environment says beyond the options; a variable that is not used is not read, whatever it holds. */
+function optionsOf(env: RedisEnvironment, options: CreateRedisOptions): CreateRedisOptions {
   const text = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
-  const cluster = text('REDIS_CLUSTER_NODES')
-  const sentinels = text('REDIS_SENTINELS')
   return {
-    url: text('REDIS_URL'),
-    cluster:
-      cluster === undefined ? undefined : { nodes: readNodes('REDIS_CLUSTER_NODES', cluster, REDIS_PORT) },
-    sentinel:
-      sentinels === undefined
-        ? undefined
-        : {
-            nodes: readNodes('REDIS_SENTINELS', sentinels, SENTINEL_PORT),
-            name: text('REDIS_SENTINEL_NAME'),
-            username: text('REDIS_SENTINEL_USERNAME'),
-            password: text('REDIS_SENTINEL_PASSWORD'),
-          },
-    host: text('REDIS_HOST'),
-    port: readNumber('REDIS_PORT', env['REDIS_PORT']),
+    ...placeIn(env, text, options),
     username: text('REDIS_USERNAME'),
     password: text('REDIS_PASSWORD'),
-    db: readNumber('REDIS_DB', env['REDIS_DB']),
-    tls: readSwitch('REDIS_TLS', env['REDIS_TLS']),
+    db: options.db ?? readNumber('REDIS_DB', env['REDIS_DB']),
+    tls: options.tls ?? readSwitch('REDIS_TLS', env['REDIS_TLS']),
   }
+}
+
+/** The first place that the environment names. */
+function placeIn(
+  env: RedisEnvironment,
+  text: (name: string) => string | undefined,
+  options: CreateRedisOptions,
+): CreateRedisOptions {
+  const url = text('REDIS_URL')
+  if (url !== undefined) return { url }
+  const cluster = text('REDIS_CLUSTER_NODES')
+  if (cluster !== undefined) {
+    return { cluster: { nodes: readNodes('REDIS_CLUSTER_NODES', cluster, REDIS_PORT) } }
+  }
+  const sentinels = text('REDIS_SENTINELS')
+  if (sentinels !== undefined) {
+    return {
+      sentinel: {
+        nodes: readNodes('REDIS_SENTINELS', sentinels, SENTINEL_PORT),
+        name: text('REDIS_SENTINEL_NAME'),
+        username: text('REDIS_SENTINEL_USERNAME'),
+        password: text('REDIS_SENTINEL_PASSWORD'),
+      },
+    }
+  }
+  const host = text('REDIS_HOST')
+  if (options.port !== undefined) return { host }
+  return (
+    readServiceLink(host, text('REDIS_PORT')) ?? { host, port: readNumber('REDIS_PORT', env['REDIS_PORT']) }
+  )
 }
 
 /** The first of url, cluster, sentinel, path and host that was given; a URL has become path or host before. */
