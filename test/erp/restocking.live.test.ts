@@ -1,7 +1,9 @@
+import { LockLostError, type Locks } from '@kerp/inventory-lock'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { readConfig } from '../../examples/erp/src/config.js'
 import { type Erp, openErp } from '../../examples/erp/src/main.js'
 import { freshDatabase, sql } from './erp-database.js'
+import { Restocking } from '../../examples/erp/src/restocking.js'
 import { fieldOf } from './erp-process.js'
 
 let erp: Erp
@@ -72,6 +74,22 @@ describe('A sale that is short in its warehouse', () => {
     const fences = await sql(databaseUrl, `SELECT fence > 0 AS fenced FROM kerp.stock WHERE item = 'split'`)
     expect(fences).toEqual([{ fenced: true }, { fenced: true }, { fenced: true }])
     expect((await erp.restocking.withdraw(sale)).movement.replayed).toBe(true)
+  })
+
+  it('is told as its own when the lock is lost right after the goods were taken', async () => {
+    await arrive('late', 'W1', 3_000n)
+    let sections = 0
+    const locks = Object.create(erp.locks) as Locks
+    locks.withLock = async (resource, options, work) => {
+      sections += 1
+      const done = await erp.locks.withLock(resource, options, work)
+      if (sections === 1) throw new LockLostError('restock:late', 'expired', undefined)
+      return done
+    }
+    const sale = { companyId: 'c1', movementId: 'sale-3', item: 'late', warehouse: 'W2', quantity: -2_000n }
+    const sold = await new Restocking({ stock: erp.stock, locks }).withdraw(sale)
+    expect(sold).toMatchObject({ wasShort: true, movement: { replayed: false } })
+    expect(sections).toBe(1)
   })
 
   it('is refused when all warehouses together have too little', async () => {

@@ -49,6 +49,12 @@ const ROUNDS_MAX = 8
 /** Goods are counted in pieces, although stock could keep a thousandth of one. */
 const PIECE = 1_000n
 
+/** What the sections of one withdrawal have done so far. */
+interface Brought {
+  transfers: number
+  movement?: StockMovement
+}
+
 /** Brings goods to where they are wanted. */
 export class Restocking {
   readonly #stock: Stock
@@ -78,7 +84,7 @@ export class Restocking {
     }
     const resource = restockLock(adjustment.companyId, adjustment.item)
     // A section that ends without the goods may have brought some: the next one finds them.
-    const brought = { transfers: 0 }
+    const brought: Brought = { transfers: 0 }
     for (let section = 1; ; section += 1) {
       try {
         const movement = await this.#locks.withLock(resource, LOCK, (lock) =>
@@ -86,6 +92,9 @@ export class Restocking {
         )
         return { movement, wasShort: true, transfers: brought.transfers }
       } catch (error) {
+        const { movement, transfers } = brought
+        // The lock was lost after the goods were taken: they are, by this call, and another one would say "before".
+        if (movement !== undefined) return { movement, wasShort: true, transfers }
         if (section === SECTIONS_MAX || !isPassing(error)) throw error
       }
     }
@@ -110,15 +119,12 @@ export class Restocking {
     return transfers
   }
 
-  async #bringAndTake(
-    adjustment: StockAdjustment,
-    lock: Lock,
-    brought: { transfers: number },
-  ): Promise<StockMovement> {
+  async #bringAndTake(adjustment: StockAdjustment, lock: Lock, brought: Brought): Promise<StockMovement> {
     for (let round = 1; ; round += 1) {
       lock.assertHeld()
       try {
-        return await this.#stock.adjust({ ...adjustment, fence: lock.fence })
+        brought.movement = await this.#stock.adjust({ ...adjustment, fence: lock.fence })
+        return brought.movement
       } catch (error) {
         if (!(error instanceof InsufficientStockError) || round === ROUNDS_MAX) throw error
         brought.transfers += await this.#bring(adjustment, missingIn(error), lock)

@@ -23,6 +23,8 @@ export interface Group<E> {
   readonly lockTimeoutMs: number
   /** An earlier COMMIT of these works was not answered: they may be done already. */
   readonly unknown: boolean
+  /** The transactions of those COMMITs: what one of them wrote was done by these works' own callers. */
+  readonly own: readonly string[]
 }
 
 /** A group that is tried again. */
@@ -61,7 +63,10 @@ export function verdictOf<W, E extends Entry<W>>(
   end: BatchFailure | BatchUnknown,
   rules: GroupRules<W>,
 ): Verdict<E> {
-  if (end.kind === 'unknown') return tryAgain({ ...group, unknown: true }, end.error, rules)
+  if (end.kind === 'unknown') {
+    const own = end.writtenBy === undefined ? group.own : [...group.own, end.writtenBy]
+    return tryAgain({ ...group, unknown: true, own }, end.error, rules)
+  }
   switch (end.failure) {
     case 'retry':
     case 'deadline':

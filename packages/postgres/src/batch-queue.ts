@@ -48,8 +48,11 @@ export interface BatchKind<W extends BatchWork, R, A>
   run(works: readonly W[], limits: BatchLimits): Promise<BatchEnd<R>>
   /** Which of the works touch only rows that nobody else has locked now. */
   free(works: readonly W[]): Promise<ReadonlySet<W>>
-  /** The answer of a committed work, or why it was refused; `place` 0 is the caller whose call did it. */
-  answer(result: R, work: W, place: number): A | KerpError
+  /**
+   * The answer of a committed work, or why it was refused; `place` 0 is the caller whose call did it. `own` are earlier
+   * transactions for this work whose COMMIT was not answered.
+   */
+  answer(result: R, work: W, place: number, own: readonly string[]): A | KerpError
   /** Observations; they never throw. */
   queued(): void
   began(waiting: number): void
@@ -172,7 +175,7 @@ export class BatchQueue<W extends BatchWork, R, A extends object> {
     }
     if (entries.length === 0) return undefined
     this.#fresh = [...later, ...this.#fresh.slice(seen)]
-    return { entries, attempts: 0, lockTimeoutMs, unknown: false }
+    return { entries, attempts: 0, lockTimeoutMs, unknown: false, own: [] }
   }
 
   async #run(group: Group<Waiting<W, A>>): Promise<void> {
@@ -187,7 +190,7 @@ export class BatchQueue<W extends BatchWork, R, A extends object> {
       // The next transaction sets out first: the database works while the callers of this one are told.
       this.#occupy(group, -1)
       this.#pump()
-      for (const entry of group.entries) this.#answer(entry, end.result)
+      for (const entry of group.entries) this.#answer(entry, end.result, group.own)
       // Others under the names that were just settled have waited for that.
       if (this.#fresh.length > 0) this.#wake()
     } else {
@@ -217,9 +220,9 @@ export class BatchQueue<W extends BatchWork, R, A extends object> {
     }
   }
 
-  #answer(entry: Waiting<W, A>, result: R): void {
+  #answer(entry: Waiting<W, A>, result: R, own: readonly string[]): void {
     this.#callers.settle(entry, ({ resolve, reject }, place, elapsedMs) => {
-      const answer = this.#kind.answer(result, entry.work, place)
+      const answer = this.#kind.answer(result, entry.work, place, own)
       this.#kind.settled(entry.work, answer, elapsedMs)
       if (answer instanceof Error) reject(answer)
       else resolve(answer)

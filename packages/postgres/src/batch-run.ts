@@ -23,6 +23,8 @@ export type BatchEnd<R> =
 export interface BatchUnknown {
   readonly kind: 'unknown'
   readonly error: unknown
+  /** The transaction as it stands in the rows that it wrote, if it took effect. */
+  readonly writtenBy?: string | undefined
 }
 
 /** What a transaction is at: finding out what is to be done, locking rows, or writing, where one work may be at fault. */
@@ -46,6 +48,8 @@ export interface BatchLimits {
 export interface BatchDone<R> {
   readonly result: R
   readonly isChanged: boolean
+  /** The transaction as it stands in the rows that it writes. */
+  readonly writtenBy?: string | undefined
 }
 
 /** One transaction to run. */
@@ -65,6 +69,7 @@ export interface BatchJob<R> {
 interface Progress {
   stage: BatchStage
   end: 'open' | 'committing' | 'answered' | 'abandoned'
+  writtenBy?: string | undefined
 }
 
 /** COMMIT was answered with another command tag: the server rolled back without an error. */
@@ -142,7 +147,8 @@ async function transaction<R>(
   const begin = beginBatch(limits.lockTimeoutMs, Math.ceil(limits.deadlineMs))
   await client.query({ text: settings === undefined ? begin : `${begin};\n${settings}` })
   observer.step?.({ name: steps.begun })
-  const { result, isChanged } = await work(client, (stage) => (progress.stage = stage))
+  const { result, isChanged, writtenBy } = await work(client, (stage) => (progress.stage = stage))
+  progress.writtenBy = writtenBy
   if (!isChanged) {
     await client.query({ text: 'ROLLBACK' })
     progress.end = 'answered'
@@ -158,13 +164,15 @@ async function transaction<R>(
   return result
 }
 
-function endOf(error: unknown, { stage, end }: Progress): BatchUnknown | BatchFailure {
+function endOf(error: unknown, { stage, end, writtenBy }: Progress): BatchUnknown | BatchFailure {
   const failure = failureKindOf(error)
   if (end === 'committing') {
     // An error of the server in answer to COMMIT means that it rolled back, unless it says that it is going away:
     // it may do so after the commit, while it waits for a standby.
     const answered = sqlStateOf(error) !== undefined && !isOfConnection(failure) && failure !== 'cancelled'
-    return answered ? { kind: 'failed', failure, stage: 'writing', error } : { kind: 'unknown', error }
+    return answered
+      ? { kind: 'failed', failure, stage: 'writing', error }
+      : { kind: 'unknown', error, writtenBy }
   }
   if (isTimeout(error)) return { kind: 'failed', failure: 'deadline', stage, error }
   if (error instanceof RolledBack) return { kind: 'failed', failure: 'rolledBack', stage, error }

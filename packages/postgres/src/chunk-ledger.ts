@@ -59,15 +59,16 @@ export class ChunkLedger implements BatchLedger<Queryable> {
     const { companyId, runId, batch, params, chunkItems, failuresMax, stopAfterFailures } =
       checkOpening(opening)
     const numbers = [chunkItems, failuresMax, stopAfterFailures].map(String)
-    const made = await this.#ask('opening a run', this.#sql.open, [
-      companyId,
-      runId,
-      batch,
-      params,
-      ...numbers,
-    ])
-    if (made[0] !== undefined) return { run: runOf(made[0]), isNew: true }
-    return { run: await this.#required(opening), isNew: false }
+    const values = [companyId, runId, batch, params, ...numbers]
+    // By this call: one may have taken effect although its COMMIT was not answered.
+    const own = new Set<string>()
+    return this.#transact('opening a run', async (client) => {
+      const [made] = (await client.query({ text: this.#sql.open, values })).rows
+      if (made !== undefined) own.add(textOf(made, 'opened_at'))
+      const found = made ?? (await client.query({ text: this.#sql.read, values: [companyId, runId] })).rows[0]
+      if (found === undefined) throw new BatchRunMissingError(runId)
+      return { run: runOf(found), isNew: own.has(textOf(found, 'opened_at')) }
+    })
   }
 
   async read(ref: BatchRunRef): Promise<BatchRun | undefined> {

@@ -46,8 +46,8 @@ export function chunkStatements(schema: string): ChunkStatements {
     open: `
 INSERT INTO ${run} (company, run_id, batch, params, chunk_items, failures_max, stop_after_failures)
 VALUES ($1, $2, $3, $4, $5::text::integer, $6::text::bigint, $7::text::bigint)
-ON CONFLICT DO NOTHING RETURNING ${RUN_COLUMNS}`,
-    read: `SELECT ${RUN_COLUMNS} FROM ${run} WHERE ${ON_RUN}`,
+ON CONFLICT DO NOTHING RETURNING ${RUN_COLUMNS}, opened_at::text AS opened_at`,
+    read: `SELECT ${RUN_COLUMNS}, opened_at::text AS opened_at FROM ${run} WHERE ${ON_RUN}`,
     running: `
 SELECT ${RUN_COLUMNS} FROM ${run} r WHERE r.state = 'running' AND r.batch = ANY ($1::text::text[])
 ORDER BY r.opened_at, r.company, r.run_id LIMIT $2::text::bigint`,

@@ -111,7 +111,7 @@ export class MemoryStock implements StockStore {
       if (held !== undefined && isEnd(kind)) held.state = END_STATES[kind]
     }
     const { epoch } = this.rows
-    const result = { epoch, outcomes, isChanged: accepted.length > 0, rowNames: [] }
+    const result = { epoch, outcomes, isChanged: accepted.length > 0, writtenBy: undefined, rowNames: [] }
     const answer = answerOf(result, work, 0)
     if (answer instanceof Error) throw answer
     return answer

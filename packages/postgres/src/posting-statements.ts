@@ -10,7 +10,7 @@ export interface PostingStatements extends WithinStatements {
   /** Names the reversed voucher's one reversal; answers who holds it, in a second statement. */
   readonly claimReversal: string
   readonly readReversal: string
-  /** Inserts idempotency keys in the order of bytes; answers those that were new. */
+  /** Inserts idempotency keys in the order of bytes; answers those that were new, and the transaction that is written by. */
   readonly claimKeys: string
   /** As `claimKeys`, but claims nothing unless the transaction of `beginWithin` is still open. */
   readonly claimKeysWithin: string
@@ -36,7 +36,7 @@ export function postingStatements(schema: string): PostingStatements {
   const claim = (condition: string): string => `
 INSERT INTO ${schema}.voucher_key (company, id, request_hash)
 SELECT k.company, k.id, k.request_hash FROM ${KEYS} ${condition} ${KEY_ORDER}
-ON CONFLICT DO NOTHING RETURNING company, id`
+ON CONFLICT DO NOTHING RETURNING company, id, xmin::text AS written_by`
   return {
     claimReversal: `
 INSERT INTO ${schema}.reversal (company, voucher_id, reversed_by) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
@@ -69,7 +69,7 @@ WHERE NOT EXISTS (SELECT FROM free f
 
 function readPosted(schema: string): string {
   return `
-SELECT k.company, k.id, k.request_hash, v.fiscal_year::text AS fiscal_year,
+SELECT k.company, k.id, k.request_hash, k.xmin::text AS written_by, v.fiscal_year::text AS fiscal_year,
   e.account, e.version, l.debit_after::text AS debit, l.credit_after::text AS credit,
   (SELECT ${schema}.epoch()) AS epoch
 FROM unnest($1::text::text[], $2::text::text[]) AS q(company, id)

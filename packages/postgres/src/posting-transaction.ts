@@ -18,11 +18,13 @@ import {
 import { type KnownRows, lockRows } from './known-rows.js'
 import type { PostingStatements } from './posting-statements.js'
 import { BatchRows, type RowTotals, runTotals } from './posting-totals.js'
-import { textOf, versionOf } from './row-text.js'
+import { textOf, textOrUndefined, versionOf } from './row-text.js'
 
 /** What one voucher came to, if the transaction commits. */
 export type PostingOutcome =
-  | { readonly kind: 'posted' | 'replayed'; readonly images: readonly RegisterImage[] }
+  | { readonly kind: 'posted'; readonly images: readonly RegisterImage[] }
+  /** `writtenBy`: the transaction that posted it. */
+  | { readonly kind: 'replayed'; readonly images: readonly RegisterImage[]; readonly writtenBy: string }
   | { readonly kind: 'conflict' }
 
 /** What the transaction did, if it commits. */
@@ -30,6 +32,8 @@ export interface PostingResult {
   readonly epoch: string
   /** Of every voucher. */
   readonly outcomes: ReadonlyMap<CheckedVoucher, PostingOutcome>
+  /** The transaction, if it claimed a key; as it stands in the rows that it writes. */
+  readonly writtenBy: string | undefined
   /** Names of the balance rows that exist once the transaction commits. */
   readonly rowNames: readonly string[]
 }
@@ -53,7 +57,7 @@ export async function postVouchers(
 ): Promise<PostingResult> {
   const { observer } = context
   await claimReversal(context, vouchers)
-  const claimed = await claimKeys(context, vouchers)
+  const { claimed, writtenBy } = await claimKeys(context, vouchers)
   observer.step?.({ name: 'posting.keysClaimed' })
   const fresh = vouchers.filter((voucher) => claimed.has(keyName(voucher.companyId, voucher.id)))
   const outcomes = new Map<CheckedVoucher, PostingOutcome>()
@@ -65,7 +69,7 @@ export async function postVouchers(
   if (epoch === undefined || outcomes.size < vouchers.length) {
     throw new DatabaseUnsuitableError('The key of a voucher exists, but the voucher does not.')
   }
-  return { epoch, outcomes, rowNames: [...rows.names] }
+  return { epoch, outcomes, writtenBy, rowNames: [...rows.names] }
 }
 
 async function claimReversal({ run }: PostingContext, vouchers: readonly CheckedVoucher[]): Promise<void> {
@@ -81,7 +85,7 @@ async function claimReversal({ run }: PostingContext, vouchers: readonly Checked
 async function claimKeys(
   { run, within }: PostingContext,
   vouchers: readonly CheckedVoucher[],
-): Promise<ReadonlySet<string>> {
+): Promise<{ readonly claimed: ReadonlySet<string>; readonly writtenBy: string | undefined }> {
   const parameters = [
     arrayOf(vouchers.map((voucher) => textElement(voucher.companyId))),
     arrayOf(vouchers.map((voucher) => textElement(voucher.id))),
@@ -91,7 +95,8 @@ async function claimKeys(
     within === undefined
       ? await run('claimKeys', parameters)
       : await run('claimKeysWithin', [...parameters, within])
-  return new Set(rows.map((row) => keyName(textOf(row, 'company'), textOf(row, 'id'))))
+  const claimed = new Set(rows.map((row) => keyName(textOf(row, 'company'), textOf(row, 'id'))))
+  return { claimed, writtenBy: textOrUndefined(rows[0] ?? {}, 'written_by') }
 }
 
 /** Fills in the answers of vouchers whose keys exist. */
@@ -111,16 +116,20 @@ async function readPosted(
     arrayOf([...asked.values()].map((voucher) => textElement(voucher.id))),
   ])
   const images = new Map<CheckedVoucher, RegisterImage[]>()
+  const writers = new Map<CheckedVoucher, string>()
   let epoch: string | undefined
   for (const row of rows) {
     epoch = textOf(row, 'epoch')
     const companyId = textOf(row, 'company')
     const voucher = asked.get(keyName(companyId, textOf(row, 'id')))
     if (voucher === undefined) continue
+    writers.set(voucher, textOf(row, 'written_by'))
     if (textOf(row, 'request_hash') !== voucher.hash) refuseConflict(voucher, outcomes)
     else append(images, voucher, imageOf(companyId, row))
   }
-  for (const [voucher, stored] of images) outcomes.set(voucher, { kind: 'replayed', images: stored })
+  for (const [voucher, stored] of images) {
+    outcomes.set(voucher, { kind: 'replayed', images: stored, writtenBy: writers.get(voucher) ?? '' })
+  }
   return epoch
 }
 

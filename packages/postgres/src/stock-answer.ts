@@ -15,7 +15,7 @@ import {
   type StockMovement,
 } from '@kerp/core'
 import { DatabaseUnsuitableError } from './errors.js'
-import type { StockOutcome } from './stock-judge.js'
+import type { DoneMovement, StockOutcome } from './stock-judge.js'
 import type { StockResult } from './stock-transaction.js'
 import type { StockWork } from './stock-work.js'
 
@@ -30,18 +30,28 @@ export type StockAnswer =
     }
   | { readonly kind: 'notDue' }
 
-/** What a movement is answered with, or why it was refused. */
-export function answerOf(result: StockResult, work: StockWork, place: number): StockAnswer | KerpError {
+/**
+ * What a movement is answered with, or why it was refused. What one of the transactions `own` has written was done by
+ * the first caller, although its COMMIT was not answered.
+ */
+export function answerOf(
+  result: StockResult,
+  work: StockWork,
+  place: number,
+  own: readonly string[] = [],
+): StockAnswer | KerpError {
   const outcome = result.outcomes.get(work)
   if (outcome === undefined) return new DatabaseUnsuitableError('A movement of the batch was not judged.')
   switch (outcome.kind) {
     case 'done':
       // The call that came first did it; those who joined it find it done.
-      return { ...outcome, epoch: result.epoch, kind: place === 0 ? 'done' : 'replayed' }
+      return doneOf(result, outcome, place === 0)
     case 'replayed':
-      return { ...outcome, epoch: result.epoch, kind: 'replayed' }
-    case 'notDue':
-      return { kind: 'notDue' }
+      return doneOf(result, outcome, place === 0 && isOwn(outcome, own))
+    case 'notDue': {
+      const { before } = outcome
+      return before !== undefined && isOwn(before, own) ? doneOf(result, before, true) : { kind: 'notDue' }
+    }
     case 'conflict':
     case 'insufficient':
     case 'fenced':
@@ -49,6 +59,18 @@ export function answerOf(result: StockResult, work: StockWork, place: number): S
     case 'settled':
       return refusalOf(work, outcome)
   }
+}
+
+function isOwn({ writtenBy }: DoneMovement, own: readonly string[]): boolean {
+  return writtenBy !== undefined && own.includes(writtenBy)
+}
+
+function doneOf(
+  { epoch }: StockResult,
+  { images, state, expiresAtMs }: DoneMovement,
+  isFirst: boolean,
+): StockAnswer {
+  return { kind: isFirst ? 'done' : 'replayed', epoch, images, state, expiresAtMs }
 }
 
 type Refusal = Exclude<StockOutcome, { kind: 'done' | 'replayed' | 'notDue' }>

@@ -20,6 +20,8 @@ export interface LockedReservation {
 export interface StoredMovement {
   readonly hash: string
   readonly images: readonly RegisterImage[]
+  /** The transaction that did it. */
+  readonly writtenBy?: string | undefined
 }
 
 /**
@@ -32,22 +34,26 @@ export interface StockFacts {
   readonly reservations: ReadonlyMap<string, LockedReservation>
 }
 
+/** A movement that is done. */
+export interface DoneMovement {
+  readonly images: readonly RegisterImage[]
+  /** Of a reservation. */
+  readonly state?: ReservationState | undefined
+  readonly expiresAtMs?: number | undefined
+  /** The transaction that did it before. */
+  readonly writtenBy?: string | undefined
+}
+
 /** What became of one movement, if the transaction commits. */
 export type StockOutcome =
-  | {
-      readonly kind: 'done' | 'replayed'
-      readonly images: readonly RegisterImage[]
-      /** Of a reservation. */
-      readonly state?: ReservationState | undefined
-      readonly expiresAtMs?: number | undefined
-    }
+  | ({ readonly kind: 'done' | 'replayed' } & DoneMovement)
   | { readonly kind: 'conflict' }
   | { readonly kind: 'insufficient'; readonly shortages: readonly StockShortage[] }
   | { readonly kind: 'fenced'; readonly row: string; readonly rowFence: bigint }
   | { readonly kind: 'notFound' }
   | { readonly kind: 'settled'; readonly state: Exclude<ReservationState, 'held'> }
-  /** A sweep found a reservation that is not due, or has ended. */
-  | { readonly kind: 'notDue' }
+  /** A sweep found a reservation that is not due, or has ended: if it has expired, by `before`. */
+  | { readonly kind: 'notDue'; readonly before?: DoneMovement }
 
 /** An accepted movement, as it is written. */
 export interface AcceptedMovement {
@@ -88,7 +94,8 @@ function judgeOne(work: StockWork, rows: StockRows, facts: StockFacts, accept: A
   const stored = facts.stored.get(work.name)
   if (stored !== undefined) {
     if (stored.hash !== work.hash) return { kind: 'conflict' }
-    return { kind: 'replayed', images: stored.images, ...heldFacts(work, facts) }
+    const { images, writtenBy } = stored
+    return { kind: 'replayed', images, writtenBy, ...heldFacts(work, facts) }
   }
   const { changes } = work
   const refusal = fenceRefusal(work, rows, changes) ?? shortageOf(work, rows, changes)
@@ -122,10 +129,11 @@ function judgeEnd(
   if (reservation === undefined) return { kind: 'notFound' }
   const { state, isDue, expiresAtMs, changes } = reservation
   if (state !== 'held') {
-    const images = facts.stored.get(work.name)?.images ?? []
-    if (asked === 'expire') return { kind: 'notDue' }
+    const { images = [], writtenBy } = facts.stored.get(work.name) ?? {}
+    const before = { images, writtenBy, state, expiresAtMs }
+    if (asked === 'expire') return state === 'expired' ? { kind: 'notDue', before } : { kind: 'notDue' }
     const isAnswer = state === END_STATES[asked] || (asked === 'cancel' && state === 'expired')
-    return isAnswer ? { kind: 'replayed', images, state, expiresAtMs } : { kind: 'settled', state }
+    return isAnswer ? { kind: 'replayed', ...before } : { kind: 'settled', state }
   }
   if (asked === 'expire' && !isDue) return { kind: 'notDue' }
   const kind = isDue ? 'expire' : asked

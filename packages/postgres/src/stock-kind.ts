@@ -55,7 +55,7 @@ export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, 
               },
               works,
             )
-            return { result, isChanged: result.isChanged }
+            return { result, isChanged: result.isChanged, writtenBy: result.writtenBy }
           },
         },
         limits,
@@ -67,7 +67,7 @@ export function stockKind(parts: StockParts): BatchKind<StockWork, StockResult, 
       return end
     },
     free: (works) => freeWorks(parts, works),
-    answer: (result, work, place) => answerOf(result, work, place),
+    answer: (result, work, place, own) => answerOf(result, work, place, own),
     queued: () => observer.step?.({ name: 'stock.queued' }),
     began: (waiting) => observer.stockQueue?.({ waiting }),
     ended: (result, movements, elapsedMs) => observer.stockBatch?.({ result, movements, elapsedMs }),

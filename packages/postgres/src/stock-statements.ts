@@ -65,12 +65,12 @@ function readStored(schema: string): string {
   return `
 SELECT ${msText('clock_timestamp()')} AS now_ms, (SELECT ${schema}.epoch()) AS epoch,
   current_setting('kerp.within', true) AS within,
-  m.company, m.space, m.id, m.request_hash, m.item, m.warehouse, m.version, m.on_hand, m.reserved
+  m.company, m.space, m.id, m.request_hash, m.written_by, m.item, m.warehouse, m.version, m.on_hand, m.reserved
 FROM (SELECT) AS always LEFT JOIN (
-  SELECT k.company, k.space, k.id, m.request_hash, e.place, l.item, l.warehouse, l.version, l.on_hand, l.reserved
+  SELECT k.company, k.space, k.id, m.request_hash, m.written_by, e.place, l.item, l.warehouse, l.version, l.on_hand, l.reserved
   FROM unnest($1::text::text[], $2::text::text[], $3::text::text[]) AS k(company, space, id)
   CROSS JOIN LATERAL (
-    SELECT m.request_hash, m.rows FROM ${schema}.stock_movement m
+    SELECT m.request_hash, m.xmin::text AS written_by, m.rows FROM ${schema}.stock_movement m
     WHERE m.company = k.company AND m.space = k.space AND m.id = k.id LIMIT 1
   ) m
   CROSS JOIN LATERAL json_array_elements(m.rows) WITH ORDINALITY AS e(row_, place)
@@ -102,7 +102,7 @@ WITH changed AS (
   SELECT k.* FROM unnest($8::text::text[], $9::text::text[], $10::text::text[], $11::text::text[],
     $12::text::text[], $13::text::json[]) AS k(company, space, id, kind, request_hash, rows)
   ORDER BY k.company COLLATE "C", k.space COLLATE "C", k.id COLLATE "C" ON CONFLICT DO NOTHING
-  RETURNING 1
+  RETURNING xmin::text AS written_by
 ), lines AS (
   INSERT INTO ${schema}.stock_line (company, item, warehouse, version, space, movement_id,
     on_hand_change, reserved_change, on_hand_after, reserved_after)
@@ -128,7 +128,7 @@ WITH changed AS (
 )
 SELECT c.company, c.item, c.warehouse, c.version::text AS version,
   c.on_hand::text AS on_hand, c.reserved::text AS reserved,
-  (SELECT count(*) FROM movements)::text AS movements, (SELECT count(*) FROM lines)::text AS lines,
+  (SELECT count(*) FROM movements)::text AS movements, (SELECT min(written_by) FROM movements) AS written_by, (SELECT count(*) FROM lines)::text AS lines,
   (SELECT count(*) FROM holds)::text AS holds, (SELECT count(*) FROM ends)::text AS ends,
   (SELECT count(*) FROM outbox)::text AS outbox, (SELECT ${schema}.epoch()) AS epoch
 FROM changed c`

@@ -31,6 +31,8 @@ export interface StockResult {
   readonly outcomes: ReadonlyMap<StockWork, StockOutcome>
   /** Whether anything was written: without it there is nothing to commit. */
   readonly isChanged: boolean
+  /** The transaction as it stands in the movements that it writes. */
+  readonly writtenBy: string | undefined
   /** Names of the rows that exist once the transaction commits. */
   readonly rowNames: readonly string[]
 }
@@ -56,13 +58,15 @@ export async function moveStock(context: StockContext, works: readonly StockWork
   const { outcomes, accepted } = judge(works, rows, facts)
   observer.step?.({ name: 'stock.judged' })
   const isChanged = accepted.length > 0
+  let writtenBy: string | undefined
   if (isChanged) {
     const { parameters, counts } = writtenColumns(accepted, rows)
     const written = await context.run('write', parameters)
     assertWritten(rows, written, counts)
+    writtenBy = textOrUndefined(written[0] ?? {}, 'written_by')
   }
   observer.step?.({ name: 'stock.written' })
-  return { epoch, outcomes, isChanged, rowNames: isChanged ? [...rows.names] : [] }
+  return { epoch, outcomes, isChanged, writtenBy, rowNames: isChanged ? [...rows.names] : [] }
 }
 
 /** The lines of the reservations that are to end; none for those that do not exist. */
@@ -145,12 +149,16 @@ async function readReservations(
 }
 
 function storedIn(rows: readonly Row[]): ReadonlyMap<string, StoredMovement> {
-  const stored = new Map<string, { hash: string; images: RegisterImage[] }>()
+  const stored = new Map<string, { hash: string; writtenBy: string; images: RegisterImage[] }>()
   for (const row of rows) {
     const companyId = textOrUndefined(row, 'company')
     if (companyId === undefined) continue
     const name = `${companyId}\n${textOf(row, 'space')}\n${textOf(row, 'id')}`
-    const movement = stored.get(name) ?? { hash: textOf(row, 'request_hash'), images: [] }
+    const movement = stored.get(name) ?? {
+      hash: textOf(row, 'request_hash'),
+      writtenBy: textOf(row, 'written_by'),
+      images: [],
+    }
     stored.set(name, movement)
     movement.images.push({
       ref: { companyId, family: 'inventory', parts: [textOf(row, 'item'), textOf(row, 'warehouse')] },

@@ -15,16 +15,20 @@ export function postedVoucher(
   return { companyId, voucherId: id, replayed, epoch, images, token: readTokenOf({ epoch, images }) }
 }
 
-/** What a voucher is answered with, or why it was refused; `place` 0 is the caller whose call posted it. */
+/**
+ * What a voucher is answered with, or why it was refused; `place` 0 is the caller whose call posted it. What one of the
+ * transactions `own` has written was posted by that call, although its COMMIT was not answered.
+ */
 export function answerOf(
   { epoch, outcomes }: PostingResult,
   voucher: CheckedVoucher,
   place: number,
+  own: readonly string[] = [],
 ): PostedVoucher | KerpError {
   const outcome = outcomes.get(voucher)
   if (outcome === undefined) return new DatabaseUnsuitableError('A voucher of the batch was not judged.')
   if (outcome.kind === 'conflict') return new VoucherConflictError(voucher.companyId, voucher.id)
-  const { kind, images } = outcome
+  const isOwn = outcome.kind === 'posted' || own.includes(outcome.writtenBy)
   // The call that came first posted it; those who joined it find it posted.
-  return postedVoucher(voucher, { epoch, images }, kind === 'replayed' || place > 0)
+  return postedVoucher(voucher, { epoch, images: outcome.images }, !isOwn || place > 0)
 }

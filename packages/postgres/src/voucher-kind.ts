@@ -67,7 +67,7 @@ export function voucherKind(parts: VoucherParts): BatchKind<VoucherWork, Posting
       return end
     },
     free: (works) => freeWorks(parts, works),
-    answer: (result, { voucher }, place) => answerOf(result, voucher, place),
+    answer: (result, { voucher }, place, own) => answerOf(result, voucher, place, own),
     queued: () => observer.step?.({ name: 'posting.queued' }),
     began: (waiting) => observer.postingQueue?.({ waiting }),
     ended: (result, vouchers, elapsedMs) => observer.postingBatch?.({ result, vouchers, elapsedMs }),
@@ -88,7 +88,8 @@ function postingJob(parts: VoucherParts, works: readonly VoucherWork[]): BatchJo
     work: async (client, at) => {
       const run = stagedStatements(client, statements, prepared, at)
       const vouchers = works.map(({ voucher }) => voucher)
-      return { result: await postVouchers({ run, knownRows, observer }, vouchers), isChanged: true }
+      const result = await postVouchers({ run, knownRows, observer }, vouchers)
+      return { result, isChanged: true, writtenBy: result.writtenBy }
     },
   }
 }

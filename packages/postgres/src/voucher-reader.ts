@@ -41,19 +41,21 @@ export class VoucherReader {
 
   /** `traceparent` is for the event of it. @throws {VoucherNotFoundError} `VOUCHER_NOT_FOUND`. */
   async approve(companyId: string, voucherId: string, traceparent: string | undefined): Promise<Approval> {
+    // Of this call: one of them may have taken effect although its COMMIT was not answered.
+    const own = new Set<string>()
     return this.database.transact('approving a voucher', this.deadlineMs, async (client) => {
       const values = [companyId, voucherId]
       const shown = `${isoText('approved_at')} AS approved_at`
       const changed = await client.query({
         text: `WITH changed AS (
   UPDATE ${this.schema}.voucher SET approved_at = clock_timestamp()
-  WHERE company = $1 AND id = $2 AND approved_at IS NULL RETURNING ${shown}
+  WHERE company = $1 AND id = $2 AND approved_at IS NULL RETURNING ${shown}, xmin::text AS written_by
 ), told AS (
   INSERT INTO ${this.schema}.outbox (company, kind, type, abouts, payload, traceparent)
   SELECT $1, 'event', 'events:voucher:approved', ARRAY[$2::text],
     json_build_object('id', $2::text, 'approvedAt', approved_at)::text, $3 FROM changed
 )
-SELECT approved_at FROM changed`,
+SELECT approved_at, written_by FROM changed`,
         values: [...values, traceparent ?? null],
       })
       // A second statement, as the first one's snapshot may be older than another's approval.
@@ -61,13 +63,16 @@ SELECT approved_at FROM changed`,
         changed.rows[0] ??
         (
           await client.query({
-            text: `SELECT ${shown} FROM ${this.schema}.voucher WHERE company = $1 AND id = $2`,
+            text: `SELECT ${shown}, xmin::text AS written_by FROM ${this.schema}.voucher
+WHERE company = $1 AND id = $2`,
             values,
           })
         ).rows[0]
       if (found === undefined) throw new VoucherNotFoundError(companyId, voucherId)
       const approvedAt = new Date(textOf(found, 'approved_at'))
-      return { companyId, voucherId, approvedAt, changed: changed.rows.length > 0 }
+      const writtenBy = textOf(found, 'written_by')
+      if (changed.rows.length > 0) own.add(writtenBy)
+      return { companyId, voucherId, approvedAt, changed: own.has(writtenBy) }
     })
   }
 
