@@ -53,7 +53,7 @@ export type StockOutcome =
   | { readonly kind: 'notFound' }
   | { readonly kind: 'settled'; readonly state: Exclude<ReservationState, 'held'> }
   /** A sweep found a reservation that is not due, or has ended: if it has expired, by `before`. */
-  | { readonly kind: 'notDue'; readonly before?: DoneMovement }
+  | { readonly kind: 'notDue'; readonly before?: DoneMovement | undefined }
 
 /** An accepted movement, as it is written. */
 export interface AcceptedMovement {
