@@ -1,12 +1,8 @@
-/** Runs a program from the sources of this project in a process of its own. */
+/** Runs programs from the sources of this project, each in a process of its own. */
 
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { argsOfText, compileTexts } from '../support/programs.js'
 
-const ROOT = join(import.meta.dirname, '..', '..')
 const DEADLINE_MS = 50_000
 
 /** How a program ended. */
@@ -16,23 +12,15 @@ export interface Ended {
   readonly stderr: string
 }
 
+/** Compiles programs that will run, all at once; one that is not among them is compiled when it runs. */
+export const preparePrograms = compileTexts
+
 /** Runs TypeScript that imports packages by name. A program that does not end in 50 s is ended, and not ok. */
 export async function runProgram(code: string): Promise<Ended> {
-  mkdirSync(join(ROOT, '.kerp'), { recursive: true })
-  const folder = mkdtempSync(join(ROOT, '.kerp', 'block-'))
-  const file = join(folder, 'block.ts')
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-  try {
-    writeFileSync(file, code)
-    return await new Promise((resolve) => {
-      execFile(
-        process.execPath,
-        ['--conditions=@kerp/source', '--import', tsx, file],
-        { cwd: ROOT, timeout: DEADLINE_MS },
-        (error, stdout, stderr) => resolve({ ok: error === null, stdout, stderr }),
-      )
-    })
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  const args = await argsOfText(code)
+  return new Promise((resolve) => {
+    execFile(process.execPath, args, { timeout: DEADLINE_MS }, (error, stdout, stderr) =>
+      resolve({ ok: error === null, stdout, stderr }),
+    )
+  })
 }

@@ -15,7 +15,7 @@ interface Run {
 }
 
 async function demo(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
-  const child = spawnSource('examples/erp/src/demo.ts', args, env)
+  const child = await spawnSource('examples/erp/src/demo.ts', args, env)
   let output = ''
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
@@ -140,7 +140,9 @@ describe('The demo', () => {
   it('holds while Redis is killed, full and frozen, PostgreSQL is killed and goes back, and a second process of it is killed', {
     timeout: BUSY_MS,
   }, async () => {
-    const run = await demo(['--exit', '--json', '--faults', '--invoices', '60'])
+    // Its second process is started from sources.
+    const env = { NODE_OPTIONS: '--import tsx' }
+    const run = await demo(['--exit', '--json', '--faults', '--invoices', '60'], env)
     expect(run.code, run.output).toBe(0)
     expect(fieldOf(run.report, 'ok')).toBe(true)
     const audit = fieldOf(run.report, 'audit') as readonly unknown[]

@@ -3,10 +3,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { argsOf } from '../support/programs.js'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const SOURCE_ARGS = ['--conditions=@kerp/source', '--import', 'tsx']
 const START_DEADLINE_MS = 60_000
 
 /** An answer as it came; `body` is the parsed JSON, or undefined when it is none. */
@@ -52,7 +53,7 @@ export interface CompanyClient {
 
 /** Starts `examples/erp/src/main.ts` on a free port. `env` is all that it inherits, beside PATH and TMPDIR. */
 export async function startErp(env: Readonly<Record<string, string>> = {}): Promise<ErpProcess> {
-  const child = spawnSource('examples/erp/src/main.ts', [], { PORT: '0', ...env })
+  const child = await spawnSource('examples/erp/src/main.ts', [], { PORT: '0', ...env })
   let output = ''
   const heard = new Promise<string>((resolve, reject) => {
     const hear = (chunk: Buffer): void => {
@@ -76,14 +77,15 @@ export async function startErp(env: Readonly<Record<string, string>> = {}): Prom
   }
 }
 
-/** Runs a TypeScript file of the repository without a build. */
-export function spawnSource(
+/** Runs a TypeScript program of the repository. */
+export async function spawnSource(
   file: string,
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-): ChildProcess {
+): Promise<ChildProcess> {
+  const program = await argsOf(join(ROOT, file))
   const inherited = { PATH: process.env['PATH'] ?? '', TMPDIR: process.env['TMPDIR'] ?? '/tmp' }
-  const child = spawn(process.execPath, [...SOURCE_ARGS, file, ...args], {
+  const child = spawn(process.execPath, [...program, ...args], {
     cwd: ROOT,
     env: { ...inherited, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { argsOf } from '../support/programs.js'
 
 /** What such a process works on, and how. */
 export interface BatchChildWork {
@@ -33,7 +34,7 @@ export class BatchChild implements AsyncDisposable {
   }
 
   static async start(work: BatchChildWork): Promise<BatchChild> {
-    const args = ['--conditions=@kerp/source', '--import', 'tsx', SCRIPT, JSON.stringify(work)]
+    const args = [...(await argsOf(SCRIPT)), JSON.stringify(work)]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     const started = new BatchChild(child)
     await once(child, 'message')

@@ -9,6 +9,7 @@ import { seededRandom } from '@kerp/core/testing'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import type { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
+import { argsOf } from '../support/programs.js'
 import { CacheWorld } from '../cache/cache-world.js'
 import { freshCompany } from '../support/fresh-company.js'
 
@@ -144,7 +145,7 @@ test('four processes that want one cold value at once make one load', async () =
   await using server = await openPrivateRedis()
   const companyId = freshCompany()
   const script = fileURLToPath(new URL('cold-value-child.ts', import.meta.url))
-  const args = ['--conditions=@kerp/source', '--import', 'tsx', script, server.socketPath, companyId, '250']
+  const args = [...(await argsOf(script)), server.socketPath, companyId, '250']
   const children: ChildProcess[] = Array.from({ length: 4 }, () =>
     spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }),
   )

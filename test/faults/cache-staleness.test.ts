@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { openPrivatePostgres, type PrivatePostgres } from '@kerp/postgres/testing'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { argsOf } from '../support/programs.js'
 import { LiveWorld } from '../registers/live-world.js'
 
 const SCRIPT = fileURLToPath(new URL('staleness-child.ts', import.meta.url))
@@ -28,16 +29,7 @@ interface Report {
 }
 
 async function start(role: string, socketPath: string, companyId: string): Promise<ChildProcess> {
-  const args = [
-    '--conditions=@kerp/source',
-    '--import',
-    'tsx',
-    SCRIPT,
-    role,
-    socketPath,
-    postgres.url,
-    companyId,
-  ]
+  const args = [...(await argsOf(SCRIPT)), role, socketPath, postgres.url, companyId]
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   await once(child, 'message')
   return child

@@ -7,6 +7,7 @@ import { migrate } from '@kerp/postgres'
 import { openPrivatePostgres } from '@kerp/postgres/testing'
 import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
+import { argsOf } from '../support/programs.js'
 import { eventWorld, until } from '../pubsub/event-world.js'
 
 const FULL = process.env['KERP_TEST_FULL'] === '1'
@@ -15,7 +16,7 @@ const SCRIPT = fileURLToPath(new URL('events-child.ts', import.meta.url))
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 async function startChild(args: readonly string[]): Promise<ChildProcess> {
-  const argv = ['--conditions=@kerp/source', '--import', 'tsx', SCRIPT, ...args]
+  const argv = [...(await argsOf(SCRIPT)), ...args]
   const child = spawn(process.execPath, argv, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   await once(child, 'message')
   return child

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { argsOf } from '../support/programs.js'
 import { FleetJudge } from './fleet-judge.js'
 import type { FleetAnswer, FleetCommand, FleetOrder } from './fleet-words.js'
 
@@ -13,9 +14,7 @@ class FleetProcess {
   readonly #unread: FleetAnswer[] = []
   #heard: () => void = () => undefined
 
-  constructor(order: FleetOrder, judge: FleetJudge, root: string) {
-    const script = join(root, 'test/faults/fleet-child.ts')
-    const args = ['--conditions=@kerp/source', '--import', 'tsx', script, JSON.stringify(order)]
+  private constructor(args: readonly string[], judge: FleetJudge, root: string) {
     this.child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.child.on('message', (answer: FleetAnswer) => {
       if (answer.is === 'news') {
@@ -26,6 +25,12 @@ class FleetProcess {
       this.#heard()
     })
     this.child.on('exit', () => this.#heard())
+  }
+
+  /** `root` is whose sources it runs. */
+  static async start(order: FleetOrder, judge: FleetJudge, root: string): Promise<FleetProcess> {
+    const program = await argsOf(join(root, 'test/faults/fleet-child.ts'))
+    return new FleetProcess([...program, JSON.stringify(order)], judge, root)
   }
 
   async hear(): Promise<FleetAnswer> {
@@ -68,7 +73,7 @@ export class Fleet implements AsyncDisposable {
     const fleet = new Fleet(order, roots)
     for (let index = 0; index < clients; index += 1) {
       const mine = { ...order, role: 'client', seed: seed * 100 + index } as const
-      fleet.#clients.push(new FleetProcess(mine, fleet.judge, fleet.#rootOf(index)))
+      fleet.#clients.push(await FleetProcess.start(mine, fleet.judge, fleet.#rootOf(index)))
     }
     await Promise.all([...fleet.#clients.map((client) => client.hear()), fleet.startRelay()])
     return fleet
@@ -77,7 +82,7 @@ export class Fleet implements AsyncDisposable {
   async startRelay(): Promise<void> {
     const root = this.#rootOf(this.#relays)
     this.#relays += 1
-    this.#relay = new FleetProcess({ ...this.#order, role: 'relay', seed: 0 }, this.judge, root)
+    this.#relay = await FleetProcess.start({ ...this.#order, role: 'relay', seed: 0 }, this.judge, root)
     await this.#relay.hear()
   }
 

@@ -11,6 +11,7 @@ import type { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openPool } from '../postgres/own-database.js'
 import { freshCompany } from '../support/fresh-company.js'
+import { argsOf } from '../support/programs.js'
 import { GuardedHost, MOMENTS, TABLE } from './guarded-host.js'
 
 const SCRIPT = fileURLToPath(new URL('guarded-child.ts', import.meta.url))
@@ -57,7 +58,7 @@ async function openHost(...[options]: [ConstructorParameters<typeof GuardedHost>
 /** A writer that is ready to begin. */
 async function startWriter(host: GuardedHost, moment = ''): Promise<ChildProcess> {
   const values = [server.socketPath, postgres.url, host.companyId, ACCOUNTS.join(','), moment]
-  const args = ['--conditions=@kerp/source', '--import', 'tsx', SCRIPT, ...values]
+  const args = [...(await argsOf(SCRIPT)), ...values]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   await once(child, 'message')
   return child

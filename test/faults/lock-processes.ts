@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { LockRelease, LockResource } from '@kerp/inventory-lock'
+import { argsOf } from '../support/programs.js'
 
 /** What a child is told. */
 export type ChildOrder =
@@ -53,8 +54,8 @@ export class LockChild implements AsyncDisposable {
 
   /** `root` is whose sources it runs. */
   static async start(socketPath: string, databaseUrl = '', root = ROOT): Promise<LockChild> {
-    const script = join(root, 'test/faults/lock-child.ts')
-    const args = ['--conditions=@kerp/source', '--import', 'tsx', script, socketPath, databaseUrl]
+    const program = await argsOf(join(root, 'test/faults/lock-child.ts'))
+    const args = [...program, socketPath, databaseUrl]
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     const started = new LockChild(child)
     await started.hear('ready')

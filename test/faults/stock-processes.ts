@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { argsOf } from '../support/programs.js'
 
 /** Takes all there is of one item. */
 export interface GrabOrder {
@@ -59,8 +60,8 @@ export class StockChild implements AsyncDisposable {
 
   /** `root` is whose sources it runs. */
   static async start(socketPath: string, databaseUrl: string, root = ROOT): Promise<StockChild> {
-    const script = join(root, 'test/faults/stock-child.ts')
-    const args = ['--conditions=@kerp/source', '--import', 'tsx', script, socketPath, databaseUrl]
+    const program = await argsOf(join(root, 'test/faults/stock-child.ts'))
+    const args = [...program, socketPath, databaseUrl]
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     const started = new StockChild(child)
     await started.hear('ready')

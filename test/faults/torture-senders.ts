@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
+import { argsOf } from '../support/programs.js'
 import type { TortureWork } from './torture-worker.js'
 
 /** What all processes together were told, and what they have still to send. */
@@ -67,8 +68,8 @@ export class Sender {
   }
 
   async #runOne(): Promise<void> {
-    const script = join(import.meta.dirname, 'torture-worker.ts')
-    const child = spawn(process.execPath, ['--conditions=@kerp/source', '--import', 'tsx', script], {
+    const args = await argsOf(join(import.meta.dirname, 'torture-worker.ts'))
+    const child = spawn(process.execPath, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     this.#child = child

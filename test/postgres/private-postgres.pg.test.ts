@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import { openPrivatePostgres } from '@kerp/postgres/testing'
 import pg from 'pg'
 import { expect, test } from 'vitest'
+import { argsOf } from '../support/programs.js'
 import { isAlive } from '../support/is-alive.js'
 
 async function ask(url: string, sql: string): Promise<unknown> {
@@ -76,11 +77,8 @@ test('a server whose supervising shell was killed is ended by close, which does 
 })
 
 test('a server ends by itself when its parent is ended by SIGKILL, and leaves no directory behind', async () => {
-  const child = spawn(
-    process.execPath,
-    ['--conditions=@kerp/source', '--import', 'tsx', join(import.meta.dirname, 'open-and-hang.ts')],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
+  const args = await argsOf(join(import.meta.dirname, 'open-and-hang.ts'))
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = (await once(child.stdout, 'data')) as readonly unknown[]
   const facts = JSON.parse(String(line)) as { pid: number; socketDir: string }
   expect(isAlive(facts.pid)).toBe(true)

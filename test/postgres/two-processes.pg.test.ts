@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { argsOf } from '../support/programs.js'
 import { freshCompany } from '../support/fresh-company.js'
 import { type OwnDatabase, ownDatabase } from './own-database.js'
 import type { PostManyAnswer, PostManyWork } from './post-many.js'
@@ -18,9 +19,9 @@ afterAll(() => database.close())
 
 /** Starts a process per work, fires them together, and returns what each answered. */
 async function inProcesses(works: readonly PostManyWork[]): Promise<PostManyAnswer[][]> {
-  const script = join(import.meta.dirname, 'post-many.ts')
+  const args = await argsOf(join(import.meta.dirname, 'post-many.ts'))
   const started = works.map((work) => {
-    const child = spawn(process.execPath, ['--conditions=@kerp/source', '--import', 'tsx', script], {
+    const child = spawn(process.execPath, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     child.stdin.write(`${JSON.stringify(work)}\n`)

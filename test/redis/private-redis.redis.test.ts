@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { RedisMissingError } from '@kerp/redis'
 import { findRedisServer, openPrivateRedis } from '@kerp/redis/testing'
 import { expect, test } from 'vitest'
+import { argsOf } from '../support/programs.js'
 import { isAlive } from '../support/is-alive.js'
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
@@ -76,8 +77,8 @@ test('a paused server answers nobody until it is resumed', async () => {
 })
 
 test.each(['SIGKILL', 'SIGTERM'] as const)('a parent that dies by %s takes it along', async (signal) => {
-  const script = join(import.meta.dirname, 'open-and-hang.ts')
-  const parent = spawn(process.execPath, ['--import', 'tsx', '--conditions=@kerp/source', script], {
+  const args = await argsOf(join(import.meta.dirname, 'open-and-hang.ts'))
+  const parent = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [bytes] = (await once(parent.stdout, 'data')) as [Buffer]

@@ -9,6 +9,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { argsOf } from '../support/programs.js'
 import { PLANTED } from './planted.js'
 import { RULES, type Rule } from './rules.js'
 import { SimWorld } from './sim-world.js'
@@ -24,7 +25,7 @@ interface Report {
 }
 
 async function runSeeds(from: number, count: number): Promise<Report> {
-  const args = ['--conditions=@kerp/source', '--import', 'tsx', RUNNER, String(from), String(count)]
+  const args = [...(await argsOf(RUNNER)), String(from), String(count)]
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT })
   return JSON.parse(stdout) as Report
 }

@@ -26,6 +26,9 @@ export function traceInto(exporter: SpanExporter): void {
     enable: () => manager,
     disable: () => manager,
   }
+  // Another test file of this process may have registered its own.
+  context.disable()
+  trace.disable()
   context.setGlobalContextManager(manager)
   trace.setGlobalTracerProvider(
     new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),

@@ -13,6 +13,7 @@ import { openPrivateRedis, type PrivateRedis } from '@kerp/redis/testing'
 import { OutboxRelay } from '@kerp/registers'
 import pg from 'pg'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { argsOf } from '../support/programs.js'
 import { Fleet } from '../faults/fleet.js'
 import { LockChild } from '../faults/lock-processes.js'
 import { StockChild } from '../faults/stock-processes.js'
@@ -141,8 +142,7 @@ test('events: consumers of both take over from each other, and each effect is th
   await publish('last')
   const start = async (turn: number): Promise<ChildProcess> => {
     const root = roots[turn % 2] ?? ROOT
-    const script = join(root, 'test/faults/events-child.ts')
-    const args = ['--conditions=@kerp/source', '--import', 'tsx', script]
+    const args = await argsOf(join(root, 'test/faults/events-child.ts'))
     const child = spawn(process.execPath, [...args, server.socketPath, database.url, companyId], {
       cwd: root,
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
