@@ -2,6 +2,7 @@ import { Agent } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { statusOf } from '../live/live-world.js'
 import { freshDatabase } from './erp-database.js'
 import { type CompanyClient, type ErpProcess, exchange, fieldOf, refusalIn, startErp } from './erp-process.js'
 import { saleOf } from './vouchers.js'
@@ -9,7 +10,8 @@ import { saleOf } from './vouchers.js'
 let erp: ErpProcess
 let won: CompanyClient
 beforeAll(async () => {
-  erp = await startErp({ DATABASE_URL: await freshDatabase(inject('databaseUrl')) })
+  const databaseUrl = await freshDatabase(inject('databaseUrl'))
+  erp = await startErp({ DATABASE_URL: databaseUrl, ALLOWED_HOSTS: 'erp.example, Shop.Example:8443' })
   won = await erp.as('c1')
 })
 afterAll(() => erp.stop())
@@ -88,6 +90,33 @@ describe('The server', () => {
     expect(answer.body).toEqual({
       error: { code: 'ROUTE_NOT_FOUND', message: expect.any(String) as string, retryable: false },
     })
+  })
+
+  it.each([
+    ['localhost', 200],
+    ['LOCALHOST:3000', 200],
+    ['127.8.9.10:3000', 200],
+    ['[::1]:3000', 200],
+    ['erp.example', 200],
+    ['ERP.example:1234', 200],
+    ['shop.example:8443', 200],
+    ['shop.example', 403],
+    ['shop.example:443', 403],
+    ['evil.example', 403],
+    ['127.0.0.1.evil.example', 403],
+    ['localhost.evil.example', 403],
+    ['evil.example:3000@localhost', 403],
+    ['192.0.2.7', 403],
+  ])('is asked by the host %j, and answers %i', async (host, status) => {
+    for (const path of ['/healthz', '/'])
+      expect((await erp.send(path, { headers: { host } })).status).toBe(status)
+    const session = { method: 'POST', body: { company: 'c1', user: 'kim' }, headers: { host } }
+    const opened = await erp.send('/session', session)
+    expect(opened.status).toBe(status)
+    if (status === 403) expect(refusalIn(opened)).toEqual([403, 'HOST_REFUSED'])
+    const protocols = ['kerp.live.v1', `ticket.${String(fieldOf(opened.body, 'ticket'))}`]
+    const url = `${erp.url.replace('http', 'ws')}/live`
+    expect(await statusOf(url, protocols, { origin: erp.url, host })).toBe(status === 200 ? 101 : 403)
   })
 
   it('answers 400 to a path that it cannot read', async () => {

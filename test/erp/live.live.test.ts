@@ -128,10 +128,15 @@ describe('The app’s live connection', () => {
     socket.terminate()
   })
 
-  it('breaks Redis only when the app started it itself, and knows only its own faults', async () => {
-    const broken = await erp.send('/demo/faults', { method: 'POST', body: { kind: 'flushall' } })
+  it('breaks Redis only when the app started it itself, for who has a token of its secret, and knows only its own faults', async () => {
+    const headers = { authorization: `Bearer ${won.token}` }
+    for (const wrong of [{}, { authorization: `Bearer ${await ticketOf('c1')}` }]) {
+      const refused = await erp.send('/demo/faults', { method: 'POST', headers: wrong, body: '{"kind":' })
+      expect(refusalIn(refused)).toEqual([401, 'UNAUTHORIZED'])
+    }
+    const broken = await erp.send('/demo/faults', { method: 'POST', headers, body: { kind: 'flushall' } })
     expect(broken.body).toEqual({ recoveredInMs: expect.any(Number) as number })
-    const unknown = await erp.send('/demo/faults', { method: 'POST', body: { kind: '__proto__' } })
+    const unknown = await erp.send('/demo/faults', { method: 'POST', headers, body: { kind: '__proto__' } })
     expect(unknown.status).toBe(422)
     const other = await startErp({
       DATABASE_URL: await freshDatabase(inject('databaseUrl')),

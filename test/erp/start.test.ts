@@ -1,9 +1,12 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { manualClock } from '@kerp/core/testing'
 import { describe, expect, it, vi } from 'vitest'
 import { readChart } from '../../examples/erp/src/chart.js'
 import { readConfig } from '../../examples/erp/src/config.js'
 import { failPointObserver } from '../../examples/erp/src/fail-points.js'
 import { LatencyHistogram } from '../../examples/erp/src/demo/latency.js'
+import { createServer } from '../../examples/erp/src/http/server.js'
 import { Sessions } from '../../examples/erp/src/session.js'
 
 describe('The settings', () => {
@@ -25,6 +28,15 @@ describe('The settings', () => {
     expect(() => readConfig({ PORT: port })).toThrow(/PORT/)
   })
 
+  it('name further hosts, and refuse what is none', () => {
+    expect(readConfig({}).allowedHosts).toEqual([])
+    const { allowedHosts } = readConfig({ ALLOWED_HOSTS: ' erp.example,SHOP.example:8443 ,[2001:DB8::1]' })
+    expect(allowedHosts).toEqual(['erp.example', 'shop.example:8443', '2001:db8::1'])
+    for (const wrong of ['http://erp.example', 'erp.example/', '*.example', 'a b', 'erp.example:port']) {
+      expect(() => readConfig({ ALLOWED_HOSTS: wrong })).toThrow(/ALLOWED_HOSTS/)
+    }
+  })
+
   it('limit calls beyond what a process can answer, or as told', () => {
     expect(readConfig({})).toMatchObject({ rateLimitPerMinute: 600_000, sessionLimitPerMinute: 60_000 })
     const none = { RATE_LIMIT_PER_MINUTE: '0', SESSION_LIMIT_PER_MINUTE: '0' }
@@ -38,6 +50,37 @@ describe('The settings', () => {
 
   it('refuse a secret that is too short without printing it', () => {
     expect(() => readConfig({ AUTH_SECRET: 'hunter2' })).toThrow(/^(?!.*hunter2).*AUTH_SECRET/)
+  })
+})
+
+describe('The HTTP server', () => {
+  it.each([
+    ['content-length: 99\r\n\r\n{"comp', 'resetAndDestroy'],
+    ['content-length: 99\r\n\r\n{"comp', 'destroy'],
+    ['transfer-encoding: chunked\r\n\r\n9\r\n{"comp', 'resetAndDestroy'],
+  ] as const)('logs nothing of an upload that breaks off: %j, %s', async (begun, end) => {
+    const logged: string[] = []
+    const server = createServer({ log: (line) => logged.push(line), allowHost: () => true })
+    let begins = (): void => undefined
+    const reading = new Promise<void>((resolve) => (begins = resolve))
+    server.addHook('preParsing', (_request, _reply, _payload, done) => {
+      begins()
+      done()
+    })
+    server.post('/session', () => 'never reached')
+    await server.listen({ host: '127.0.0.1', port: 0 })
+    const accepted = once(server.server, 'connection') as Promise<[Socket]>
+    const client = connect((server.server.address() as AddressInfo).port, '127.0.0.1')
+    client.write(`POST /session HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${begun}`)
+    const [socket] = await accepted
+    await reading
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    client[end]()
+    await closed
+    // Answered behind it.
+    expect((await server.inject('/none')).statusCode).toBe(404)
+    await server.close()
+    expect(logged).toEqual([])
   })
 })
 

@@ -31,6 +31,16 @@ describe('A connection', () => {
     expect(world.tickets.has(ticket)).toBe(true)
   })
 
+  it('of a host that is not the server’s is refused with 403, before its ticket is looked at', async () => {
+    world = await openLiveWorld({}, { allowHost: (host) => host === 'erp.example' })
+    const ticket = world.ticketOf('c1')
+    for (const host of ['evil.example', 'erp.example.evil.example', '']) {
+      expect(await statusOf(world.url, withTicket(ticket), { origin: ORIGIN, host })).toBe(403)
+    }
+    expect(world.tickets.has(ticket)).toBe(true)
+    expect(await statusOf(world.url, withTicket(ticket), { origin: ORIGIN, host: 'erp.example' })).toBe(101)
+  })
+
   it('is refused with 401 for a ticket that is none, or was used before', async () => {
     world = await openLiveWorld()
     const ticket = world.ticketOf('c1')

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { LiveHub, type LiveHubOptions, type LivePrincipal } from '@kerp/live'
+import { type AttachOptions, LiveHub, type LiveHubOptions, type LivePrincipal } from '@kerp/live'
 import { vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { type KeyEvent, MemoryFeed } from './memory-feed.js'
@@ -72,6 +72,7 @@ const TOPICS = {
 /** Opens one. */
 export async function openLiveWorld(
   options: Partial<LiveHubOptions<KeyEvent>> & { readonly memory?: MemoryFeed } = {},
+  attached: Partial<AttachOptions> = {},
 ): Promise<LiveWorld> {
   const feed = options.memory ?? new MemoryFeed()
   const snapshots = { count: 0, wait: Promise.resolve() }
@@ -99,7 +100,7 @@ export async function openLiveWorld(
     ...options,
   })
   const server = createServer()
-  hub.attach(server, { origins: [ORIGIN] })
+  hub.attach(server, { origins: [ORIGIN], ...attached })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

@@ -3,6 +3,7 @@
 import { recordingObserver } from '@kerp/core/testing'
 import { migrate } from '@kerp/postgres'
 import pg from 'pg'
+import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 import { FaultyPool, serverError } from './faulty-pool.js'
@@ -85,6 +86,16 @@ describe('a voucher that the database refuses', () => {
       Array.from({ length: 99 }, (_, n) => n + 1),
     )
     await expectExact(ledger, company, 99)
+  })
+
+  test('shows its amounts in no error, not even in what the server said of the row', async () => {
+    await poisonedSchema('quoting', 'ALTER TABLE SCHEMA.line ADD CHECK (debit <> 98765432123)')
+    const ledger = database.ledger({ schema: 'quoting' })
+    const refused: unknown = await ledger
+      .post(twoLines(freshCompany(), 'v1', 98_765_432_123n))
+      .catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 'VOUCHER_REJECTED', cause: { code: '23514', table: 'line' } })
+    expect(inspect(refused, { depth: 12, showHidden: true })).not.toContain('98765432123')
   })
 
   test('fails alone when the refusal comes only with COMMIT', async () => {

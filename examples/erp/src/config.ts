@@ -1,6 +1,7 @@
 /** What the environment decides, read and checked once at start. */
 
 import { InvalidOptionError, wholeNumberOption } from '@kerp/core'
+import { isLoopback, readHost } from './http/hosts.js'
 
 /** Settings of one app process. */
 export interface ErpConfig {
@@ -21,6 +22,10 @@ export interface ErpConfig {
   /** Where the private PostgreSQL keeps its data; undefined keeps nothing beyond the run. */
   readonly dataDir: string | undefined
   readonly authSecret: string
+  /** Whether the environment gave a secret: then more than this machine may reach the app. */
+  readonly hasAuthSecret: boolean
+  /** Names beside loopback and `host` by which clients may call the app: `ALLOWED_HOSTS`, separated by commas. */
+  readonly allowedHosts: readonly string[]
   /** Pages beside the app's own that may open `/live`: `LIVE_ORIGINS`, separated by commas. */
   readonly liveOrigins: readonly string[]
   /** Calls of one user on one route in a minute: `RATE_LIMIT_PER_MINUTE`; 0 for any number. */
@@ -38,19 +43,18 @@ export interface ErpConfig {
 const LOOPBACK_SECRET = 'demo accounts on loopback'
 
 const AUTH_SECRET_LENGTH_MIN = 16
-const LOOPBACK = /^(?:localhost|::1|127(?:\.\d{1,3}){3})$/
 
 /**
  * Reads the settings from environment variables.
  *
- * @throws {InvalidOptionError} `INVALID_OPTION` for a PORT that is none, an AUTH_SECRET below 16 characters,
+ * @throws {InvalidOptionError} `INVALID_OPTION` for a PORT or an ALLOWED_HOSTS that is none, an AUTH_SECRET below 16 characters,
  * and a HOST that other machines can reach when there is no AUTH_SECRET.
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): ErpConfig {
   const value = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
   const host = value('HOST') ?? '127.0.0.1'
   const authSecret = value('AUTH_SECRET')
-  if (authSecret === undefined && !LOOPBACK.test(host)) {
+  if (authSecret === undefined && !isLoopback(host)) {
     throw new InvalidOptionError('erp', 'HOST', 'a loopback address as long as AUTH_SECRET is not set', host)
   }
   if (authSecret !== undefined && authSecret.length < AUTH_SECRET_LENGTH_MIN) {
@@ -68,11 +72,26 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): E
     databaseUrl: value('DATABASE_URL'),
     dataDir: value('DATA_DIR'),
     authSecret: authSecret ?? LOOPBACK_SECRET,
-    liveOrigins: (value('LIVE_ORIGINS') ?? '').split(',').filter((origin) => origin !== ''),
+    hasAuthSecret: authSecret !== undefined,
+    allowedHosts: listOf(value('ALLOWED_HOSTS')).map(hostOf),
+    liveOrigins: listOf(value('LIVE_ORIGINS')),
     rateLimitPerMinute: limitOf('RATE_LIMIT_PER_MINUTE', value('RATE_LIMIT_PER_MINUTE'), 600_000),
     sessionLimitPerMinute: limitOf('SESSION_LIMIT_PER_MINUTE', value('SESSION_LIMIT_PER_MINUTE'), 60_000),
     failPoint: value('FAIL_POINT'),
   }
+}
+
+function listOf(text: string | undefined): readonly string[] {
+  return (text ?? '')
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
+}
+
+function hostOf(text: string): string {
+  const host = readHost(text)
+  if (host !== undefined) return host.port === undefined ? host.name : `${host.name}:${host.port}`
+  throw new InvalidOptionError('erp', 'ALLOWED_HOSTS', 'names such as erp.example or erp.example:8443', text)
 }
 
 function portOf(text: string | undefined): number {

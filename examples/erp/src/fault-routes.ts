@@ -5,14 +5,19 @@ import { InvalidInputError, KerpError } from '@kerp/core'
 import type { RedisClient } from '@kerp/redis'
 import type { PrivateRedis } from '@kerp/redis/testing'
 import type { OutboxRelay } from '@kerp/registers'
+import type { FastifyRequest } from 'fastify'
+import { UnauthorizedError } from './http/errors.js'
 import { textField } from './http/fields.js'
-import { bodyFields, type HttpServer } from './http/server.js'
+import { bodyFields, type HttpServer, sessionOf } from './http/server.js'
 import { isServedFromCache } from './served.js'
+import type { Sessions } from './session.js'
 
 /** What is broken, and what shows that it works again. */
 export interface FaultRoutesOptions {
   /** Undefined unless this process started it. */
   readonly server: PrivateRedis | undefined
+  /** Who may break it; undefined lets everybody who reaches the app. */
+  readonly sessions: Sessions | undefined
   readonly redis: RedisClient
   readonly balances: BalanceCache
   readonly relay: OutboxRelay
@@ -50,7 +55,12 @@ const FAULTS: Readonly<Record<string, (server: PrivateRedis) => Promise<void>>> 
 /** Registers the route. */
 export function faultRoutes(http: HttpServer, options: FaultRoutesOptions): void {
   let isBusy = false
-  http.post('/demo/faults', async (request) => {
+  const { sessions } = options
+  const onRequest = (request: FastifyRequest, _reply: unknown, done: (error?: Error) => void): void => {
+    if (sessions === undefined || sessionOf(request, sessions) !== undefined) done()
+    else done(new UnauthorizedError())
+  }
+  http.post('/demo/faults', { onRequest }, async (request) => {
     const kind = textField(bodyFields(request), 'kind')
     const fault = Object.hasOwn(FAULTS, kind) ? FAULTS[kind] : undefined
     if (fault === undefined) {
@@ -71,8 +81,10 @@ export function faultRoutes(http: HttpServer, options: FaultRoutesOptions): void
   })
 }
 
+type Served = Pick<FaultRoutesOptions, 'redis' | 'balances' | 'relay'>
+
 /** Redis answers, the relay has passed, and no read falls back to the database. */
-async function served({ redis, balances, relay }: FaultRoutesOptions): Promise<void> {
+async function served({ redis, balances, relay }: Served): Promise<void> {
   const endMs = performance.now() + RECOVERY_MS_MAX
   while (performance.now() < endMs) {
     const isServed = await isServedNow({ redis, balances, relay }).catch(() => false)
@@ -81,7 +93,7 @@ async function served({ redis, balances, relay }: FaultRoutesOptions): Promise<v
   }
 }
 
-async function isServedNow({ redis, balances, relay }: Omit<FaultRoutesOptions, 'server'>): Promise<boolean> {
+async function isServedNow({ redis, balances, relay }: Served): Promise<boolean> {
   await redis.ping()
   return isServedFromCache({ relay, balances })
 }

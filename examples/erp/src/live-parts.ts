@@ -6,6 +6,7 @@ import { LiveHub, LogFeed } from '@kerp/live'
 import type { EventLog } from '@kerp/postgres'
 import type { ErpEventSchemas, Subscriber } from '@kerp/pubsub'
 import type { ErpConfig } from './config.js'
+import { hostCheck } from './http/hosts.js'
 import type { HttpServer } from './http/server.js'
 import { LIVE_TOPICS, liveSnapshot } from './live-topics.js'
 import { LiveTickets } from './live-tickets.js'
@@ -49,7 +50,7 @@ export function openLive(options: LivePartsOptions, opened: Opened): void {
       observer,
     }),
   )
-  hub.attach(server.server, { origins: originsOf(config, url) })
+  hub.attach(server.server, { origins: originsOf(config, url), allowHost: hostCheck(config) })
   const pulse = { hub, ledger, balances, stock, locks, redis: redis.coordination, relay, metrics }
   opened(new Pulse(pulse)).start()
 }

@@ -29,6 +29,7 @@ import { type Dashboard, dashboardRoutes } from './dashboard.js'
 import { EventHistories, eventRoutes } from './events.js'
 import { failPointObserver } from './fail-points.js'
 import { FinancialReports } from './financial-reports.js'
+import { hostCheck } from './http/hosts.js'
 import { RateLimits } from './http/rate-limits.js'
 import { companyRoutes, createServer, type HttpServer } from './http/server.js'
 import { openLive } from './live-parts.js'
@@ -174,10 +175,10 @@ async function openParts(
   const figures = { vouchers, balances, payroll, reports, audit, metrics, ...caches }
   const shown = { ...figures, ...goods, ...relays }
   const doors = { ...shown, ledger, chart, histories }
-  const server = createServer(say)
+  const server = createServer({ log: say, allowHost: hostCheck(config) })
   const limitsOf = (perMinute: number): RateLimits => new RateLimits({ redis: redis.client, keys, perMinute })
   sessionRoutes(server, { sessions, limits: limitsOf(config.sessionLimitPerMinute) })
-  pageRoutes(server, { redis, balances, relay })
+  pageRoutes(server, { redis, balances, relay, sessions: config.hasAuthSecret ? sessions : undefined })
   probeRoutes(server, { pool, redis, registers, relay, registry, metrics, start })
   const gate = { sessions, limits: limitsOf(config.rateLimitPerMinute), requireReady: () => start.require() }
   companyRoutes(server, gate, (routes) => openDoors(routes, doors, observer))

@@ -10,7 +10,7 @@ import type { HttpServer } from './http/server.js'
 import type { RedisPart } from './parts.js'
 
 /** What the page's buttons reach. */
-export interface PageRoutesOptions extends Pick<FaultRoutesOptions, 'balances' | 'relay'> {
+export interface PageRoutesOptions extends Pick<FaultRoutesOptions, 'balances' | 'relay' | 'sessions'> {
   readonly redis: RedisPart
 }
 
@@ -43,8 +43,8 @@ const OWN_FILES: Readonly<Record<string, string>> = {
 }
 
 /** Registers the routes, that of its buttons included. */
-export function pageRoutes(server: HttpServer, { redis, balances, relay }: PageRoutesOptions): void {
-  faultRoutes(server, { server: redis.server, redis: redis.client, balances, relay })
+export function pageRoutes(server: HttpServer, { redis, ...options }: PageRoutesOptions): void {
+  faultRoutes(server, { server: redis.server, redis: redis.client, ...options })
   for (const [path, file] of Object.entries(OWN_FILES)) {
     serve(server, path, file, () => readFile(new URL(file, PAGE), 'utf8'))
   }

@@ -33,7 +33,13 @@ export function sessionRoutes(server: HttpServer, { sessions, limits }: SessionD
     const user = textField(body, 'user')
     if (!USER.test(user) || Buffer.byteLength(user) > USER_BYTES_MAX) {
       const expected = `a name of 1 to 64 letters, digits, spaces and . _ @ - in at most ${USER_BYTES_MAX} bytes`
-      throw new InvalidInputError('user', expected, user)
+      throw new InvalidInputError(
+        'user',
+        expected,
+        user,
+        undefined,
+        () => `another text of ${user.length} characters`,
+      )
     }
     if (findCompany(companyId) === undefined) {
       throw new NotFoundError('There is no such company.', 'COMPANY_NOT_FOUND')

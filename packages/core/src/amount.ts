@@ -5,7 +5,7 @@
  * not rounded; whoever needs rounding names the mode.
  */
 
-import { InvalidInputError } from './errors.js'
+import { describeAmount, InvalidInputError } from './errors.js'
 
 /** Digits after the decimal point of each currency's minor unit. Hosts with other currencies pass an exponent. */
 export const CURRENCY_EXPONENTS: Readonly<Record<string, number>> = Object.freeze({
@@ -30,7 +30,7 @@ export class InvalidAmountError extends InvalidInputError {
   static override readonly errorName = 'InvalidAmountError'
 
   constructor(field: string, expected: string, got: unknown) {
-    super(field, expected, got, 'INVALID_AMOUNT')
+    super(field, expected, got, 'INVALID_AMOUNT', describeAmount)
   }
 }
 

@@ -1,6 +1,6 @@
 /** How a value becomes the text that Redis keeps, and is checked when it comes back. */
 
-import { InvalidInputError } from './errors.js'
+import { describeAmount, InvalidInputError } from './errors.js'
 
 /** Turns values into text and back. `decode` throws rather than return a value of another shape. */
 export interface Codec<T> {
@@ -33,13 +33,25 @@ export function jsonCodec<T>(options: JsonCodecOptions<T>): Codec<T> {
     encode(value) {
       const text = `${prefix}${writeJson(value)}`
       if (Buffer.byteLength(text) > bytesMax) {
-        throw new InvalidInputError('value', `at most ${bytesMax} bytes when encoded`, text)
+        throw new InvalidInputError(
+          'value',
+          `at most ${bytesMax} bytes when encoded`,
+          text,
+          undefined,
+          describeAmount,
+        )
       }
       return text
     },
     decode(text) {
       if (!text.startsWith(prefix)) {
-        throw new InvalidInputError('text', `a value of codec version ${options.version}`, text)
+        throw new InvalidInputError(
+          'text',
+          `a value of codec version ${options.version}`,
+          text,
+          undefined,
+          describeAmount,
+        )
       }
       return options.check(parseJson(text.slice(prefix.length)))
     },
@@ -51,7 +63,7 @@ function parseJson(text: string): unknown {
     return JSON.parse(text, refusePoison)
   } catch (error) {
     if (error instanceof InvalidInputError) throw error
-    throw new InvalidInputError('text', 'JSON', text)
+    throw new InvalidInputError('text', 'JSON', text, undefined, describeAmount)
   }
 }
 

@@ -108,8 +108,10 @@ export class InvalidInputError extends KerpError {
     readonly expected: string,
     got: unknown,
     code = 'INVALID_INPUT',
+    /** How the message shows `got`: another way for what no log may have. */
+    describe: (value: unknown) => string = describeValue,
   ) {
-    super(`\`${field}\` must be ${expected}, got ${describeValue(got)}.`, { code, retryable: false })
+    super(`\`${field}\` must be ${expected}, got ${describe(got)}.`, { code, retryable: false })
   }
 }
 
@@ -165,8 +167,27 @@ export function describeValue(value: unknown): string {
 function describePrimitive(value: unknown): string {
   const text =
     typeof value === 'bigint' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '?'
+  return showPrimitive(text, value)
+}
+
+function showPrimitive(text: string, value: unknown): string {
   const shown = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}… of ${text.length} characters` : text
   return `${shown} (${typeof value})`
+}
+
+/**
+ * Shows the form of an amount, or of a text that has amounts in it, and none of its digits: messages end up in logs. `-1.005` is
+ * shown as `-#.###`, and zero as it is.
+ */
+export function describeAmount(value: unknown): string {
+  if (typeof value === 'string') return describeValue(maskDigits(value))
+  if (typeof value === 'bigint' || typeof value === 'number')
+    return showPrimitive(maskDigits(String(value)), value)
+  return describeValue(value)
+}
+
+function maskDigits(text: string): string {
+  return /(?!0)\p{Nd}/u.test(text) ? text.replace(/\p{Nd}/gu, '#') : text
 }
 
 const SHOWN_MAX = 60

@@ -31,6 +31,7 @@ export { type Codec, jsonCodec, type JsonCodecOptions } from './codec.js'
 export {
   ClosedError,
   DeadlineExceededError,
+  describeAmount,
   describeValue,
   InvalidInputError,
   InvalidOptionError,

@@ -2,7 +2,7 @@
 
 /** A live connection was not accepted. */
 export interface LiveRefusal {
-  readonly reason: 'method' | 'origin' | 'protocol' | 'ticket' | 'limit' | 'draining'
+  readonly reason: 'method' | 'host' | 'origin' | 'protocol' | 'ticket' | 'limit' | 'draining'
   /** For the reason `origin`: the origin that came, and those that may, as a sentence for a log. */
   readonly message?: string | undefined
 }

@@ -12,6 +12,11 @@ export interface AttachOptions {
   readonly origins: readonly string[]
   /** Lets programs connect that send no origin at all, which no browser does. @defaultValue false */
   readonly allowNoOrigin?: boolean | undefined
+  /**
+   * Whether a request's `Host` header is one of this server's: a page whose name was turned to this address after it
+   * was loaded (DNS rebinding) still sends its own. @defaultValue every host
+   */
+  readonly allowHost?: ((host: string | undefined) => boolean) | undefined
   /** Behind a proxy: where a request really comes from. @defaultValue the socket's remote address */
   readonly addressOf?: ((request: IncomingMessage) => string) | undefined
 }
@@ -19,6 +24,7 @@ export interface AttachOptions {
 /** Why a request was not accepted, and the answer's status. */
 export const REFUSALS = {
   method: 405,
+  host: 403,
   origin: 403,
   protocol: 400,
   ticket: 401,
@@ -50,9 +56,12 @@ const ORIGIN = /^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#\s*]+)$/
  *
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
-export function checkAttachOptions({ path, origins }: AttachOptions): void {
+export function checkAttachOptions({ path, origins, allowHost }: AttachOptions): void {
   if (path !== undefined && !/^\/[^?#\s]*$/.test(path)) {
     throw new InvalidOptionError('LiveHub.attach', 'path', 'a path that begins with /, without a query', path)
+  }
+  if (allowHost !== undefined && typeof allowHost !== 'function') {
+    throw new InvalidOptionError('LiveHub.attach', 'allowHost', 'a function', allowHost)
   }
   const list: unknown = origins
   if (!Array.isArray(list)) {
@@ -71,10 +80,11 @@ export function checkAttachOptions({ path, origins }: AttachOptions): void {
 export function readOffer(
   request: IncomingMessage,
   protocol: string,
-  { origins, allowNoOrigin = false }: AttachOptions,
+  { origins, allowNoOrigin = false, allowHost }: AttachOptions,
 ): Offer | Refusal {
   if (request.method !== 'GET') return 'method'
-  const { origin } = request.headers
+  const { host, origin } = request.headers
+  if (allowHost?.(host) === false) return 'host'
   if (origin === undefined ? !allowNoOrigin : !origins.includes(origin)) return 'origin'
   const items = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((item) => item.trim())
   if (items.length > ITEMS_MAX || !items.includes(protocol)) return 'protocol'
@@ -111,6 +121,7 @@ export function refuse(socket: Duplex, refusal: Answer): void {
 /** What stands beside the status, and why: read by whoever looks at the request in a browser. */
 const ANSWERS: Readonly<Record<Answer, readonly [status: string, body: string]>> = {
   method: ['Method Not Allowed', 'A live connection begins with GET.'],
+  host: ['Forbidden', 'This server is not called so; its settings say which hosts it answers to.'],
   origin: ['Forbidden', 'Pages of this origin may not connect; the log of the server says which may.'],
   path: ['Bad Request', 'There is no live connection at this path.'],
   protocol: ['Bad Request', 'The sub-protocol of the hub must be offered, with one ticket at most.'],

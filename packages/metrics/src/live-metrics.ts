@@ -11,6 +11,7 @@ export const LIVE_METRICS = {
       'reason',
       words<LiveRefusal['reason']>({
         method: true,
+        host: true,
         origin: true,
         protocol: true,
         ticket: true,

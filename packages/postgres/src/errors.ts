@@ -2,12 +2,20 @@
 
 import { InvalidInputError, KerpError } from '@kerp/core'
 
+/** The driver's error without what quotes the refused row and the statement's values: an amount belongs into no log. */
+function withoutRow(cause: unknown): unknown {
+  if (!(cause instanceof Error)) return cause
+  const facts = Object.entries(Object.getOwnPropertyDescriptors(cause))
+  const kept = facts.filter(([name]) => name !== 'detail' && name !== 'where')
+  return Object.create(Object.getPrototypeOf(cause) as object, Object.fromEntries(kept))
+}
+
 /** A voucher was refused before anything was written. Names the field, what it must be, and what came. */
 export class VoucherInvalidError extends InvalidInputError {
   static override readonly errorName = 'VoucherInvalidError'
 
-  constructor(field: string, expected: string, got: unknown) {
-    super(field, expected, got, 'VOUCHER_INVALID')
+  constructor(field: string, expected: string, got: unknown, describe?: (value: unknown) => string) {
+    super(field, expected, got, 'VOUCHER_INVALID', describe)
   }
 }
 
@@ -71,7 +79,7 @@ export class VoucherRejectedError extends KerpError {
     super(`The database refused voucher ${JSON.stringify(voucherId)} (SQLSTATE ${sqlState}).`, {
       code: 'VOUCHER_REJECTED',
       retryable: false,
-      cause,
+      cause: withoutRow(cause),
     })
   }
 }
@@ -114,7 +122,7 @@ export class MovementRejectedError extends KerpError {
     super(`The database refused movement ${JSON.stringify(movementId)} (SQLSTATE ${sqlState}).`, {
       code: 'MOVEMENT_REJECTED',
       retryable: false,
-      cause,
+      cause: withoutRow(cause),
     })
   }
 }

@@ -1,6 +1,6 @@
 /** Checks a voucher completely before any SQL, so that the database never sees what cannot be posted. */
 
-import { AMOUNT_DIGITS_MAX } from '@kerp/core'
+import { AMOUNT_DIGITS_MAX, describeAmount } from '@kerp/core'
 import type { AccountCatalog } from './account-catalog.js'
 import { type CheckedLine, type CheckedVoucher, requestHash } from './checked-voucher.js'
 import { VoucherInvalidError } from './errors.js'
@@ -94,6 +94,7 @@ function checkLines(value: unknown): readonly CheckedLine[] {
       'lines',
       'balanced: the debits and the credits must have the same sum',
       `debits ${debit}, credits ${credit}`,
+      describeAmount,
     )
   }
   return lines
@@ -123,6 +124,7 @@ function checkAmount(value: unknown, field: string): bigint {
     `a bigint of minor units above zero with at most ${AMOUNT_DIGITS_MAX} digits`,
     // As text, which messages cut short: a bigint may have a million digits.
     typeof value === 'bigint' && value >= AMOUNT_BOUND ? value.toString() : value,
+    describeAmount,
   )
 }
 

@@ -1,6 +1,6 @@
 /** Every error of events; the codes are explained in docs/errors.md. */
 
-import { InvalidInputError, KerpError } from '@kerp/core'
+import { describeAmount, InvalidInputError, KerpError } from '@kerp/core'
 
 /**
  * An event was refused before anything was sent: an unknown type, a payload of another shape, an id that cannot
@@ -10,7 +10,7 @@ export class EventInvalidError extends InvalidInputError {
   static override readonly errorName = 'EventInvalidError'
 
   constructor(field: string, expected: string, got: unknown) {
-    super(field, expected, got, 'EVENT_INVALID')
+    super(field, expected, got, 'EVENT_INVALID', describeAmount)
   }
 }
 

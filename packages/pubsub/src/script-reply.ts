@@ -1,6 +1,6 @@
 /** Narrows what scripts reply; another shape means that the script did not run as written. */
 
-import { InvalidInputError } from '@kerp/core'
+import { describeAmount, InvalidInputError } from '@kerp/core'
 
 /** The reply as a list of texts; integers become texts. */
 export function textList(script: string, reply: unknown): readonly string[] {
@@ -14,5 +14,11 @@ export function textList(script: string, reply: unknown): readonly string[] {
 
 /** The error for a reply of another shape. */
 function unexpected(script: string, got: unknown): InvalidInputError {
-  return new InvalidInputError(`reply of ${script}`, 'as its script writes it', got)
+  return new InvalidInputError(
+    `reply of ${script}`,
+    'as its script writes it',
+    got,
+    undefined,
+    describeAmount,
+  )
 }

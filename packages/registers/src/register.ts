@@ -6,7 +6,7 @@
  * padded to 16 digits is called an image text; it is what scripts compare, as text.
  */
 
-import { InvalidInputError, type RegisterImage, type RegisterRef } from '@kerp/core'
+import { describeAmount, InvalidInputError, type RegisterImage, type RegisterRef } from '@kerp/core'
 
 /** Digits of a version in an image text, so that texts compare in the order of the numbers. */
 const VERSION_DIGITS = 16
@@ -73,7 +73,8 @@ export function imageText(image: RegisterImage): string {
 
 function checkField(field: string, index: number): string {
   if (typeof field === 'string' && field.length <= FIELD_LENGTH_MAX && FIELD.test(field)) return field
-  throw new InvalidInputError(`fields[${index}]`, 'a plain whole number as a string', field)
+  const expected = 'a plain whole number as a string'
+  throw new InvalidInputError(`fields[${index}]`, expected, field, undefined, describeAmount)
 }
 
 /** The image in an image text, or undefined for another text. */

@@ -7,6 +7,7 @@ import {
   type BatchItemDone,
   type BatchLedger,
   type BatchOutcomes,
+  describeAmount,
   InvalidInputError,
   KerpError,
   retry,
@@ -63,7 +64,9 @@ function withTotals<Result>(
   try {
     const amounts = Object.entries(parts).map(([name, amountOf]) => {
       const amount: unknown = amountOf(result)
-      if (typeof amount !== 'bigint') throw new InvalidInputError(`totals.${name}`, 'a bigint', amount)
+      if (typeof amount !== 'bigint') {
+        throw new InvalidInputError(`totals.${name}`, 'a bigint', amount, undefined, describeAmount)
+      }
       return [name, amount] as const
     })
     return { itemId, result, totals: Object.fromEntries(amounts) }

@@ -2,11 +2,13 @@
 
 import { KerpError } from '@kerp/core'
 import { type ErrorAnswer, errorAnswer as libraryAnswer } from '@kerp/realtime'
+import { withoutTokens } from '../session.js'
 
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   MALFORMED_REQUEST: 400,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
+  HOST_REFUSED: 403,
   COMPANY_NOT_FOUND: 404,
   ROUTE_NOT_FOUND: 404,
   PAYROLL_NOT_FOUND: 404,
@@ -27,9 +29,14 @@ const INTERNAL: ErrorAnswer = {
   },
 }
 
-/** The answer for whatever a route threw; what we did not foresee says nothing of its inside. */
-export function errorAnswer(error: unknown): ErrorAnswer {
-  return ownAnswer(error) ?? libraryAnswer(error) ?? INTERNAL
+/**
+ * The answer for whatever a route threw; what we did not foresee says nothing of its inside, and no message repeats a
+ * token, in whatever field it was sent.
+ */
+export function errorAnswer(thrown: unknown): ErrorAnswer {
+  const answer = ownAnswer(thrown) ?? libraryAnswer(thrown) ?? INTERNAL
+  const { error } = answer.body
+  return { ...answer, body: { error: { ...error, message: withoutTokens(error.message) } } }
 }
 
 function ownAnswer(error: unknown): ErrorAnswer | undefined {

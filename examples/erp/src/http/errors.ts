@@ -23,6 +23,21 @@ export class ForbiddenError extends KerpError {
   }
 }
 
+/** The request calls this server by a name that is not its own. */
+export class HostRefusedError extends KerpError {
+  static override readonly errorName = 'HostRefusedError'
+
+  constructor() {
+    super(
+      'This server does not answer to the host of this request; ALLOWED_HOSTS names those that it does.',
+      {
+        code: 'HOST_REFUSED',
+        retryable: false,
+      },
+    )
+  }
+}
+
 /** No such company, or no such route. */
 export class NotFoundError extends KerpError {
   static override readonly errorName = 'NotFoundError'

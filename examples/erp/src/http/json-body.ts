@@ -27,7 +27,7 @@ function readBounded(body: Readable): Promise<Buffer> {
     const chunks: Buffer[] = []
     let length = 0
     const stop = (): void => {
-      body.off('data', take).off('end', finish).off('error', fail).off('close', cut)
+      body.off('data', take).off('end', finish).off('error', cut).off('close', cut)
     }
     const fail = (error: Error): void => {
       stop()
@@ -43,7 +43,8 @@ function readBounded(body: Readable): Promise<Buffer> {
       chunks.push(chunk)
       if (length > BODY_BYTES_MAX) fail(new BodyTooLargeError(BODY_BYTES_MAX))
     }
-    body.on('data', take).on('end', finish).on('error', fail).on('close', cut)
+    // An upload that breaks off is its sender's doing, whatever the socket calls it.
+    body.on('data', take).on('end', finish).on('error', cut).on('close', cut)
   })
 }
 

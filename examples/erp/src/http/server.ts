@@ -4,10 +4,11 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { type Company, findCompany } from '../companies.js'
-import type { Session, Sessions } from '../session.js'
+import { type Session, type Sessions, withoutTokens } from '../session.js'
 import { errorAnswer } from './error-answer.js'
 import {
   ForbiddenError,
+  HostRefusedError,
   MalformedRequestError,
   NotFoundError,
   RateLimitedError,
@@ -26,8 +27,16 @@ const KEEP_ALIVE_MS = 60_000
 /** How long a client may take to send one request, body included. */
 const REQUEST_MS_MAX = 30_000
 
-/** Makes the server. `log` hears of errors that no route foresaw. */
-export function createServer(log: (line: string) => void): HttpServer {
+/** What a server needs to know. */
+export interface HttpServerOptions {
+  /** Hears of errors that no route foresaw. */
+  readonly log: (line: string) => void
+  /** Whether a request's `Host` is one of ours; another is answered 403 before anything else. */
+  readonly allowHost: (host: string | undefined) => boolean
+}
+
+/** Makes the server. */
+export function createServer({ log, allowHost }: HttpServerOptions): HttpServer {
   const server = fastify({
     bodyLimit: BODY_BYTES_MAX,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -41,6 +50,10 @@ export function createServer(log: (line: string) => void): HttpServer {
       void reply.code(answer.status).send(answer.body)
     },
   })
+  server.addHook('onRequest', (request, _reply, done) => {
+    if (allowHost(request.headers.host)) done()
+    else done(new HostRefusedError())
+  })
   server.removeAllContentTypeParsers()
   server.addContentTypeParser(
     ['application/json', 'application/*+json'],
@@ -53,7 +66,7 @@ export function createServer(log: (line: string) => void): HttpServer {
   server.setErrorHandler((thrown, _request, reply) => {
     const error = asOurs(thrown)
     const answer = errorAnswer(error)
-    if (answer.status === 500) log(describe(error))
+    if (answer.status === 500) log(withoutTokens(describe(error)))
     // Fastify would give the connection up after a bad body; Node skips what is left of it, so it stays usable.
     reply.removeHeader('connection')
     if (error instanceof RateLimitedError) reply.header('retry-after', String(error.retryAfterS))
@@ -120,7 +133,8 @@ export function bodyFields(request: FastifyRequest): Fields {
   return objectOf(request.body, 'body')
 }
 
-function sessionOf(request: FastifyRequest, sessions: Sessions): Session | undefined {
+/** Who asks, or undefined without a token of ours. */
+export function sessionOf(request: FastifyRequest, sessions: Sessions): Session | undefined {
   const token = /^Bearer ([\w.-]+)$/.exec(request.headers.authorization ?? '')?.[1]
   return token === undefined ? undefined : sessions.verify(token)
 }
