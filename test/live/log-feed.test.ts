@@ -1,8 +1,21 @@
-import { ClosedError, type EventSource } from '@kerp/core'
+import { ClosedError, type CommittedEvent, type EventSource } from '@kerp/core'
 import { manualClock } from '@kerp/core/testing'
-import type { ErpEventSchemas, Subscriber } from '@kerp/pubsub'
-import { LogFeed } from '@kerp/live'
-import { expect, it } from 'vitest'
+import {
+  type ErpEventSchemas,
+  erpEvents,
+  type EventBatch,
+  type EventHandlers,
+  EventRelay,
+  Publisher,
+  Subscriber,
+} from '@kerp/pubsub'
+import { type LiveStart, LogFeed } from '@kerp/live'
+import { mockRedis } from '@kerp/redis/testing'
+import { expect, it, onTestFinished } from 'vitest'
+import { keys } from '../pubsub/event-world.js'
+import { MemoryEventLog } from '../pubsub/memory-event-log.js'
+import { freshCompany } from '../support/fresh-company.js'
+import { eventually } from './live-world.js'
 
 it('a feed that cannot subscribe to a company does not follow its log either', async () => {
   let calls = 0
@@ -27,4 +40,113 @@ it('a feed that cannot subscribe to a company does not follow its log either', a
   const before = calls
   await clock.advance(10_000)
   expect(calls).toBe(before)
+})
+
+/** A feed whose channel says what a test has it say. */
+function channelWorld(source = new MemoryEventLog()) {
+  const companyId = freshCompany()
+  const clock = manualClock()
+  let channel: EventHandlers<ErpEventSchemas> | undefined
+  const subscriber: Pick<Subscriber<ErpEventSchemas>, 'subscribe'> = {
+    subscribe: (_options, handlers) => {
+      channel = handlers
+      return { close: () => Promise.resolve() } as ReturnType<Subscriber<ErpEventSchemas>['subscribe']>
+    },
+  }
+  const starts: LiveStart[] = []
+  const heard: string[] = []
+  const feed = new LogFeed({ source, subscriber: subscriber as Subscriber<ErpEventSchemas>, clock })
+  const open = feed.open(companyId, {
+    onStart: (start) => void starts.push(start),
+    onEvents: ({ events }) =>
+      heard.push(...events.map(({ payload }) => (payload as { message: string }).message)),
+  })
+  onTestFinished(() => open.close())
+  return {
+    companyId,
+    clock,
+    source,
+    starts,
+    heard,
+    say: (history: string | undefined, events: readonly CommittedEvent[]) => {
+      const batch: Omit<EventBatch<ErpEventSchemas>, 'from' | 'to'> = {
+        companyId,
+        history,
+        events: events.map(
+          (event) => ({ ...event, id: event.position }) as EventBatch<ErpEventSchemas>['events'][number],
+        ),
+      }
+      channel?.onEvents(batch as EventBatch<ErpEventSchemas>)
+    },
+    commit: async (count: number) => {
+      source.commit(companyId, count)
+      await source.advance({ limit: 100 })
+    },
+  }
+}
+
+it('what the channel brings late of a history that has ended is not taken for events of the present one', async () => {
+  const { companyId, clock, source, starts, heard, say, commit } = channelWorld()
+  await commit(7)
+  await clock.advance(1_000)
+  await commit(3)
+  // The link stands still with three events on it, which the database loses.
+  const late = (source.events.get(companyId) ?? []).slice(7)
+  source.goBack(companyId, 7, 'e2')
+  await clock.advance(1_000)
+  expect(starts.slice(1)).toEqual([{ history: 'e2', position: 7 }])
+  heard.length = 0
+  say('e1', late)
+  say(undefined, late)
+  expect(heard).toEqual([])
+  await commit(3)
+  say('e2', (source.events.get(companyId) ?? []).slice(7))
+  expect(heard).toEqual(['n11', 'n12', 'n13'])
+})
+
+it('a history that the channel knows first is looked up in the log at once', async () => {
+  const { companyId, clock, source, starts, heard, say, commit } = channelWorld()
+  await commit(7)
+  await clock.advance(1_000)
+  heard.length = 0
+  source.goBack(companyId, 5, 'e2')
+  await commit(3)
+  say('e2', (source.events.get(companyId) ?? []).slice(5))
+  await clock.advance(0)
+  expect(starts.at(-1)).toEqual({ history: 'e2', position: 8 })
+  expect(heard).toEqual([])
+})
+
+it('an event whose publisher chose the number of another as id takes no place in the log', async () => {
+  const redis = mockRedis()
+  const source = new MemoryEventLog()
+  const companyId = freshCompany()
+  const relay = new EventRelay({ redis, keys, source })
+  const publisher = new Publisher({ redis, keys, events: erpEvents })
+  const subscriber = new Subscriber({ redis, keys, events: erpEvents, tailMs: 50 })
+  const heard: string[] = []
+  const starts: LiveStart[] = []
+  // So seldom does it look at the log that the channel brings all.
+  const feed = new LogFeed({ source, subscriber, lookMs: 600_000 })
+  const open = feed.open(companyId, {
+    onStart: (start) => void starts.push(start),
+    onEvents: ({ events }) =>
+      heard.push(...events.map(({ payload }) => (payload as { message: string }).message)),
+  })
+  onTestFinished(async () => {
+    await open.close()
+    await subscriber.close()
+    await publisher.close()
+    await relay.close()
+  })
+  await eventually(() => expect(starts).toHaveLength(1))
+  const chosen = { companyId, type: 'events:notification' } as const
+  source.commit(companyId, 1)
+  await relay.tick()
+  await eventually(() => expect(heard).toEqual(['n1']))
+  for (const id of ['2', '3', '20261201'])
+    await publisher.publish({ ...chosen, id, payload: { level: 'info', message: `chosen ${id}` } })
+  source.commit(companyId, 3)
+  await relay.tick()
+  await eventually(() => expect(heard).toEqual(['n1', 'n2', 'n3', 'n4']))
 })

@@ -15,7 +15,7 @@ import {
   tellFailure,
   wholeNumberOption,
 } from '@kerp/core'
-import type { AnyEvent, EventSchemas, Subscriber, Subscription } from '@kerp/pubsub'
+import type { EventBatch, EventSchemas, Subscriber, Subscription } from '@kerp/pubsub'
 import type { LiveFeed, LiveFeedHandlers, LiveHistory, LiveHistoryQuery, LiveStart } from './feed.js'
 
 /** An event of the log as a hub's topics get it. */
@@ -37,7 +37,6 @@ export interface LogFeedOptions<S extends EventSchemas> {
 }
 
 const PAGE_EVENTS = 1_000
-const DECIMAL = /^[1-9]\d{0,14}$/
 
 /** Hears events by the subscriber, and what it does not bring from the log. */
 export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
@@ -71,7 +70,7 @@ export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
     try {
       return this.#subscriber?.subscribe(
         { companyId, from: 'now' },
-        { onEvents: ({ events }) => tail.hear(events), onReset: () => tail.look() },
+        { onEvents: (batch) => tail.hear(batch), onReset: () => tail.look() },
       )
     } catch (error) {
       void tail.close()
@@ -115,14 +114,19 @@ class LogTail {
     this.#running = this.#run()
   }
 
-  /** Events of the channel: taken if they follow what is known, else the log is asked. */
-  hear(events: readonly AnyEvent<EventSchemas>[]): void {
+  /** Events of the channel: those of the log are taken if they follow what is known, in its history, else the log is asked. */
+  hear({ events, history }: Pick<EventBatch<EventSchemas>, 'events' | 'history'>): void {
     const at = this.#at
     if (at === undefined) return
     const follows: LogEvent[] = []
     let position = at.position
     for (const event of events) {
-      const number = DECIMAL.test(event.id) ? Number(event.id) : 0
+      if (event.position === undefined) continue
+      if (history !== at.history) {
+        this.look()
+        return
+      }
+      const number = Number(event.position)
       if (number <= position) continue
       if (number > position + 1) {
         this.look()

@@ -6,11 +6,12 @@
 
 import { tellFailure } from '@kerp/core'
 import { ChannelLine } from './channel-line.js'
-import { parseBlock, type StreamEntry } from './event-block.js'
+import { parseBlock, relayMarkOf, type StreamEntry } from './event-block.js'
 import { type EventPosition, isSamePosition } from './event-position.js'
 import { EventRing, type RingCursor } from './event-ring.js'
 import { readEntries } from './read-entries.js'
 import type { SubscriberParts } from './subscriber-options.js'
+import type { StreamEnd } from './tail-reader.js'
 
 /** How long a message may be on its way after the stream's end was read, in ms. */
 const IN_FLIGHT_MS = 100
@@ -22,6 +23,7 @@ export class CompanyFeed {
   readonly #line: ChannelLine
   readonly #leave: () => void
   #ring: EventRing | undefined
+  #history: string | undefined
   #changed: (() => void)[] = []
   #heardBefore = -1
   #isClosed = false
@@ -45,6 +47,11 @@ export class CompanyFeed {
     return this.#ring?.head
   }
 
+  /** The history of the database that events of its log belong to at `head`; undefined while that is not certain. */
+  get history(): string | undefined {
+    return this.#history
+  }
+
   /** See `EventRing.after`. */
   after(cursor: RingCursor, max: number) {
     return this.#ring?.after(cursor, max)
@@ -61,7 +68,7 @@ export class CompanyFeed {
   }
 
   /** Where the stream ends, by its watermark. */
-  tail(): Promise<EventPosition> {
+  tail(): Promise<StreamEnd> {
     return this.#parts.tails.read(this.companyId)
   }
 
@@ -71,15 +78,18 @@ export class CompanyFeed {
    */
   async checkTail(graceMs = IN_FLIGHT_MS): Promise<void> {
     try {
-      const tail = await this.tail()
+      const end = await this.tail()
       if (this.#isClosed) return
       const { head } = this
       if (head === undefined) {
-        this.#ring = new EventRing(this.#parts.ring, tail, this.#parts.budget)
+        this.#ring = new EventRing(this.#parts.ring, end.tail, this.#parts.budget)
+        this.#history = end.history
         this.wake()
-      } else if (!isSamePosition(head, tail)) {
-        this.#parts.clock.setTimer(graceMs, () => this.#restartIfUnheard(head, tail))
+        return
       }
+      this.#learnHistory(end)
+      if (isSamePosition(head, end.tail)) return
+      this.#parts.clock.setTimer(graceMs, () => this.#restartIfUnheard(head, end))
     } catch (error) {
       tellFailure(this.#parts.observer, 'events', error)
     }
@@ -100,12 +110,29 @@ export class CompanyFeed {
       return
     }
     this.#ring ??= new EventRing(this.#parts.ring, block.prev, this.#parts.budget)
-    if (this.#ring.hear(block)) this.wake()
+    const fresh = this.#ring.hear(block)
+    if (fresh === undefined) return
+    // What does not follow begins anew, in a history that only a mark or the stream's end can tell.
+    if (!fresh.follows) this.#history = undefined
+    this.#history = historyBehind(fresh.entries, this.#history)
+    this.wake()
   }
 
-  #restartIfUnheard(head: EventPosition, tail: EventPosition): void {
-    if (this.#isClosed || this.#ring?.head !== head) return
-    this.#ring.restart(tail)
+  /** From the stream's end, where that is among what was heard. */
+  #learnHistory({ tail, history }: StreamEnd): void {
+    if (this.#history !== undefined || history === undefined) return
+    const heard = this.#ring?.after({ position: tail, lap: -1, next: 0 }, Infinity)
+    if (heard !== undefined) this.#history = historyBehind(heard.entries, history)
+  }
+
+  #restartIfUnheard(head: EventPosition, end: StreamEnd): void {
+    if (this.#isClosed) return
+    if (this.#ring?.head !== head) {
+      this.#learnHistory(end)
+      return
+    }
+    this.#ring.restart(end.tail)
+    this.#history = end.history
     // Twice in a row without a single message on the whole line: the connection is open and deaf.
     if (this.#heardBefore === this.#line.heard) this.#line.reconnect()
     this.#heardBefore = this.#line.heard
@@ -118,4 +145,9 @@ export class CompanyFeed {
     this.#changed = []
     for (const wake of waiting) wake()
   }
+}
+
+/** The history of the database behind entries that begin in `history`. */
+function historyBehind(entries: readonly StreamEntry[], history: string | undefined): string | undefined {
+  return entries.reduce((known, entry) => relayMarkOf(entry)?.epoch ?? known, history)
 }

@@ -1,8 +1,9 @@
 /**
  * The envelope of an event, how it is written for Redis and read back; checked by the event map both ways.
  *
- * It is written as `id|type|timestamp|traceparent|payload`, the payload in JSON. The company is in the names of the
- * stream and the channel, and nowhere else. Only `encodeEvent` and `encodeCommitted` make an `EncodedEvent`, and only
+ * It is written as `id|type|timestamp|traceparent|payload`, the payload in JSON. Digits alone are a position of the
+ * database's log; an id of digits that somebody chose stands behind `~~`, which no id begins with. The company is in the
+ * names of the stream and the channel, and nowhere else. Only `encodeEvent` and `encodeCommitted` make an `EncodedEvent`, and only
  * that can be published, so nothing is encoded twice.
  */
 
@@ -13,8 +14,10 @@ import type { EventMap, EventPayload, EventSchemas, EventType } from './event-ma
 
 /** An event as handlers get it. */
 export interface EventEnvelope<T extends string = string, P = unknown> {
-  /** Of a relayed event its position in the company's log, as decimal text; else a time-ordered id. */
+  /** Of an event of the database's log its position there, as decimal text; else what was published, or a time-ordered id. */
   readonly id: string
+  /** Only of an event of the database's log: its position there. An id that somebody chose is none, whatever it looks like. */
+  readonly position?: string | undefined
   readonly type: T
   /** ISO-8601 in UTC; for people, never for an order. */
   readonly timestamp: string
@@ -39,12 +42,17 @@ export type EncodedEvent = string & { readonly [encodedBrand]: true }
 
 /** An event ready to be sent. */
 export interface OutgoingEvent {
+  /** As it was chosen, or the position. */
   readonly id: string
   readonly type: string
   readonly text: EncodedEvent
 }
 
 const EVENT_ID = /^[A-Za-z0-9][\w.:-]{0,127}$/
+const DIGITS = /^\d+$/
+const POSITION = /^[1-9]\d*$/
+const CHOSEN_DIGITS = /^~~\d+$/
+const CHOSEN = '~~'
 const TIMESTAMP = /^[^|\n]{1,64}$/
 const POISON = /"(?:__proto__|constructor)"\s*:/
 
@@ -80,7 +88,8 @@ export function encodeEvent<S extends EventSchemas, T extends EventType<S>>(
     traceparent === undefined
       ? { id, type, timestamp, companyId, payload }
       : { id, type, timestamp, companyId, payload, traceparent }
-  return { envelope: checked, outgoing: { id, type, text: write(checked) } }
+  const text = write({ ...checked, id: encodedIdOf(checked) })
+  return { envelope: checked, outgoing: { id, type, text } }
 }
 
 /**
@@ -121,9 +130,24 @@ export function typeOfEncoded(text: string): string | undefined {
   }
 }
 
-/** The id that an encoded event or a mark begins with; empty for a text that is neither. */
+/** What an encoded event or a mark begins with, unique among all of its company; empty for a text that is neither. */
 export function idOfEncoded(text: string): string {
   return text.slice(0, Math.max(0, text.indexOf('|')))
+}
+
+/** The position of the database's log in an id as it is written; undefined for an id that somebody chose. */
+export function positionOfEncodedId(encodedId: string): string | undefined {
+  return POSITION.test(encodedId) ? encodedId : undefined
+}
+
+/** What an event's id is written as: unique among all of its company, whoever chose it. */
+export function encodedIdOf({ id, position }: Pick<EventEnvelope, 'id' | 'position'>): string {
+  return position === undefined && DIGITS.test(id) ? `${CHOSEN}${id}` : id
+}
+
+/** The id of an event, from the id as it is written. */
+export function eventIdOf(encodedId: string): string {
+  return encodedId.startsWith(CHOSEN) ? encodedId.slice(CHOSEN.length) : encodedId
 }
 
 type Written = Pick<EventEnvelope, 'id' | 'type' | 'timestamp' | 'payload' | 'traceparent'>
@@ -156,12 +180,19 @@ function parseEnvelope(companyId: string, text: string): EventEnvelope {
   const traceEnd = text.indexOf('|', timestampEnd + 1)
   const isWhole = idEnd > 0 && typeEnd > idEnd && timestampEnd > typeEnd && traceEnd > timestampEnd
   if (!isWhole || isPoisoned(text)) throw notAnEvent(text)
-  const id = text.slice(0, idEnd)
+  const encodedId = text.slice(0, idEnd)
+  if (!isEventId(encodedId) && !CHOSEN_DIGITS.test(encodedId)) throw notAnEvent(text)
+  const id = eventIdOf(encodedId)
+  const position = positionOfEncodedId(encodedId)
   const type = text.slice(idEnd + 1, typeEnd)
   const timestamp = text.slice(typeEnd + 1, timestampEnd)
   const payload = parsePayload(text, traceEnd + 1)
-  if (traceEnd === timestampEnd + 1) return { id, type, timestamp, companyId, payload }
-  return { id, type, timestamp, companyId, payload, traceparent: text.slice(timestampEnd + 1, traceEnd) }
+  const envelope =
+    position === undefined
+      ? { id, type, timestamp, companyId, payload }
+      : { id, position, type, timestamp, companyId, payload }
+  if (traceEnd === timestampEnd + 1) return envelope
+  return { ...envelope, traceparent: text.slice(timestampEnd + 1, traceEnd) }
 }
 
 function parsePayload(text: string, begin: number): unknown {

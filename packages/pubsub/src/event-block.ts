@@ -49,6 +49,19 @@ export function entryOf(reply: unknown): StreamEntry | undefined {
   return typeof text === 'string' ? { streamId, eventId: idOfEncoded(text), text } : undefined
 }
 
+/** What a mark of a relay says: events go on behind this position of this history of the database. */
+export interface RelayMark {
+  readonly epoch: string
+  readonly position: string
+}
+
+/** What a mark says of the database's log; undefined for an event, and for a mark that says nothing of it. */
+export function relayMarkOf(entry: StreamEntry): RelayMark | undefined {
+  if (!entry.eventId.startsWith('@')) return undefined
+  const [, , epoch = '', position = ''] = entry.text.split('|')
+  return epoch !== '' && /^\d+$/.test(position) ? { epoch, position } : undefined
+}
+
 /** Whether an entry is a mark of a script, or of another hand, and no event. */
 export function isMark({ eventId }: EventPosition): boolean {
   return eventId === '' || eventId.startsWith('@')

@@ -56,19 +56,23 @@ export class EventRing implements HoldingRing {
 
   /**
    * Takes a block in: what follows is appended, what is known is left out, and what does not fit begins a new ring.
-   * False when nothing changed.
+   * Returns what was new, and whether it follows what was there; undefined when nothing changed.
    */
-  hear({ prev, entries }: EventBlock): boolean {
+  hear({
+    prev,
+    entries,
+  }: EventBlock): { readonly entries: readonly StreamEntry[]; readonly follows: boolean } | undefined {
     const fresh = isSamePosition(prev, this.head) ? entries : this.#unknownOf(entries)
-    if (fresh?.length === 0) return false
+    if (fresh?.length === 0) return undefined
     if (fresh === undefined) this.restart(prev)
-    for (const entry of fresh ?? entries) {
+    const added = fresh ?? entries
+    for (const entry of added) {
       this.#entries.push(entry)
       this.#length += entry.text.length
     }
     this.#shrink()
     this.#budget.heard(this, this.#length)
-    return true
+    return { entries: added, follows: fresh !== undefined }
   }
 
   /** Lets go of all it holds; its head stays, so that what comes next still follows. */

@@ -77,7 +77,7 @@ if #ids > 0 then
     lines[1] = '\\n@start|'
   end
   for index = 2, #lines do store(lines[index]) end
-  lastEvent = ids[#ids]
+  lastEvent = string.match(lines[#lines], '^([^|]*)|')
   if seenMax ~= '' then
     call('SADD', seen, spread(ids))
     if call('SCARD', seen) >= tonumber(seenMax) then call('RENAME', seen, seenBefore)

@@ -13,7 +13,7 @@ import {
 import { validateCompanyId } from '@kerp/keys'
 import { CompanyFeed } from './company-feed.js'
 import { CompanyList } from './company-list.js'
-import { isEventId } from './envelope.js'
+import { eventIdOf, isEventId } from './envelope.js'
 import { EventDecoder } from './event-decoder.js'
 import { EventInvalidError } from './errors.js'
 import type { EventMap, EventSchemas, EventType } from './event-map.js'
@@ -99,7 +99,7 @@ export class Subscriber<S extends EventSchemas> implements Closable {
     this.#parts = resolveSubscriberOptions(options)
     this.#companies = new CompanyList(this.#parts)
     this.#decoder = new EventDecoder(options.events, this.#parts.observer, ({ eventId }, error) =>
-      this.#notices.emit('eventInvalid', eventId, error),
+      this.#notices.emit('eventInvalid', eventIdOf(eventId), error),
     )
   }
 
@@ -267,5 +267,8 @@ function isPosition(from: unknown): boolean {
   if (typeof from !== 'object' || from === null) return false
   const { streamId, eventId }: Partial<Record<keyof EventPosition, unknown>> = from
   if (typeof streamId !== 'string' || !/^\d+-\d+$/.test(streamId)) return false
-  return typeof eventId === 'string' && (eventId === '' || eventId.startsWith('@') || isEventId(eventId))
+  return (
+    typeof eventId === 'string' &&
+    (eventId === '' || eventId.startsWith('@') || isEventId(eventIdOf(eventId)))
+  )
 }

@@ -8,7 +8,7 @@
 import { type Closable, closeOnce, jitteredBackoffMs, sleep } from '@kerp/core'
 import type { CompanyFeed } from './company-feed.js'
 import type { AnyEvent } from './envelope.js'
-import { isMark, type StreamEntry } from './event-block.js'
+import { isMark, relayMarkOf, type StreamEntry } from './event-block.js'
 import type { EventDecoder } from './event-decoder.js'
 import type { EventSchemas, EventType } from './event-map.js'
 import { compareStreamIds, type EventPosition, isSamePosition, ORIGIN } from './event-position.js'
@@ -21,6 +21,11 @@ export interface EventBatch<S extends EventSchemas> {
   readonly companyId: string
   readonly from: EventPosition
   readonly to: EventPosition
+  /**
+   * The history of the database that `position` of these events belongs to; undefined while the subscription is not
+   * certain of it, for a second at most while it is at the end of its stream.
+   */
+  readonly history?: string | undefined
   readonly events: readonly AnyEvent<S>[]
 }
 
@@ -66,6 +71,8 @@ export class Subscription<S extends EventSchemas> implements Closable {
   readonly #running: Promise<void>
   #cursor: RingCursor = { position: ORIGIN, lap: -1, next: 0 }
   #toldUpTo: EventPosition = ORIGIN
+  /** The history of the database at the cursor. */
+  #history: string | undefined
   /** The first page of `beginning` may begin anywhere; everything after it must follow. */
   #isAnyStart = false
   /** Whether it was at the stream's end before, so that what it reads there now is a gap. */
@@ -116,8 +123,16 @@ export class Subscription<S extends EventSchemas> implements Closable {
     this.#moveTo(from === 'now' ? (feed.head ?? ORIGIN) : ORIGIN)
   }
 
+  /** Where it stands at the end of what came in, it is in the same history. */
+  #learnHistory(): void {
+    const { head, history } = this.#of.feed
+    if (history === undefined || head === undefined || !isSamePosition(head, this.#cursor.position)) return
+    this.#history = history
+  }
+
   async #step(): Promise<void> {
     const { feed, parts } = this.#of
+    this.#learnHistory()
     const near = this.#isAnyStart ? undefined : feed.after(this.#cursor, parts.batchMax)
     if (near === undefined) {
       await this.#readStream()
@@ -172,6 +187,7 @@ export class Subscription<S extends EventSchemas> implements Closable {
     const at = entries[mark]
     if (at === undefined || this.#isClosing()) return
     this.#moveTo(at)
+    this.#history = relayMarkOf(at)?.epoch
     await this.#tellReset('mark')
   }
 
@@ -182,6 +198,7 @@ export class Subscription<S extends EventSchemas> implements Closable {
     const isShared = this.#of.isShared()
     const events: AnyEvent<S>[] = []
     for (const entry of entries) {
+      this.#history = relayMarkOf(entry)?.epoch ?? this.#history
       const event = isMark(entry) ? undefined : decoder.decode(feed.companyId, entry, isShared)
       if (event !== undefined && (types === undefined || types.has(event.type))) events.push(event)
     }
@@ -192,7 +209,7 @@ export class Subscription<S extends EventSchemas> implements Closable {
     this.#observeLag(events.at(-1))
     const ok = await this.#call(() =>
       handleTraced(parts.tracing, events, () =>
-        handlers.onEvents({ companyId: feed.companyId, from, to, events }),
+        handlers.onEvents({ companyId: feed.companyId, from, to, history: this.#history, events }),
       ),
     )
     const result = ok ? 'handled' : 'failed'
@@ -201,7 +218,9 @@ export class Subscription<S extends EventSchemas> implements Closable {
 
   async #reset(reason: 'trimmed' | 'lost'): Promise<void> {
     // First the place, then the snapshot that the handler takes: so nothing falls between them.
-    this.#moveTo(await this.#of.feed.tail())
+    const { tail, history } = await this.#of.feed.tail()
+    this.#moveTo(tail)
+    this.#history = history
     await this.#tellReset(reason)
   }
 

@@ -5,9 +5,16 @@ import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisCommand } from '@kerp/redis'
 import { type EventPosition, ORIGIN, parseEventWatermark } from './event-position.js'
 
+/** Where a stream ends. */
+export interface StreamEnd {
+  readonly tail: EventPosition
+  /** The history of the database that events of its log at this place belong to; undefined where no relay wrote. */
+  readonly history: string | undefined
+}
+
 interface Asked {
   readonly companyId: string
-  readonly resolve: (tail: EventPosition) => void
+  readonly resolve: (end: StreamEnd) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -32,7 +39,7 @@ export class TailReader {
   }
 
   /** Throws what Redis throws. */
-  read(companyId: string): Promise<EventPosition> {
+  read(companyId: string): Promise<StreamEnd> {
     return new Promise((resolve, reject) => {
       this.#asked.push({ companyId, resolve, reject })
       if (this.#asked.length === 1) queueMicrotask(() => this.#ask())
@@ -53,7 +60,8 @@ export class TailReader {
       const reply = await redisCommand(redis, 'mget', names, { observer, deadlineMs, effect: 'none' })
       const texts: readonly unknown[] = Array.isArray(reply) ? reply : []
       for (const [index, { resolve }] of asked.entries()) {
-        resolve(parseEventWatermark(texts[index])?.tail ?? ORIGIN)
+        const { tail = ORIGIN, epoch = '' } = parseEventWatermark(texts[index]) ?? {}
+        resolve({ tail, history: epoch === '' ? undefined : epoch })
       }
     } catch (error) {
       for (const { reject } of asked) reject(error)
