@@ -176,6 +176,55 @@ export function consumersConform(backend: Backend): void {
       },
     )
 
+    it('goes on from its place in the log when the stream was trimmed while it was away, whoever takes over', async () => {
+      const companyId = freshCompany()
+      const redis = backend.client()
+      const log = Array.from(
+        { length: 40 },
+        (_, index): CommittedEvent => ({
+          companyId,
+          position: String(index + 1),
+          type: 'events:voucher:approved',
+          timestamp: '2026-01-01T00:00:00.000Z',
+          payload: { id: `V-${index + 1}` },
+        }),
+      )
+      const source: ConsumerOptions<ErpEventSchemas>['source'] = {
+        read: ({ after, limit }) =>
+          Promise.resolve({
+            epoch: 'e1',
+            events: log.slice(Number(after), Number(after) + limit),
+            trimmedTo: '0',
+          }),
+      }
+      const parts = { redis, keys }
+      const relay = (from: number, to: number) => {
+        const events = log.slice(from, to)
+        return publishRelayed(parts, { companyId, epoch: 'e1', from: String(from), to: String(to), events })
+      }
+      await installWatermark(parts, { companyId, expected: '', epoch: 'e1', position: '0', reason: 'absent' })
+      const ids: string[] = []
+      for (const to of [10, 20, 30, 40]) {
+        await relay(to - 10, to)
+        if (to === 30) await redis.xtrim(keys.eventsStream(companyId), 'MAXLEN', 2)
+        const { consumer, handled } = open([companyId], { source, from: 'now' })
+        if (to === 10)
+          await until(
+            'the group',
+            async () =>
+              (
+                (await redis
+                  .xinfo('GROUPS', keys.eventsStream(companyId))
+                  .catch(() => [] as unknown[])) as unknown[]
+              ).length > 0,
+          )
+        else await until('the next ten events', () => handled.length === 10)
+        await consumer.close()
+        ids.push(...handled.map(({ id }) => id))
+      }
+      expect(ids).toEqual(log.slice(10).map(({ position }) => position))
+    })
+
     it('continues from the database’s log when Redis lost its events, in the middle of its work or before', async () => {
       const companyId = freshCompany()
       const log = Array.from(

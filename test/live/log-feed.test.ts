@@ -8,6 +8,7 @@ import {
   EventRelay,
   Publisher,
   Subscriber,
+  type Subscription,
 } from '@kerp/pubsub'
 import { type LiveStart, LogFeed } from '@kerp/live'
 import { mockRedis } from '@kerp/redis/testing'
@@ -50,7 +51,8 @@ function channelWorld(source = new MemoryEventLog()) {
   const subscriber: Pick<Subscriber<ErpEventSchemas>, 'subscribe'> = {
     subscribe: (_options, handlers) => {
       channel = handlers
-      return { close: () => Promise.resolve() } as ReturnType<Subscriber<ErpEventSchemas>['subscribe']>
+      const subscription: Pick<Subscription<ErpEventSchemas>, 'close'> = { close: () => Promise.resolve() }
+      return subscription as Subscription<ErpEventSchemas>
     },
   }
   const starts: LiveStart[] = []

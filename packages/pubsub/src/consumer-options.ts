@@ -3,7 +3,6 @@
 import {
   type Clock,
   combineObservers,
-  type EventSource,
   type EventTracing,
   InvalidOptionError,
   type Observer,
@@ -17,11 +16,17 @@ import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisClientOption } from '@kerp/redis'
 import type { AnyEvent } from './envelope.js'
 import type { EventMap, EventSchemas, EventType } from './event-map.js'
+import { type ConsumerSource, GroupPlaces } from './group-places.js'
 import { resolveSharded, type ShardedOption } from './sharded.js'
 
 /** What a handler learns beside the event. */
 export interface ConsumerContext {
   readonly group: string
+  /**
+   * Names the event among all of its company, for `effectOnce`: its id, save where somebody chose an id that is the
+   * position of another event.
+   */
+  readonly effectId: string
   /** From 1; more than 1 when it failed before, or a process died with it. */
   readonly attempt: number
   /** Aborts when the consumer gives up waiting while it closes. */
@@ -49,8 +54,11 @@ export interface ConsumerOptions<S extends EventSchemas> extends ShardedOption {
   readonly companies: readonly string[] | (() => Promise<readonly string[]>)
   /** Types that the handler is called for; the others are done at once. @defaultValue all types of the map */
   readonly types?: readonly EventType<S>[] | undefined
-  /** The database's log: events that Redis lost, or trimmed, are read there. */
-  readonly source?: Pick<EventSource, 'read'> | undefined
+  /**
+   * The database's log: events that Redis lost, or trimmed, are read there. One that keeps places (`EventLog` does)
+   * remembers how far the group is, under the name `group.` and the group's, so that it goes on there when Redis lost it.
+   */
+  readonly source?: ConsumerSource | undefined
   /** Where a group that is new begins: with all that is kept (in the log, too), or with what comes. @defaultValue 'beginning' */
   readonly from?: 'beginning' | 'now' | undefined
   readonly observer?: Observer | undefined
@@ -102,6 +110,7 @@ export function resolveConsumerOptions<S extends EventSchemas>(options: Consumer
     companies: typeof companies === 'function' ? companies : () => Promise.resolve(companies),
     types: options.types === undefined ? undefined : new Set<string>(options.types),
     source: options.source,
+    places: new GroupPlaces(options.source, group, combineObservers(options.observer)),
     sharded: resolveSharded('Consumer', options.redis, options.sharded),
     from: oneOfOption('Consumer', 'from', options.from, ['beginning', 'now'], 'beginning'),
     observer: combineObservers(options.observer),

@@ -3,7 +3,14 @@
  * whichever of its processes live.
  */
 
-import { type Closable, closeOnce, InvalidInputError, tellFailure, type Timer } from '@kerp/core'
+import {
+  type Closable,
+  closeOnce,
+  InvalidInputError,
+  tellFailure,
+  type Timer,
+  withDeadline,
+} from '@kerp/core'
 import { validateCompanyId } from '@kerp/keys'
 import { redisCommand } from '@kerp/redis'
 import { ChannelLine } from './channel-line.js'
@@ -104,7 +111,8 @@ export class Consumer<S extends EventSchemas> implements Closable {
         for (const worker of some) void worker.work()
         waiting += await this.#backlogOf(some)
       }
-      const { observer, group } = this.#parts
+      const { observer, group, places } = this.#parts
+      void places.record()
       if (!this.#closing.signal.aborted) observer.eventBacklog?.({ group, waiting })
     } catch (error) {
       tellFailure(this.#parts.observer, 'consumer', error)
@@ -157,7 +165,7 @@ export class Consumer<S extends EventSchemas> implements Closable {
   async #end(): Promise<void> {
     this.#closing.abort()
     this.#tick?.cancel()
-    const { clock, closeMs } = this.#parts
+    const { clock, closeMs, places } = this.#parts
     for (const followed of this.#companies.values()) this.#unfollow(followed)
     this.#companies.clear()
     const ended = Promise.all([...this.#ending].map((worker) => worker.settled()))
@@ -171,6 +179,15 @@ export class Consumer<S extends EventSchemas> implements Closable {
         resolve()
       })
     })
+    // One that runs now may have begun before the last event.
+    const recorded = places.record().then(() => places.record())
+    const bounds = {
+      operation: 'noting places',
+      deadlineMs: Math.max(1, closeMs),
+      outcome: 'unknown',
+      clock,
+    } as const
+    await withDeadline(recorded, bounds).catch(() => undefined)
   }
 }
 

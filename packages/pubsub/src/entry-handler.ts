@@ -4,7 +4,7 @@ import { jitteredBackoffMs, KerpError, sleep } from '@kerp/core'
 import { redisCommand } from '@kerp/redis'
 import { buryEvent } from './bury-event.lua.js'
 import type { ConsumerParts } from './consumer-options.js'
-import { type AnyEvent, decodeEvent, typeOfEncoded } from './envelope.js'
+import { type AnyEvent, decodeEvent, encodedIdOf, eventIdOf, typeOfEncoded } from './envelope.js'
 import type { EventSchemas } from './event-map.js'
 import { handleTraced } from './event-traces.js'
 import type { Gate } from './gate.js'
@@ -77,7 +77,7 @@ export class EntryHandler<S extends EventSchemas> {
       const lagMs = Math.max(0, clock.nowMs() - Date.parse(event.timestamp))
       observer.eventLag?.({ reader: 'consumer', lagMs })
       try {
-        const context = { group, attempt, signal: this.#giveUp }
+        const context = { group, effectId: encodedIdOf(event), attempt, signal: this.#giveUp }
         await handleTraced(tracing, [event], () => handler(event, context))
         observer.eventDeliver?.({ reader: 'consumer', result: 'handled', count: 1 })
         return undefined
@@ -102,7 +102,7 @@ export class EntryHandler<S extends EventSchemas> {
       {
         group,
         id: entry.streamId,
-        event: entry.eventId,
+        event: eventIdOf(entry.eventId),
         text: entry.text,
         reason,
         error: wordsOf(error),
