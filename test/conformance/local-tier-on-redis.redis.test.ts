@@ -2,8 +2,10 @@
 
 import { localTierConformance } from './local-tier.js'
 import { localTrustConformance } from './local-trust.js'
+import { ownWritesConformance } from './own-writes.js'
 import { redisBackend } from './backend.js'
 
 const backend = redisBackend()
 localTierConformance(() => backend.client())
 localTrustConformance(() => backend.client())
+ownWritesConformance(() => backend.client())

@@ -6,7 +6,7 @@
 
 import { type ManualClock, manualClock } from '@kerp/core/testing'
 import { type RedisClient, whenReady } from '@kerp/redis'
-import type { OutboxRelay, RegisterReading, Registers } from '@kerp/registers'
+import type { LocalTierOptions, OutboxRelay, RegisterReading, Registers } from '@kerp/registers'
 import { freshCompany } from '../support/fresh-company.js'
 import { stateOf, until, World } from './world.js'
 
@@ -20,6 +20,8 @@ export interface Line {
   lose(word: string, count: number): void
   /** Interrupts the connection: what comes before the next subscription is lost. */
   cut(): void
+  /** Refuses the process's commands from now on, or again no longer; what it hears comes on. */
+  refuse(isRefusing: boolean): void
   /** Messages that were delivered. */
   readonly delivered: readonly string[]
 }
@@ -42,13 +44,18 @@ export class LocalWorld extends World {
     super(redis, freshCompany())
   }
 
-  process(options: { readonly entriesMax?: number; readonly bytesMax?: number } = {}): Process {
+  process(options: Partial<Omit<LocalTierOptions, 'positions'>> = {}): Process {
+    return this.#process({ positions: this.database, maxStalenessMs: STALENESS_MS, ...options })
+  }
+
+  /** A process that holds no rows. */
+  bareProcess(): Process {
+    return this.#process(undefined)
+  }
+
+  #process(localTier: LocalTierOptions | undefined): Process {
     const heard = wiretap(this.redis)
-    const registers = this.newRegisters({
-      redis: heard.redis,
-      clock: this.clock,
-      localTier: { positions: this.database, maxStalenessMs: STALENESS_MS, ...options },
-    })
+    const registers = this.newRegisters({ redis: heard.redis, clock: this.clock, localTier })
     const close = (): Promise<void> => registers.close()
     this.#open.push(close)
     return {
@@ -109,6 +116,7 @@ export function seen(reading: RegisterReading | undefined): readonly unknown[] |
 
 function wiretap(redis: RedisClient): { redis: RedisClient; line: Line } {
   let isHeld = false
+  let isRefusing = false
   const held: (() => void)[] = []
   const losses = new Map<string, number>()
   const delivered: string[] = []
@@ -146,6 +154,9 @@ function wiretap(redis: RedisClient): { redis: RedisClient; line: Line } {
     has: (_, property) => property in redis,
     get(_, property) {
       if (property === 'duplicate') return (...args: []) => listen(redis.duplicate(...args))
+      if (isRefusing && COMMANDS.has(String(property))) {
+        return () => Promise.reject(new Error('Connection is closed.'))
+      }
       return bound(Reflect.get(redis, property, redis), redis)
     },
   })
@@ -157,10 +168,13 @@ function wiretap(redis: RedisClient): { redis: RedisClient; line: Line } {
     },
     lose: (word, count) => void losses.set(word, count),
     cut: () => interrupt(),
+    refuse: (is) => void (isRefusing = is),
     delivered,
   }
   return { redis: wrapped, line }
 }
+
+const COMMANDS = new Set(['evalsha', 'eval', 'mget', 'mgetBuffer', 'call', 'sendCommand'])
 
 function bound(value: unknown, target: object): unknown {
   return typeof value === 'function'

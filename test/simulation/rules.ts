@@ -41,6 +41,7 @@ export const RULES = {
   probeBeforeSnapshot: 'probes are read before the snapshot is taken',
   trustBySendTime: 'trust counts from the send time of the echoed probe',
   trustExpires: 'trust ends by the clock',
+  ownWrites: 'a process is answered nothing older than what it wrote',
   atLeast: 'a read with a token goes on until its version is reached',
 } as const
 

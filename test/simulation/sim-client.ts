@@ -16,6 +16,15 @@ interface Token {
   readonly epoch: string
 }
 
+/** The process that reads its own writes. One alone, for it hides from its readers what other rules are there for. */
+const OWN = 'p2'
+
+interface OwnState {
+  readonly image: string
+  readonly epoch: string
+  readonly writtenMs: number
+}
+
 /** One read on its way. */
 interface Question {
   readonly account: string
@@ -37,6 +46,8 @@ export class SimClient implements Actor {
   #heardMs = 0
   readonly #missing: SimMissing
   readonly #tokens = new Map<string, Token>()
+  /** What this process committed and handed on itself. */
+  readonly #own = new Map<string, OwnState>()
 
   constructor(
     readonly id: string,
@@ -164,7 +175,8 @@ export class SimClient implements Actor {
     const token = world.dice.chance(0.3) ? this.#tokens.get(account) : undefined
     const begunMs = world.scheduler.nowMs
     const question = { account, key, begunMs, incarnation: tier?.incarnation ?? 0, token }
-    const near = tier?.peek(key, begunMs)
+    const held = tier?.peek(key, begunMs)
+    const near = held === undefined ? undefined : this.#withOwn(account, held, tier?.epoch)
     if (near !== undefined && this.#meets(near, token)) {
       this.#serve('l1', question, near)
       return
@@ -181,9 +193,21 @@ export class SimClient implements Actor {
     const image = text.slice(20)
     tier?.admit(question.key, image, watermark, question.incarnation)
     const mayServe = tier?.mayServe(watermark, world.scheduler.nowMs) ?? true
-    if (!mayServe || !this.#meets(image, question.token)) return false
-    this.#serve('redis', question, image)
+    const newest = this.#withOwn(question.account, image, watermark.epoch)
+    if (!mayServe || newest === undefined || !this.#meets(newest, question.token)) return false
+    this.#serve('redis', question, newest)
     return true
+  }
+
+  /** A cached state, or the newer one that this process brought about; undefined where that is of another history. */
+  #withOwn(account: string, image: string, epoch: string | undefined): string | undefined {
+    const { rules, scheduler } = this.world
+    const own = this.#own.get(account)
+    if (own === undefined || this.id !== OWN || !rules.holds('ownWrites')) return image
+    // Whatever is trusted later is trusted on evidence from after it.
+    if (this.tier !== undefined && scheduler.nowMs - own.writtenMs > STALENESS_MS_MAX) return image
+    if (own.epoch !== epoch) return undefined
+    return versionOf(own.image) > versionOf(image) ? own.image : image
   }
 
   #serveRow(question: Question, { image, epoch, watermark }: Row): void {
@@ -205,6 +229,12 @@ export class SimClient implements Actor {
     evidence.served(source, account, image, { sinceMs, nowMs })
     if (token !== undefined && token.epoch === database.epoch && versionOf(image) < token.version) {
       evidence.fault(nowMs, `${source} answered ${account} older than the token`)
+    }
+    const own = this.#own.get(account)
+    const isLater =
+      own !== undefined && this.id === OWN && own.epoch === database.epoch && own.writtenMs <= begunMs
+    if (isLater && versionOf(image) < versionOf(own.image)) {
+      evidence.fault(nowMs, `${source} answered ${account} older than ${this.id} wrote it`)
     }
   }
 
@@ -260,6 +290,12 @@ export class SimClient implements Actor {
   *#apply(epoch: string, images: ReturnType<SimTransaction['images']>): Steps {
     const { world } = this
     const server = this.#server
+    for (const { account, image } of images) {
+      const before = this.#own.get(account)
+      const isNewer = before?.epoch !== epoch || before.image < image
+      const writtenMs = world.scheduler.nowMs
+      this.#own.set(account, { epoch, image: isNewer ? image : before.image, writtenMs })
+    }
     const entries = images.map(({ account, image }) => ({ key: world.keyOf(account), image }))
     server.apply(epoch, world.newGeneration(server.watermark()?.generation), entries, world.ttlMs)
   }

@@ -35,6 +35,11 @@ export class SimTier {
     readonly rules: Rules,
   ) {}
 
+  /** The history that its rows are of. */
+  get epoch(): string | undefined {
+    return this.#epoch
+  }
+
   /** The next probe, which is sent now. */
   probe(nowMs: number): number {
     this.#lastProbe += 1

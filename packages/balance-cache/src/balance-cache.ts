@@ -62,7 +62,7 @@ export class BalanceCache {
    * The balance, if this process holds it and can prove that it is at most `maxStalenessMs` old; undefined says
    * nothing, and `get` answers then. Synchronous, without I/O; about twice what reading a clock costs.
    *
-   * It promises no reading of one's own writes: that is `get` with a token. Needs an in-process tier of `Registers`.
+   * It is never older than what this process applied. Needs an in-process tier of `Registers`.
    *
    * @throws {InvalidInputError} `INVALID_INPUT` for a ref that is none.
    */
@@ -108,7 +108,8 @@ export class BalanceCache {
   }
 
   /**
-   * Hands the post-images of a committed voucher to the cache; call it after COMMIT was acknowledged.
+   * Hands the post-images of a committed voucher to the cache; call it after COMMIT was acknowledged. From then on every
+   * read of this process sees the voucher, without a token and also while Redis is down.
    *
    * Never throws because of Redis: the relay brings the same images, and the result says what happened.
    *

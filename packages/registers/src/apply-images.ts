@@ -51,7 +51,9 @@ interface Entry {
  */
 export async function applyImages(parts: RegistersParts, committed: RegisterImages): Promise<ApplyResult> {
   const calls: Promise<ApplyResult>[] = []
-  for (const [companyId, entries] of newestByCompany(parts, committed.images)) {
+  const companies = newestByCompany(parts, committed.images)
+  for (const [companyId, entries] of companies) {
+    noteOwn(parts, companyId, committed.epoch, entries)
     for (let from = 0; from < entries.length; from += ROWS_PER_CALL) {
       calls.push(applyEntries(parts, companyId, entries.slice(from, from + ROWS_PER_CALL), committed.epoch))
     }
@@ -64,6 +66,18 @@ export async function applyImages(parts: RegistersParts, committed: RegisterImag
     if (total[result] > 0) parts.observer.registerApply?.({ result, count: total[result] })
   }
   return total
+}
+
+/** From here on no reader of this process is answered anything older, whatever becomes of the call to Redis. */
+function noteOwn(
+  { own, tier }: RegistersParts,
+  companyId: string,
+  epoch: string,
+  entries: readonly Entry[],
+): void {
+  const forgottenMs = own.add(epoch, entries)
+  if (forgottenMs !== undefined) tier?.demandSince(forgottenMs)
+  tier?.commit(companyId, epoch, entries)
 }
 
 function newestByCompany(

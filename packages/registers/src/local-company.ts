@@ -168,6 +168,27 @@ export class LocalCompany {
     return 'admitted'
   }
 
+  /**
+   * Merges rows that this process committed; of another history than what is held, they are dropped. `probe` is the newest
+   * that was sent: only what is vouched for by a later one covers them.
+   */
+  commit(
+    epoch: string,
+    entries: readonly { readonly key: string; readonly image: string }[],
+    probe: number,
+  ): 'fork' | undefined {
+    for (const { key, image } of entries) {
+      if (this.mark?.epoch !== epoch) this.void(key)
+      else if (this.#merge(key, image, probe) === 'fork') return 'fork'
+    }
+    return undefined
+  }
+
+  /** Forgets a row; whatever was asked for before may still carry it. */
+  void(key: string): void {
+    this.#merge(key, undefined, 0)
+  }
+
   /** Whether a row is part of the moment at which the company's position stands: neither behind it nor ahead. */
   isAtMark(entry: LocalEntry): boolean {
     return (

@@ -18,9 +18,10 @@ import { LocalCompany } from './local-company.js'
 import { type LocalEntry, LocalReading } from './local-reading.js'
 import type { ResolvedLocalTierOptions } from './local-tier-options.js'
 import { LocalRoom } from './local-room.js'
+import type { OwnWrites } from './own-writes.js'
 import { Prober, type ProberParts } from './prober.js'
 import { parsePush } from './push.js'
-import type { Watermark } from './register.js'
+import { splitImageText, type Watermark } from './register.js'
 import { registerKeyReader } from './register-key.js'
 import { TrustGate } from './trust-gate.js'
 
@@ -44,6 +45,12 @@ export interface Freshness {
   readonly bytes: number
 }
 
+/** A row as it was committed: the key of its register, and its image text. */
+export interface OwnEntry {
+  readonly key: string
+  readonly image: string
+}
+
 /** Silence of all channels, in multiples of `maxStalenessMs`, after which the connection is replaced. */
 const SILENCE_FACTOR = 5
 
@@ -63,6 +70,7 @@ export class LocalTier implements Closable {
   #heardMs = 0
   readonly #clock: Clock
   readonly #maxStalenessMs: number
+  readonly #own: OwnWrites
   /** Of the last peek: most that follow each other are of one company. */
   #last: LocalCompany | undefined
   #isClosed = false
@@ -74,8 +82,10 @@ export class LocalTier implements Closable {
     await this.#channel.close()
   })
 
-  constructor(parts: ProberParts, options: ResolvedLocalTierOptions) {
+  /** `own` are the writes of this process: no row is taken in, or kept, that lacks one. */
+  constructor(parts: ProberParts, options: ResolvedLocalTierOptions, own: OwnWrites) {
     this.#parts = parts
+    this.#own = own
     this.#options = options
     const { clock, random, redis, observer } = parts
     const { maxStalenessMs, positions } = options
@@ -150,10 +160,33 @@ export class LocalTier implements Closable {
   ): void {
     const { company, incarnation } = ticket
     if (company === undefined || this.#companies.get(company.companyId) !== company) return
-    const outcome = company.admit(key, row, { incarnation, watermark, probe: this.gate.probe })
+    const own = this.#own.missingIn(key, watermark.epoch, row.version)
+    if (own !== undefined && own.image === undefined) return
+    const newest = own?.image === undefined ? row : rowOf(own.image)
+    const outcome = company.admit(key, newest, { incarnation, watermark, probe: this.gate.probe })
     if (outcome === 'fork') this.#drop(company, 'fork')
     if (outcome === 'admitted' && this.#room.make())
       this.#parts.observer.localTierDrop?.({ reason: 'bounds' })
+  }
+
+  /** Brings in what this process committed, before any push tells of it. */
+  commit(companyId: string, epoch: string, entries: readonly OwnEntry[]): void {
+    const company = this.#companies.get(companyId)
+    const forked = company?.commit(epoch, entries, this.gate.probe)
+    if (company !== undefined && forked === 'fork') this.#drop(company, 'fork')
+  }
+
+  /** Forgets a row that this process voided, or all of the company; what was asked for before is not taken in. */
+  void(companyId: string, key?: string): void {
+    const company = this.#companies.get(companyId)
+    if (key === undefined) company?.drop()
+    else company?.void(key)
+  }
+
+  /** Nothing is answered any more on evidence from before this moment of the monotonic clock. */
+  demandSince(ms: number): void {
+    this.gate.demandSince(ms)
+    for (const company of this.#companies.values()) company.vouchedWallMs = Number.NaN
   }
 
   /** Rows that are held now, at most `count`, from a place that moves on with each call. */
@@ -183,10 +216,9 @@ export class LocalTier implements Closable {
 
   /** Whether what a company holds is young enough by both clocks, for the whole of this millisecond. */
   #vouches(company: LocalCompany, wallMs: number): boolean {
-    const { sentMs, sentWallMs } = company.trusted
+    if (!this.gate.isFresh(company.trusted)) return false
     const nowMs = this.#clock.monotonicMs()
-    const ageMs = nowMs - sentMs
-    if (ageMs > this.#maxStalenessMs || wallMs - sentWallMs > this.#maxStalenessMs) return false
+    const ageMs = nowMs - company.trusted.sentMs
     company.usedMs = nowMs
     company.vouchedWallMs = ageMs + 1 > this.#maxStalenessMs ? Number.NaN : wallMs
     return true
@@ -324,4 +356,9 @@ export class LocalTier implements Closable {
 function countHit({ hits }: LocalCompany, family: RegisterFamily): void {
   if (family === 'balance') hits.balance += 1
   else hits.inventory += 1
+}
+
+function rowOf(image: string): Pick<LocalEntry, 'version' | 'text'> {
+  const { version, fields } = splitImageText(image)
+  return { version, text: fields }
 }

@@ -14,6 +14,7 @@ import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
 import { Circuit, readMany, type RedisClient, redisClientOption, RedisRefusedError } from '@kerp/redis'
 import { LocalTier } from './local-tier.js'
 import { type LocalTierOptions, resolveLocalTierOptions } from './local-tier-options.js'
+import { OwnWrites } from './own-writes.js'
 import { RegisterLoader } from './register-loader.js'
 
 /** Options of `Registers`. */
@@ -80,6 +81,7 @@ export interface RegistersParts {
   readonly circuit: Circuit
   /** Undefined: there is none. */
   readonly tier: LocalTier | undefined
+  readonly own: OwnWrites
   readonly leaseMs: string
   readonly waitMs: number
   readonly readDeadlineMs: number
@@ -108,16 +110,16 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
   const { keys } = options
   const redis = redisClientOption('Registers', options.redis)
   const redisDeadlineMs = whole('redisDeadlineMs', 25)
+  const tier = options.localTier === undefined ? undefined : resolveLocalTierOptions(options.localTier)
+  const own = new OwnWrites(clock, tier?.maxStalenessMs)
   return Object.freeze({
     redis,
     keys,
     observer,
     clock,
     random,
-    tier:
-      options.localTier === undefined
-        ? undefined
-        : new LocalTier({ redis, keys, observer, clock, random }, resolveLocalTierOptions(options.localTier)),
+    tier: tier && new LocalTier({ redis, keys, observer, clock, random }, tier, own),
+    own,
     ttl: options.ttl ?? ttlPolicy(),
     loader: new RegisterLoader({
       source: options.source,

@@ -22,7 +22,7 @@ import { readCut } from './cut-rows.js'
 import { LoadBackoffError } from './errors.js'
 import type { Freshness } from './local-tier.js'
 import { MissingRows } from './missing-rows.js'
-import { GENERATION_RANDOM_BYTES } from './register.js'
+import { GENERATION_RANDOM_BYTES, parseImageText } from './register.js'
 import type { RegisterReading } from './register-reading.js'
 import { type RegistersOptions, type RegistersParts, resolveRegistersOptions } from './registers-options.js'
 import { renewGeneration } from './renew-generation.lua.js'
@@ -94,7 +94,7 @@ export class Registers implements Closable {
 
   /**
    * The row, if this process holds it and can prove that it is at most `maxStalenessMs` old: synchronous, without any
-   * I/O. Undefined says nothing of the row; `getMany` answers then. It promises no reading of one's own writes.
+   * I/O. Undefined says nothing of the row; `getMany` answers then. It is never older than what this process applied.
    */
   peek(ref: RegisterRef): RegisterReading | undefined {
     const { companyId, family, parts } = ref
@@ -155,7 +155,7 @@ export class Registers implements Closable {
   async #readStored(rows: Rows, wanted: Wanted | undefined): Promise<readonly RegisterReading[]> {
     const { clock } = this.#parts
     const usable = await readStored(this.#parts, rows)
-    const rest = unanswered(rows, wanted)
+    const rest = unanswered(this.#parts, rows, wanted)
     if (rest.length === 0) {
       this.#parts.observer.companyWork?.({ companyId: rows.companyId, work: 'read', count: rows.refs.length })
       this.#count(rows, 'hit', rows.refs.length)
@@ -185,7 +185,8 @@ export class Registers implements Closable {
    * The fast path of whoever committed: hands images of one transaction to Redis, after COMMIT was
    * acknowledged and never before.
    *
-   * Update-only and idempotent; late, doubled and reordered calls do no harm. A Redis that is down is no
+   * From the call on no read of this process answers these rows older, whatever becomes of it in Redis. Update-only and
+   * idempotent; late, doubled and reordered calls do no harm. A Redis that is down is no
    * error: the relay brings the same images, and `unreachable` says so.
    *
    * @throws {InvalidInputError} `INVALID_INPUT` for an image that could not have been committed.
@@ -202,13 +203,22 @@ export class Registers implements Closable {
    * {RedisRefusedError} `REDIS_REFUSED`.
    */
   async invalidate(ref: RegisterRef): Promise<void> {
-    const { redis, keys, observer, applyDeadlineMs } = this.#parts
-    await voidRegisters.run(
-      redis,
-      { watermark: keys.watermark(ref.companyId) },
-      { channel: keys.registersChannel(ref.companyId) },
-      { moreKeys: [keys.register(ref)], deadlineMs: applyDeadlineMs, observer, effect: 'idempotent' },
-    )
+    const { redis, keys, observer, applyDeadlineMs, tier, own } = this.#parts
+    const key = keys.register(ref)
+    try {
+      await voidRegisters.run(
+        redis,
+        { watermark: keys.watermark(ref.companyId) },
+        { channel: keys.registersChannel(ref.companyId) },
+        { moreKeys: [key], deadlineMs: applyDeadlineMs, observer, effect: 'idempotent' },
+      )
+    } catch (error) {
+      // Redis may hold it still: until something newer vouches for what it holds, the database answers.
+      this.#demandSince(own.addVoid(key))
+      throw error
+    } finally {
+      tier?.void(ref.companyId, key)
+    }
   }
 
   /**
@@ -217,14 +227,25 @@ export class Registers implements Closable {
    * @throws like `invalidate`.
    */
   async invalidateAll(companyId: string): Promise<void> {
-    const { redis, keys, random, observer, applyDeadlineMs } = this.#parts
-    const renewed = await renewGeneration.run(
-      redis,
-      { watermark: keys.watermark(companyId) },
-      { generation: random.hex(GENERATION_RANDOM_BYTES), channel: keys.registersChannel(companyId) },
-      { deadlineMs: applyDeadlineMs, observer, effect: 'idempotent' },
-    )
-    if (renewed) observer.generationChange?.({ reason: 'invalidateAll' })
+    const { redis, keys, random, observer, applyDeadlineMs, tier, clock } = this.#parts
+    try {
+      const renewed = await renewGeneration.run(
+        redis,
+        { watermark: keys.watermark(companyId) },
+        { generation: random.hex(GENERATION_RANDOM_BYTES), channel: keys.registersChannel(companyId) },
+        { deadlineMs: applyDeadlineMs, observer, effect: 'idempotent' },
+      )
+      if (renewed) observer.generationChange?.({ reason: 'invalidateAll' })
+    } catch (error) {
+      this.#demandSince(clock.monotonicMs())
+      throw error
+    } finally {
+      tier?.void(companyId)
+    }
+  }
+
+  #demandSince(ms: number | undefined): void {
+    if (ms !== undefined) this.#parts.tier?.demandSince(ms)
   }
 
   async #answerRest(
@@ -240,7 +261,8 @@ export class Registers implements Closable {
     const stale = rest.length - absent.length
     const { miss, wait } =
       usable && missing.length > 0 ? await this.#missing.answer(rows, missing) : { miss: 0, wait: 0 }
-    const left = miss + wait === rest.length && wanted === undefined ? [] : unanswered(rows, wanted)
+    const isDone = miss + wait === rest.length && wanted === undefined && this.#parts.own.isEmpty
+    const left = isDone ? [] : unanswered(this.#parts, rows, wanted)
     await this.#answerFromDatabase(rows, left, wanted)
     this.#parts.observer.companyWork?.({ companyId: rows.companyId, work: 'read', count: rows.refs.length })
     this.#count(rows, 'hit', rows.refs.length - rest.length)
@@ -269,9 +291,11 @@ export class Registers implements Closable {
   }
 }
 
-function unanswered(rows: Rows, wanted: Wanted | undefined): readonly number[] {
+/** Rows without an answer, or with one that lacks a write of this process or is older than the caller's token. */
+function unanswered(parts: RegistersParts, rows: Rows, wanted: Wanted | undefined): readonly number[] {
   const indexes: number[] = []
   for (let index = 0; index < rows.readings.length; index += 1) {
+    if (!parts.own.isEmpty) rows.readings[index] = withOwn(parts, rows, index)
     const reading = rows.readings[index]
     const met =
       reading !== undefined &&
@@ -279,6 +303,18 @@ function unanswered(rows: Rows, wanted: Wanted | undefined): readonly number[] {
     if (!met) indexes.push(index)
   }
   return indexes
+}
+
+/** The answer to a row as this process left it, if what a cache holds is older; undefined where no cache can know. */
+function withOwn({ own }: RegistersParts, rows: Rows, index: number): RegisterReading | undefined {
+  const [reading, ref] = [rows.readings[index], rows.refs[index]]
+  if (reading === undefined || ref === undefined) return reading
+  const write = own.missingIn(rows.keys[index] ?? '', reading.epoch, reading.image.version)
+  if (write === undefined) return reading
+  const image = write.image === undefined ? undefined : parseImageText(ref, write.image)
+  if (image !== undefined) return { image, epoch: reading.epoch, asOfMs: reading.asOfMs, source: 'l1' }
+  rows.untrusted.add(index)
+  return undefined
 }
 
 function typeOf(rows: Rows): string {

@@ -58,6 +58,7 @@ export class TrustGate {
   readonly #ticks = new Map<string, number>()
   readonly #echoes: Echo[] = []
   #probe = 0
+  #sinceMs = Number.NEGATIVE_INFINITY
 
   constructor(options: TrustGateOptions) {
     this.#clock = options.clock
@@ -110,12 +111,18 @@ export class TrustGate {
     this.#ticks.clear()
   }
 
+  /** Probes sent before this moment of the monotonic clock prove nothing any more. */
+  demandSince(ms: number): void {
+    this.#sinceMs = Math.max(this.#sinceMs, ms)
+  }
+
   /** Whether what an echo proved is still new enough; reads both clocks at every call. */
-  isFresh(echo: Pick<Echo, 'sentMs' | 'sentWallMs'>): boolean {
+  isFresh({ sentMs, sentWallMs }: Pick<Echo, 'sentMs' | 'sentWallMs'>): boolean {
     const { maxStalenessMs } = this
     return (
-      this.#clock.monotonicMs() - echo.sentMs <= maxStalenessMs &&
-      this.#clock.nowMs() - echo.sentWallMs <= maxStalenessMs
+      sentMs > this.#sinceMs &&
+      this.#clock.monotonicMs() - sentMs <= maxStalenessMs &&
+      this.#clock.nowMs() - sentWallMs <= maxStalenessMs
     )
   }
 
@@ -123,6 +130,7 @@ export class TrustGate {
   ageMs(): number {
     let ageMs = Number.POSITIVE_INFINITY
     for (const { sentMs, sentWallMs } of this.#echoes) {
+      if (sentMs <= this.#sinceMs) continue
       const sinceMs = Math.max(this.#clock.monotonicMs() - sentMs, this.#clock.nowMs() - sentWallMs)
       ageMs = Math.min(ageMs, sinceMs)
     }
