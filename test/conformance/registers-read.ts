@@ -172,6 +172,21 @@ export function readConformance(redis: () => RedisClient): void {
       expect(fresh?.source).toBe('database')
     })
 
+    test('a read with a token that leaves rows unnamed is never older than the posting on those either', async () => {
+      const world = await World.cached(redis(), { a: [5n, 0n], b: [5n, 0n] })
+      const { companyId } = world
+      const { epoch, images } = world.commit({ a: [1n, 0n], b: [1n, 0n] })
+      const unnamed = { companyId, family: 'balance' } as const
+      const atLeast = readTokenOf({ epoch, images: images.slice(0, 1), unnamed })
+      const refs = [world.ref('a'), world.ref('b')]
+      const plain = await world.registers.getMany(companyId, refs)
+      const fresh = await world.registers.getMany(companyId, refs, { atLeast })
+      expect([...plain, ...fresh].map(({ image }) => image.version)).toEqual([1, 1, 2, 2])
+      const other = readTokenOf({ epoch, images: [], unnamed: { companyId, family: 'inventory' } })
+      const [cached] = await world.registers.getMany(companyId, [world.ref('b')], { atLeast: other })
+      expect(cached?.source).toBe('redis')
+    })
+
     test('a token of another database history is refused by name', async () => {
       const world = new World(redis())
       const token = readTokenOf(world.commit({ a: [5n, 0n] }))

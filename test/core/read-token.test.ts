@@ -40,7 +40,7 @@ describe('a read token', () => {
           const name = JSON.stringify([ref.companyId, ref.family, ref.parts[0], ref.parts[1]])
           versions.set(name, Math.max(version, versions.get(name) ?? 0))
         }
-        expect(facts).toStrictEqual({ epoch, versions })
+        expect(facts).toStrictEqual({ epoch, versions, unnamed: undefined })
       }),
     )
   })
@@ -49,6 +49,20 @@ describe('a read token', () => {
     const token = readTokenOf({ epoch: undefined, images: [image('1101', 7), image('1101', 6)] })
     expect(parseReadToken(token).epoch).toBeUndefined()
     expect([...parseReadToken(token).versions]).toStrictEqual([[registerName(image('1101', 7).ref), 7]])
+  })
+
+  it('may say that rows without a version in it were written, too', () => {
+    const unnamed = { companyId: 'c1', family: 'balance' } as const
+    const facts = parseReadToken(readTokenOf({ epoch: 'e', images: [image('1101', 7)], unnamed }))
+    expect(facts).toStrictEqual({
+      epoch: 'e',
+      versions: new Map([[registerName(image('1101', 7).ref), 7]]),
+      unnamed,
+    })
+    for (const wrong of ['c1', [1, 'balance'], ['c1', 'balances'], null]) {
+      const token = Buffer.from(JSON.stringify(['t1', 'e', [], wrong])).toString('base64url')
+      expect(() => parseReadToken(token)).toThrow(InvalidInputError)
+    }
   })
 
   it('is text that goes through a URL and a header unchanged', () => {

@@ -1,7 +1,7 @@
 /** The log of events: what it says about each change, and what it refuses. */
 
 import { parseReadToken } from '@kerp/core'
-import { EventLog, Outbox, StockLedger, anyWarehouse } from '@kerp/postgres'
+import { EventLog, Outbox, StockLedger, anyWarehouse, type VoucherCreated } from '@kerp/postgres'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { freshCompany } from '../support/fresh-company.js'
 import { type OwnDatabase, ownDatabase, twoLines } from './own-database.js'
@@ -123,6 +123,17 @@ describe('the log of events', () => {
     ])
   })
 
+  it('names the balances of a voucher in the order of its lines, whatever its accounts are called', async () => {
+    const companyId = freshCompany()
+    const lines = ['200', '9', '100', 'a', '0', '9'].map((account) => ({ account, debit: 1n }))
+    const voucher = { companyId, id: 'V-1', date: '2026-01-05', fiscalYear: 2026 }
+    await database.ledger().post({ ...voucher, lines: [...lines, { account: '30', credit: 6n }] })
+    const { events } = await all(companyId)
+    const created = events.find(({ type }) => type === 'events:voucher:created')
+    const { balances } = created?.payload as VoucherCreated
+    expect(balances).toEqual(['200', '9', '100', 'a', '0', '30'].map((account) => ({ account, version: 1 })))
+  })
+
   it('fits a voucher on a thousand accounts with long names into one event', async () => {
     const companyId = freshCompany()
     const name = (n: number): string => `${'계'.repeat(120)}${n}`
@@ -134,9 +145,15 @@ describe('the log of events', () => {
     const { events } = await all(companyId)
     const created = events.find(({ type }) => type === 'events:voucher:created')
     expect(Buffer.byteLength(JSON.stringify(created))).toBeLessThan(65_536)
-    const { balances, balancesOmitted } = created?.payload as { balances: unknown[]; balancesOmitted: number }
+    const { balances, balancesOmitted = 0, readToken } = created?.payload as VoucherCreated
     expect(balances.length + balancesOmitted).toBe(1_000)
     expect(balances.length).toBeGreaterThan(30)
+    expect(balances.map(({ account }) => account)).toEqual(
+      lines.slice(0, balances.length).map(({ account }) => account),
+    )
+    // The token covers those that were left out as well.
+    const { versions, unnamed } = parseReadToken(readToken)
+    expect([versions.size, unnamed]).toEqual([balances.length, { companyId, family: 'balance' }])
   })
 
   it('wakes its readers after a commit', async () => {

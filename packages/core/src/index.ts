@@ -118,6 +118,7 @@ export {
   parseReadToken,
   type ReadToken,
   type ReadTokenFacts,
+  type ReadTokenGroup,
   readTokenOf,
   registerName,
 } from './read-token.js'

@@ -2,14 +2,21 @@
  * Read tokens: what a writer hands to a later reader so that the reader sees the write.
  *
  * A token names, for each row that was written, the version it reached, and the epoch of the database that
- * assigned it. It is opaque text; it grants nothing and may be shown to clients.
+ * assigned it. Where so many rows were written that not all have room, it says of which kind the others are, and these
+ * are read from the database. It is opaque text; it grants nothing and may be shown to clients.
  */
 
 import { InvalidInputError } from './errors.js'
-import type { RegisterImage, RegisterRef } from './ports.js'
+import type { RegisterFamily, RegisterImage, RegisterRef } from './ports.js'
 
 /** Opaque text made by `readTokenOf`. */
 export type ReadToken = string
+
+/** All rows of one family of a company. */
+export interface ReadTokenGroup {
+  readonly companyId: string
+  readonly family: RegisterFamily
+}
 
 /** What a token asks for. */
 export interface ReadTokenFacts {
@@ -17,6 +24,8 @@ export interface ReadTokenFacts {
   readonly epoch: string | undefined
   /** Versions by `registerName`. */
   readonly versions: ReadonlyMap<string, number>
+  /** Rows of it without a version here may have been written, too: no cache is new enough for them. */
+  readonly unnamed: ReadTokenGroup | undefined
 }
 
 const FORMAT = 't1'
@@ -30,17 +39,24 @@ export function registerName(ref: RegisterRef): string {
   return JSON.stringify([ref.companyId, ref.family, ...ref.parts])
 }
 
-/** A token for images that were committed together; several tokens of one row merge to its largest version. */
+/**
+ * A token for images that were committed together; several images of one row merge to its largest version. With
+ * `unnamed` some rows of that group were committed with them and have no image here.
+ */
 export function readTokenOf(committed: {
   readonly epoch: string | undefined
   readonly images: readonly Pick<RegisterImage, 'ref' | 'version'>[]
+  readonly unnamed?: ReadTokenGroup | undefined
 }): ReadToken {
   const versions = new Map<string, number>()
   for (const image of committed.images) {
     const name = registerName(image.ref)
     versions.set(name, Math.max(versions.get(name) ?? 0, image.version))
   }
-  return Buffer.from(JSON.stringify([FORMAT, committed.epoch ?? null, [...versions]])).toString('base64url')
+  const { epoch = null, unnamed } = committed
+  // The fourth item is left out where it says nothing; a version of this library that does not know it passes over it.
+  const group = unnamed === undefined ? [] : [[unnamed.companyId, unnamed.family]]
+  return Buffer.from(JSON.stringify([FORMAT, epoch, [...versions], ...group])).toString('base64url')
 }
 
 /**
@@ -64,7 +80,15 @@ export function parseReadToken(token: unknown): ReadTokenFacts {
     if (typeof name !== 'string' || versions.has(name) || !isVersion(version)) return refuse()
     versions.set(name, version)
   }
-  return { epoch: epoch ?? undefined, versions }
+  const unnamed = parsed[3] === undefined ? undefined : (groupOf(parsed[3]) ?? refuse())
+  return { epoch: epoch ?? undefined, versions, unnamed }
+}
+
+function groupOf(value: unknown): ReadTokenGroup | undefined {
+  if (!Array.isArray(value)) return undefined
+  const [companyId, family] = value as readonly unknown[]
+  if (typeof companyId !== 'string' || (family !== 'balance' && family !== 'inventory')) return undefined
+  return { companyId, family }
 }
 
 function isVersion(value: unknown): value is number {

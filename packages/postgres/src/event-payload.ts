@@ -27,11 +27,11 @@ export interface VoucherCreated {
   readonly fiscalYear: number
   /** The voucher that this one reverses. */
   readonly reverses?: string | undefined
-  /** The version that the voucher gave to each row it touched. */
+  /** The version that the voucher gave to each row it touched, in the order in which its lines first name them. */
   readonly balances: readonly { readonly account: string; readonly version: number }[]
-  /** Of a voucher on hundreds of accounts only as many balances are named as an event has room for. */
+  /** Of a voucher on hundreds of accounts only the first are named, as many as an event has room for. */
   readonly balancesOmitted?: number | undefined
-  /** For `atLeast`: whoever reads with it sees the voucher, on the balances that are named. */
+  /** For `atLeast`: whoever reads with it sees the voucher; balances that were left out are read from the database. */
   readonly readToken: ReadToken
 }
 
@@ -86,16 +86,24 @@ function voucherCreatedOf(companyId: string, epoch: string, row: Row): VoucherCr
     ...(reverses === undefined ? {} : { reverses }),
     balances,
     ...(omitted === 0 ? {} : { balancesOmitted: omitted }),
-    readToken: readTokenOf({ epoch, images }),
+    readToken: readTokenOf({
+      epoch,
+      images,
+      unnamed: omitted === 0 ? undefined : { companyId, family: 'balance' },
+    }),
   }
 }
 
+/** Pairs, as an object would put accounts that look like numbers first. */
 function versionsOf(text: string): VoucherCreated['balances'] {
-  const versions: unknown = JSON.parse(text)
-  if (typeof versions !== 'object' || versions === null) {
+  const pairs: unknown = JSON.parse(text)
+  if (!Array.isArray(pairs)) {
     throw new DatabaseUnsuitableError('The database answered a voucher without its versions.')
   }
-  return Object.entries(versions).map(([account, version]) => ({ account, version: Number(version) }))
+  return (pairs as readonly (readonly [string, string])[]).map(([account, version]) => ({
+    account,
+    version: Number(version),
+  }))
 }
 
 /** Each account stands in the event twice, the second time in base64. */

@@ -129,7 +129,9 @@ SELECT (SELECT ${schema}.epoch()) AS epoch,
   e.position::text AS position, e.type, e.about, e.part1, e.part2, e.version::text AS version,
   e.field1::text AS field1, e.field2::text AS field2, e.payload, e.traceparent,
   ${isoText('e.written_at')} AS written_at,
-  to_char(v.date, 'YYYY-MM-DD') AS date, v.fiscal_year::text AS fiscal_year, v.reverses, v.versions::text AS versions
+  to_char(v.date, 'YYYY-MM-DD') AS date, v.fiscal_year::text AS fiscal_year, v.reverses,
+  (SELECT json_agg(json_build_array(k.account, k.version) ORDER BY k.place)
+    FROM json_each_text(v.versions) WITH ORDINALITY AS k(account, version, place))::text AS versions
 FROM (SELECT 1) one
 LEFT JOIN (
   SELECT * FROM ${schema}.event n WHERE n.company = $1 AND n.position > $2::text::bigint
