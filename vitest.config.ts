@@ -1,11 +1,14 @@
 // The only test config. A test's suffix says what it needs: `.test.ts` nothing,
 // `.redis.test.ts` a redis-server, `.pg.test.ts` PostgreSQL, `.live.test.ts` both.
-// `test/versions` belongs to the full run alone: it needs the project's whole history.
+// What takes long by nature stands in `test/runs.json` and belongs to `npm run test:faults`.
+import { readFileSync } from 'node:fs'
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
 
 const needsServers = ['test/**/*.redis.test.ts', 'test/**/*.pg.test.ts', 'test/**/*.live.test.ts']
-const apart = ['test/faults/**/*.test.ts', 'test/versions/**/*.test.ts']
+const runs = JSON.parse(readFileSync(new URL('test/runs.json', import.meta.url), 'utf8')) as {
+  readonly faults: string[]
+}
 
 // Packages are run from their sources, by the tests and by the global setup, which has an environment of its own.
 const conditions = ['@kerp/source', ...defaultServerConditions]
@@ -19,6 +22,8 @@ export default defineConfig({
     // What is waited for comes when the machine has time for it.
     expect: { poll: { timeout: 20_000, interval: 20 } },
     pool: 'forks',
+    // Files of one worker share what they import, which would take longer than most of the tests.
+    isolate: false,
     maxWorkers: 2,
     projects: [
       {
@@ -26,7 +31,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts', 'examples/*/test/*.test.ts'],
-          exclude: [...needsServers, ...apart],
+          exclude: [...needsServers, ...runs.faults],
         },
       },
       {
@@ -34,7 +39,7 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: needsServers,
-          exclude: apart,
+          exclude: runs.faults,
           globalSetup: ['test/support/servers.ts'],
         },
       },
@@ -42,8 +47,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'faults',
-          include: process.env['KERP_TEST_FULL'] === '1' ? apart : apart.slice(0, 1),
+          include: runs.faults,
+          globalSetup: ['test/support/servers.ts'],
           testTimeout: 600_000,
+          isolate: true,
         },
       },
     ],

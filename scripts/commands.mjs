@@ -8,13 +8,20 @@ import { ensureInstalled } from './install.mjs'
 import { runMatrix } from './matrix.mjs'
 import { entryPoints } from './packages.mjs'
 import { binOf, envForSource, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
-import { runTests, serverIsMissing } from './tests.mjs'
+import { prepareTests, runTests } from './tests.mjs'
 
 const COMMANDS = {
   demo: (args) => runSource('examples/erp/src/demo.ts', args),
   app: (args) => runSource('examples/erp/src/main.ts', args),
   bench: (args) => runBenches(args),
-  test: (args) => runTests(args),
+  test: (args) => test('test', args),
+  'test:unit': (args) => test('unit', args),
+  'test:faults': (args) => test('faults', args),
+  'test:full': (args) => test('full', args),
+  nightly: async (args) => {
+    const tests = await test('full', ['--strict', ...args])
+    return (await runMatrix([])) || tests
+  },
   check: (args) => runChecks(args.length > 0 ? args : Object.keys(CHECKS)),
   matrix: (args) => runMatrix(args),
   api: async () => (await runChecks(['build'])) || writeApiReports(),
@@ -32,9 +39,12 @@ export async function runCommand(name, args) {
     console.error(`Name one of these commands: ${Object.keys(COMMANDS).join(', ')}.`)
     return 2
   }
-  if (['test', 'matrix'].includes(name) && serverIsMissing()) return 1
   const installed = await ensureInstalled()
   return installed === 0 ? command(args) : installed
+}
+
+async function test(run, args) {
+  return runTests(run, args, await prepareTests(run))
 }
 
 // The caller's directory is kept, so that a relative path among the arguments means what the caller meant.

@@ -1,28 +1,11 @@
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openPrivateRedis } from '@kerp/redis/testing'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { demo } from './demo-run.js'
 import { freshDatabase, sql } from './erp-database.js'
-import { fieldOf, spawnSource } from './erp-process.js'
-
-interface Run {
-  readonly code: number | null
-  readonly output: string
-  /** The last line, parsed. */
-  readonly report: unknown
-}
-
-async function demo(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
-  const child = await spawnSource('examples/erp/src/demo.ts', args, env)
-  let output = ''
-  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  await once(child, 'close')
-  const lastLine = output.trimEnd().split('\n').at(-1) ?? ''
-  return { code: child.exitCode, output, report: lastLine.startsWith('{') ? JSON.parse(lastLine) : undefined }
-}
+import { fieldOf } from './erp-process.js'
 
 let folder: string
 beforeAll(async () => {
@@ -40,9 +23,6 @@ const orders = [
   '536368,gift_0001_40,1,2010-12-03T08:30,0,17850,France',
   '536368,BANK CHARGES,1,2010-12-03T08:30,0,17850,France',
 ]
-
-/** On a busy machine a whole demo with failovers takes minutes. */
-const BUSY_MS = 300_000
 
 describe('The demo', () => {
   it('posts a generated month, reads while it posts, and ends with an audit that holds', async () => {
@@ -136,48 +116,6 @@ describe('The demo', () => {
     const moved = Number(fieldOf(again.report, 'figures', 'movements'))
     expect(fieldOf(again.report, 'figures', 'movementsReplayed')).toBe(moved)
   })
-
-  it('holds while Redis is killed, full and frozen, PostgreSQL is killed and goes back, and a second process of it is killed', {
-    timeout: BUSY_MS,
-  }, async () => {
-    // Its second process is started from sources.
-    const env = { NODE_OPTIONS: '--import tsx' }
-    const run = await demo(['--exit', '--json', '--faults', '--invoices', '60'], env)
-    expect(run.code, run.output).toBe(0)
-    expect(fieldOf(run.report, 'ok')).toBe(true)
-    const audit = fieldOf(run.report, 'audit') as readonly unknown[]
-    expect(audit.map((line) => fieldOf(line, 'name'))).toEqual(
-      expect.arrayContaining([
-        'every voucher that the killed process acknowledged is there',
-        'every voucher that the database forgot counts once again',
-      ]),
-    )
-    for (const kind of ['kill', 'memoryFull', 'databaseKill', 'pause', 'appKill', 'databaseBack']) {
-      expect(fieldOf(run.report, 'figures', `${kind}RecoveredMs`)).toEqual(expect.any(Number))
-    }
-    expect(run.output).toContain('all in use again after, ms')
-  })
-
-  const topologies: readonly (readonly [string, readonly string[]])[] = [
-    ['sentinel', ['masterKill', 'replicaLag', 'failover']],
-    ['cluster', ['slotMove', 'masterKill']],
-  ]
-
-  // One of them suffices every day: what differs between the two is tested in `test/faults/failover-*.test.ts`.
-  it.each(process.env['KERP_TEST_FULL'] === '1' ? topologies : topologies.slice(0, 1))(
-    'holds on a topology of its own whose masters are replaced: %s',
-    { timeout: BUSY_MS },
-    async (topology, kinds) => {
-      const databaseUrl = await freshDatabase(inject('databaseUrl'))
-      const args = ['--exit', '--json', '--invoices', '20', '--topology', topology]
-      const run = await demo(args, { DATABASE_URL: databaseUrl })
-      expect(run.code, run.output).toBe(0)
-      expect(fieldOf(run.report, 'ok')).toBe(true)
-      for (const kind of kinds) {
-        expect(fieldOf(run.report, 'figures', `${kind}RecoveredMs`)).toEqual(expect.any(Number))
-      }
-    },
-  )
 
   it('starts no topology without a redis-server, nor beside a Redis that it is given: it says why and ends with code 2', async () => {
     const databaseUrl = 'postgres://127.0.0.1:1/none'

@@ -1,5 +1,5 @@
 import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { pretendCheckout } from './checkout.js'
 
@@ -116,7 +116,7 @@ describe('commands', () => {
     using checkout = pretendCheckout()
     const { code, stderr } = await checkout.run(['tset'])
     expect(code).toBe(2)
-    expect(stderr).toContain('demo, app, bench, test, check')
+    expect(stderr).toContain('demo, app, bench, test, test:unit, test:faults')
   })
 
   test('an old Node is told in one sentence which one is needed', async () => {
@@ -127,16 +127,79 @@ describe('commands', () => {
     expect(stderr.trim().split('\n')).toEqual([expect.stringMatching(/needs Node\.js 20\.19 .* 18\.19\.0/)])
     expect(checkout.npxCalls()).toEqual([])
   })
+})
 
-  test('without a Redis server the tests name the package to install, in one sentence', async () => {
-    using checkout = pretendCheckout()
-    const onlyNode = join(checkout.folder, 'only-node')
-    mkdirSync(onlyNode)
-    symlinkSync(process.execPath, join(onlyNode, 'node'))
-    const { code, stdout, stderr } = await checkout.run(['test'], { PATH: onlyNode })
-    expect(code).toBe(1)
-    expect(stdout).toBe('')
-    expect(stderr.trim().split('\n')).toEqual([expect.stringContaining('install the package redis-server')])
+describe('tests that need a program which is missing', () => {
+  const needsRedis = { 'test/a.test.ts': '', 'test/b.redis.test.ts': '' }
+
+  /** Tells with what it was called, and counts one. */
+  const VITEST = `import { writeFileSync } from 'node:fs'
+    console.log(process.argv.slice(2).join(' '))
+    writeFileSync(process.env.KERP_TEST_COUNT_FILE, '{"passed":1,"failed":0,"complaints":[]}')`
+
+  /** A checkout with these files, on a machine that has nothing but Node and what its `npx` needs. */
+  function bareMachine(files: Readonly<Record<string, string>>) {
+    const checkout = pretendCheckout()
+    checkout.pretend('vitest', VITEST)
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(join(checkout.folder, dirname(path)), { recursive: true })
+      writeFileSync(join(checkout.folder, path), text)
+    }
+    const commands = join(checkout.folder, 'commands')
+    mkdirSync(commands)
+    symlinkSync(process.execPath, join(commands, 'node'))
+    symlinkSync(join(checkout.folder, 'bin', 'npx'), join(commands, 'npx'))
+    for (const name of ['cp', 'env', 'mkdir', 'sleep']) symlinkSync(join('/bin', name), join(commands, name))
+    return {
+      commands,
+      run: (args: readonly string[], environment: Readonly<Record<string, string>> = {}) =>
+        checkout.run(args, { PATH: commands, ...environment }),
+      [Symbol.dispose]: () => checkout[Symbol.dispose](),
+    }
+  }
+
+  test('are named at the end with the command that brings it, the others run, and nothing has failed', async () => {
+    using machine = bareMachine(needsRedis)
+    const { code, stdout } = await machine.run(['test'])
+    expect(stdout).toContain('--project=unit --project=servers --exclude=test/b.redis.test.ts')
+    expect(stdout.trim().split('\n').slice(-3)).toEqual([
+      'Not run: 1 file that needs redis-server: test/b.redis.test.ts',
+      'What is missing comes with: brew install redis',
+      '1 passed, 0 failed',
+    ])
+    expect(code).toBe(0)
+  })
+
+  test('have failed where everything must run', async () => {
+    using machine = bareMachine(needsRedis)
+    const { code, stdout } = await machine.run(['test', '--strict'])
+    expect(stdout).toContain('Counted as failed: test/b.redis.test.ts could not run.')
+    expect([code, stdout.trim().split('\n').at(-1)]).toEqual([1, '1 passed, 1 failed'])
+  })
+
+  test('get it from apt-get, as root, which is said', async () => {
+    using machine = bareMachine(needsRedis)
+    const installs = `#!/bin/sh\n[ "$1" = update ] || cp "$0" ${join(machine.commands, 'redis-server')}\n`
+    writeFileSync(join(machine.commands, 'apt-get'), installs, { mode: 0o755 })
+    const asRoot = '--import=data:text/javascript,process.getuid=()=>0'
+    const { code, stdout, stderr } = await machine.run(['test', '--strict'], { NODE_OPTIONS: asRoot })
+    expect(stderr).toContain('Installing redis-server with apt-get …')
+    expect([code, stdout]).toEqual([0, expect.not.stringContaining('exclude')])
+  })
+
+  test('are no concern of a run that has none of them', async () => {
+    using machine = bareMachine({
+      ...needsRedis,
+      'test/runs.json': '{"faults":["test/faults/**/*.test.ts","test/*.browser.*.test.ts"]}',
+      'test/faults/c.test.ts': '',
+      'test/d.browser.live.test.ts': `import { openChromium } from '../erp/chromium.js'`,
+    })
+    const unit = await machine.run(['test:unit'])
+    expect(unit.stdout).not.toContain('Not run')
+    const { stdout } = await machine.run(['test:faults'])
+    expect(stdout).toContain('that need redis-server: test/d.browser.live.test.ts, test/faults/c.test.ts')
+    expect(stdout).toContain('that needs Chromium: test/d.browser.live.test.ts')
+    expect(stdout).toContain('brew install redis chromium')
   })
 })
 
@@ -168,6 +231,7 @@ describe('the last line of the tests', () => {
   test('the full run asks for the full counts', async () => {
     using checkout = pretendCheckout()
     checkout.pretend('vitest', 'console.log(process.env.KERP_TEST_FULL, process.argv.includes("--full"))')
+    expect((await checkout.run(['test:full'])).stdout).toContain('1 false')
     expect((await checkout.run(['test', '--full'])).stdout).toContain('1 false')
   })
 })

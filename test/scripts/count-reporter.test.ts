@@ -31,12 +31,17 @@ async function countOf(code: string): Promise<unknown> {
 
 test('passed and failed tests are counted, skipped ones are neither', async () => {
   const code = `test('a', () => {}); test('b', () => { throw Error('no') }); test.skip('c', () => {})`
-  expect(await countOf(code)).toEqual({ passed: 1, failed: 1, complaints: [] })
+  expect(await countOf(code)).toMatchObject({ passed: 1, failed: 1, complaints: [] })
+})
+
+test('what took longest is told by file', async () => {
+  const slowest = [{ file: 'it.test.mjs', seconds: expect.any(Number) as number }]
+  expect(await countOf(`test('a', () => {})`)).toMatchObject({ slowest })
 })
 
 test('a file that does not load is a complaint', async () => {
   const complaints = [expect.stringContaining('it.test.mjs, no')]
-  expect(await countOf(`throw new Error('no')`)).toEqual({ passed: 0, failed: 0, complaints })
+  expect(await countOf(`throw new Error('no')`)).toMatchObject({ passed: 0, failed: 0, complaints })
 })
 
 test('a hook that throws is a complaint', async () => {
@@ -47,5 +52,5 @@ test('a hook that throws is a complaint', async () => {
 test('an error that nobody handles is a complaint', async () => {
   const code = `test('a', () => { void Promise.reject(new Error('no')) })`
   const complaints = [expect.stringContaining('an unhandled error, no')]
-  expect(await countOf(code)).toEqual({ passed: 1, failed: 0, complaints })
+  expect(await countOf(code)).toMatchObject({ passed: 1, failed: 0, complaints })
 })

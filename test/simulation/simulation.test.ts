@@ -14,7 +14,7 @@ import { PLANTED } from './planted.js'
 import { RULES, type Rule } from './rules.js'
 import { SimWorld } from './sim-world.js'
 
-const SEEDS = process.env['KERP_TEST_FULL'] === '1' ? 100_000 : 10_000
+const SEEDS = process.env['KERP_TEST_FULL'] === '1' ? 100_000 : 2_000
 const PROCESSES = 2
 const RUNNER = fileURLToPath(new URL('seed-runner.ts', import.meta.url))
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
