@@ -112,6 +112,19 @@ export function localTierConformance(redis: () => RedisClient): void {
       expect(process.peek(decomposed)).toBeUndefined()
     })
 
+    test('an answer stays what it was when its row moves on, and no caller can change it for another', async () => {
+      await using world = await held()
+      await using process = world.process()
+      await world.warm(process, 'a')
+      const before = process.peek('a')
+      expect(process.peek('a')).toBe(before)
+      expect([before, before?.image].every(Object.isFrozen)).toBe(true)
+      await world.registers.apply(world.commit({ a: [2n, 0n] }))
+      await world.settle()
+      expect(seen(process.peek('a'))).toEqual(['l1', 2, '7', '0'])
+      expect(seen(before)).toEqual(['l1', 1, '5', '0'])
+    })
+
     test('holds no more rows and bytes than it may, and keeps those that are read', async () => {
       await using world = new LocalWorld(redis())
       const accounts = Array.from({ length: 40 }, (_, index) => `n${index}`)

@@ -16,9 +16,9 @@ import {
   type RegisterSource,
   tellFailure,
 } from '@kerp/core'
-import type { ApplyResult, RegisterReading, Registers } from '@kerp/registers'
+import type { ApplyResult, Registers } from '@kerp/registers'
 import { auditBalances, type BalanceAudit, type BalanceAuditOptions } from './audit.js'
-import { AccountBalance, type AccountRef, type Balance, balanceRef, present } from './balance.js'
+import { accountBalance, type AccountRef, type Balance, balanceRef, present, spelt } from './balance.js'
 import { warmBalances, type WarmOptions, type WarmProgress } from './warm.js'
 
 /** What a `BalanceCache` is made of. */
@@ -62,7 +62,8 @@ export class BalanceCache {
    * The balance, if this process holds it and can prove that it is at most `maxStalenessMs` old; undefined says
    * nothing, and `get` answers then. Synchronous, without I/O; about twice what reading a clock costs.
    *
-   * It is never older than what this process applied. Needs an in-process tier of `Registers`.
+   * It is never older than what this process applied. Needs an in-process tier of `Registers`. Until the row moves on, all
+   * who ask get one frozen value.
    *
    * @throws {InvalidInputError} `INVALID_INPUT` for a ref that is none.
    */
@@ -74,10 +75,10 @@ export class BalanceCache {
       this.#peekedYearText = parts[1]
     }
     // Rows are held under their canonical names: what is found is right, and only what is not may be spelt otherwise.
-    const reading =
-      this.#registers.peekRow(companyId, 'balance', account, this.#peekedYearText) ??
-      this.#peekCanonical(ref, account)
-    return reading === undefined ? undefined : new AccountBalance(ref, reading)
+    return (
+      this.#registers.peekAs(accountBalance, companyId, 'balance', account, this.#peekedYearText) ??
+      this.#peekCanonical(ref)
+    )
   }
 
   /**
@@ -86,8 +87,9 @@ export class BalanceCache {
    * @throws like `getMany`.
    */
   async get(ref: AccountRef, options: BalanceReadOptions = {}): Promise<Balance> {
-    const readings = await this.#registers.getMany(ref.companyId, [balanceRef(ref)], options)
-    return new AccountBalance(ref, present(readings[0]))
+    const refs = [balanceRef(ref)]
+    const [answer] = await this.#registers.getManyAs(accountBalance, ref.companyId, refs, options)
+    return spelt(present(answer), ref.account)
   }
 
   /**
@@ -103,8 +105,8 @@ export class BalanceCache {
    * @throws what the source throws, for example `DATABASE_UNAVAILABLE`.
    */
   async getMany(refs: readonly AccountRef[], options: BalanceReadOptions = {}): Promise<readonly Balance[]> {
-    const readings = await this.#read(refs, options)
-    return refs.map((ref, index) => new AccountBalance(ref, present(readings[index])))
+    const answers = await this.#read(refs.map(balanceRef), options)
+    return refs.map(({ account }, index) => spelt(present(answers[index]), account))
   }
 
   /**
@@ -166,41 +168,43 @@ export class BalanceCache {
     return audit
   }
 
-  #peekCanonical(ref: AccountRef, account: string): RegisterReading | undefined {
-    const register = balanceRef(ref)
-    return register.parts[0] === account ? undefined : this.#registers.peek(register)
+  #peekCanonical(ref: AccountRef): Balance | undefined {
+    const { companyId, family, parts } = balanceRef(ref)
+    if (parts[0] === ref.account) return undefined
+    const answer = this.#registers.peekAs(accountBalance, companyId, family, parts[0], parts[1])
+    return answer === undefined ? undefined : spelt(answer, ref.account)
   }
 
-  async #read(refs: readonly AccountRef[], options: BalanceReadOptions): Promise<readonly RegisterReading[]> {
-    const companyId = refs[0]?.companyId
+  async #read(registers: readonly RegisterRef[], options: BalanceReadOptions): Promise<readonly Balance[]> {
+    const companyId = registers[0]?.companyId
     if (companyId === undefined) return []
-    const registers = refs.map(balanceRef)
     if (registers.every((ref) => ref.companyId === companyId)) {
-      return this.#registers.getMany(companyId, registers, options)
+      return this.#registers.getManyAs(accountBalance, companyId, registers, options)
     }
-    if (options.cut === true) throw new InvalidInputError('refs', 'balances of one company for a cut', refs)
+    if (options.cut === true)
+      throw new InvalidInputError('refs', 'balances of one company for a cut', registers)
     return this.#readCompanies(registers, options)
   }
 
   async #readCompanies(
     registers: readonly RegisterRef[],
     options: BalanceReadOptions,
-  ): Promise<readonly RegisterReading[]> {
+  ): Promise<readonly Balance[]> {
     const companies = new Map<string, number[]>()
     for (const [index, { companyId }] of registers.entries()) {
       const indexes = companies.get(companyId)
       if (indexes === undefined) companies.set(companyId, [index])
       else indexes.push(index)
     }
-    const readings = new Array<RegisterReading>(registers.length)
+    const answers = new Array<Balance>(registers.length)
     await Promise.all(
       [...companies].map(async ([companyId, indexes]) => {
         const refs = indexes.map((index) => present(registers[index]))
-        const found = await this.#registers.getMany(companyId, refs, options)
-        for (const [at, index] of indexes.entries()) readings[index] = present(found[at])
+        const found = await this.#registers.getManyAs(accountBalance, companyId, refs, options)
+        for (const [at, index] of indexes.entries()) answers[index] = present(found[at])
       }),
     )
-    return readings
+    return answers
   }
 
   // With a log the invalidation is written already, and the relay brings it; this only makes it quicker.

@@ -1,6 +1,6 @@
 /** What a balance is: the totals of one account in one fiscal year, exact, with version, age and origin. */
 
-import { InvalidInputError, parseMinorUnits, type RegisterRef } from '@kerp/core'
+import { exactJson, InvalidInputError, parseMinorUnits, type RegisterRef } from '@kerp/core'
 import { canonicalPart } from '@kerp/keys'
 import type { RegisterReading } from '@kerp/registers'
 
@@ -42,64 +42,51 @@ export interface Balance {
   readonly asOf: Date
   /** Who answered. */
   readonly source: 'l1' | 'redis' | 'database'
-  /** The same in JSON's terms; also the way to compare two balances, whose amounts are read lazily. */
+  /** The same in JSON's terms. */
   toJSON(): BalanceJson
 }
 
-/** A balance over the answer that it came in; amounts are read when they are asked for. */
-export class AccountBalance implements Balance {
+// As many are made as balances are read, so it is a class: all have one shape from the start.
+class AccountBalance implements Balance {
   readonly companyId: string
   readonly account: string
   readonly fiscalYear: number
-  readonly #reading: RegisterReading
+  readonly debit: bigint
+  readonly credit: bigint
+  readonly balance: bigint
+  readonly version: number
+  readonly asOf: Date
+  readonly source: Balance['source']
 
-  constructor(ref: AccountRef, reading: RegisterReading) {
+  constructor({ image, asOfMs, source }: RegisterReading, before: Balance | undefined) {
+    const { ref, fields, version } = image
     this.companyId = ref.companyId
-    this.account = ref.account
-    this.fiscalYear = ref.fiscalYear
-    this.#reading = reading
-  }
-
-  get debit(): bigint {
-    return parseMinorUnits(this.#reading.image.fields[0], 'debit')
-  }
-
-  get credit(): bigint {
-    return parseMinorUnits(this.#reading.image.fields[1], 'credit')
-  }
-
-  get balance(): bigint {
-    return this.debit - this.credit
-  }
-
-  get version(): number {
-    return this.#reading.image.version
-  }
-
-  get asOf(): Date {
-    return new Date(this.#reading.asOfMs)
-  }
-
-  get source(): 'l1' | 'redis' | 'database' {
-    return this.#reading.source
+    this.account = ref.parts[0]
+    this.fiscalYear = Number(ref.parts[1])
+    this.debit = before?.debit ?? parseMinorUnits(fields[0], 'debit')
+    this.credit = before?.credit ?? parseMinorUnits(fields[1], 'credit')
+    this.balance = before?.balance ?? this.debit - this.credit
+    this.version = version
+    this.asOf = new Date(asOfMs)
+    this.source = source
   }
 
   toJSON(): BalanceJson {
-    const { companyId, account, fiscalYear, version, source } = this
-    const [debit, credit] = this.#reading.image.fields
-    const balance = this.balance.toString()
-    return {
-      companyId,
-      account,
-      fiscalYear,
-      debit,
-      credit,
-      balance,
-      version,
-      asOf: this.asOf.toISOString(),
-      source,
-    }
+    const { companyId, account, fiscalYear, debit, credit, balance, version, asOf, source } = this
+    return exactJson({ companyId, account, fiscalYear, debit, credit, balance, version, asOf, source })
   }
+}
+
+/** Writes the balance of a register; `before` is what it wrote of the same state. */
+export function accountBalance(reading: RegisterReading, before: Balance | undefined): Balance {
+  return Object.freeze(new AccountBalance(reading, before))
+}
+
+/** A balance under its account as the asker spelt it, which may be another spelling than its row's. */
+export function spelt(answer: Balance, account: string): Balance {
+  if (answer.account === account) return answer
+  const fields = { ...answer, account }
+  return Object.freeze(Object.assign(Object.create(AccountBalance.prototype) as AccountBalance, fields))
 }
 
 /**

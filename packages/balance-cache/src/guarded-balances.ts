@@ -5,7 +5,7 @@
  * that is marked or was marked while it was loaded. That promises less than versions do: docs/guarantees.md says what.
  */
 
-import { InvalidInputError, OverloadedError, parseMinorUnits } from '@kerp/core'
+import { exactValue, InvalidInputError, OverloadedError, parseMinorUnits } from '@kerp/core'
 import { askRedis } from '@kerp/redis'
 import type { LoadedRegister } from '@kerp/registers'
 import { type AccountRef, balanceRef, present } from './balance.js'
@@ -255,5 +255,5 @@ function balanceOf(
 ): GuardedBalance {
   const [debit, credit] = [parseMinorUnits(debitText, 'debit'), parseMinorUnits(creditText, 'credit')]
   const asOf = new Date(asOfMs)
-  return { companyId, account, fiscalYear, debit, credit, balance: debit - credit, asOf, source }
+  return exactValue({ companyId, account, fiscalYear, debit, credit, balance: debit - credit, asOf, source })
 }

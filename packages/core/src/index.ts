@@ -49,6 +49,7 @@ export type {
   EventSinks,
   EventSource,
 } from './event-source.js'
+export { exactJson, type ExactJson, exactValue, type ExactValue } from './exact-value.js'
 export type { BalanceUpdated, InventoryChanged } from './event-payloads.js'
 export { currentTraceparent, type EventTracing, isTraceparent } from './event-tracing.js'
 export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'

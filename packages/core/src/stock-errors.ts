@@ -1,6 +1,7 @@
 /** Why stock was not moved: thrown by stock stores, seen by whoever calls `Stock`. Nothing was changed. */
 
 import { KerpError } from './errors.js'
+import { exactValue } from './exact-value.js'
 import { formatQuantity } from './quantity.js'
 import type { ReservationState } from './stock-store.js'
 
@@ -22,16 +23,18 @@ export interface StockShortage {
  */
 export class InsufficientStockError extends KerpError {
   static override readonly errorName = 'InsufficientStockError'
+  /** Every row that is short, as it stood under its lock; at least one. */
+  readonly shortages: readonly StockShortage[]
 
   constructor(
     readonly companyId: string,
-    /** Every row that is short, as it stood under its lock; at least one. */
-    readonly shortages: readonly StockShortage[],
+    shortages: readonly StockShortage[],
   ) {
     super(shortages.slice(0, SHOWN_MAX).map(wordsOf).join(' '), {
       code: 'INSUFFICIENT_STOCK',
       retryable: false,
     })
+    this.shortages = shortages.map((shortage) => exactValue(shortage))
   }
 }
 

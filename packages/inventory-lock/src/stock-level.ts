@@ -1,6 +1,7 @@
 /** How much of an item is in a warehouse: exact, versioned, and with its age. Quantities are thousandths. */
 
 import {
+  exactValue,
   formatQuantity,
   parseMinorUnits,
   type RegisterImage,
@@ -39,20 +40,14 @@ export function stockLevel({ ref, version, fields }: RegisterImage): StockLevel 
   const [item, warehouse] = ref.parts
   const onHand = parseMinorUnits(fields[0], 'onHand')
   const reserved = parseMinorUnits(fields[1], 'reserved')
-  return {
-    companyId: ref.companyId,
-    item,
-    warehouse,
-    onHand,
-    reserved,
-    available: onHand - reserved,
-    version,
-  }
+  const { companyId } = ref
+  return exactValue({ companyId, item, warehouse, onHand, reserved, available: onHand - reserved, version })
 }
 
-/** The level in a reading of its register. */
-export function stockReading({ image, asOfMs, source }: RegisterReading): StockReading {
-  return { ...stockLevel(image), asOf: new Date(asOfMs), source }
+/** Writes the level of a register; `before` is what it wrote of the same state. */
+export function stockReading(reading: RegisterReading, before: StockReading | undefined): StockReading {
+  const { image, asOfMs, source } = reading
+  return Object.freeze(exactValue({ ...(before ?? stockLevel(image)), asOf: new Date(asOfMs), source }))
 }
 
 /** What a level looks like in JSON: quantities in units, as decimal strings in shortest form. */

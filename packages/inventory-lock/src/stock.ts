@@ -15,7 +15,7 @@ import {
   type StockStore,
   type StockTransfer,
 } from '@kerp/core'
-import { comparePages, type RegisterReading, type RegisterVerdict, type Registers } from '@kerp/registers'
+import { comparePages, type RegisterVerdict, type Registers } from '@kerp/registers'
 import { AppliedImages } from './applied-images.js'
 import { type StockReading, stockReading, stockRegister } from './stock-level.js'
 
@@ -132,14 +132,14 @@ export class Stock {
    * and `get` answers then. Synchronous, no I/O; needs an in-process tier of `Registers`.
    */
   peek(ref: StockRef): StockReading | undefined {
-    const reading = this.#registers.peek(stockRegister(ref))
-    return reading === undefined ? undefined : stockReading(reading)
+    const { companyId, item, warehouse } = ref
+    return this.#registers.peekAs(stockReading, companyId, 'inventory', item, warehouse)
   }
 
   /** One level; zero with version 0 if the row was never written. Throws like `getMany`. */
   async get(ref: StockRef, options: StockReadOptions = {}): Promise<StockReading> {
-    const readings = await this.#registers.getMany(ref.companyId, [stockRegister(ref)], options)
-    return stockReading(present(readings[0]))
+    const levels = await this.#registers.getManyAs(stockReading, ref.companyId, [stockRegister(ref)], options)
+    return present(levels[0])
   }
 
   /**
@@ -158,8 +158,7 @@ export class Stock {
   ): Promise<readonly StockReading[]> {
     if (refs.length === 0) return []
     const registers = refs.map((ref) => stockRegister({ ...ref, companyId }))
-    const readings = await this.#registers.getMany(companyId, registers, options)
-    return readings.map(stockReading)
+    return this.#registers.getManyAs(stockReading, companyId, registers, options)
   }
 
   /**
@@ -184,7 +183,7 @@ export class Stock {
   }
 }
 
-function present(reading: RegisterReading | undefined): RegisterReading {
-  if (reading !== undefined) return reading
-  throw new InvalidInputError('refs', 'a list without holes', reading)
+function present(level: StockReading | undefined): StockReading {
+  if (level !== undefined) return level
+  throw new InvalidInputError('refs', 'a list without holes', level)
 }

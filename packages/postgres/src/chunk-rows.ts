@@ -1,13 +1,14 @@
 /** Runs, chunks and failures as their rows say, and lists of them as parameters. */
 
-import type {
-  BatchChunk,
-  BatchChunkRef,
-  BatchFailure,
-  BatchItemDone,
-  BatchRun,
-  BatchRunState,
-  BatchTotals,
+import {
+  type BatchChunk,
+  type BatchChunkRef,
+  type BatchFailure,
+  type BatchItemDone,
+  type BatchRun,
+  type BatchRunState,
+  type BatchTotals,
+  exactValue,
 } from '@kerp/core'
 import { arrayOf, textArray } from './array-text.js'
 import { DatabaseUnsuitableError } from './errors.js'
@@ -46,7 +47,7 @@ export function runOf(row: Row): BatchRun {
 function readTotals(text: string): BatchTotals {
   const stored: unknown = JSON.parse(text)
   const amounts = Object.entries(typeof stored === 'object' && stored !== null ? stored : {})
-  return Object.fromEntries(amounts.map(([name, amount]) => [name, BigInt(String(amount))]))
+  return exactValue(Object.fromEntries(amounts.map(([name, amount]) => [name, BigInt(String(amount))])))
 }
 
 /** What items add to the totals of their run, as two array parameters: names and amounts. */

@@ -1,6 +1,6 @@
 /** Audits a company: every figure is computed again from the lines, in one statement at one moment. */
 
-import { InvalidInputError } from '@kerp/core'
+import { exactValue, InvalidInputError } from '@kerp/core'
 import { auditVerdict, LISTED } from './audit-verdict.js'
 import type { Database } from './database.js'
 import { checkCompanyId, checkFiscalYear } from './identifiers.js'
@@ -25,7 +25,7 @@ export async function auditLedger(
     values: [companyId, year],
   })
   const facts = rows[0] ?? {}
-  return {
+  return exactValue({
     companyId,
     ...auditVerdict(rows, CHECKS),
     vouchers: Number(textOf(facts, 'vouchers')),
@@ -33,7 +33,7 @@ export async function auditLedger(
     rows: Number(textOf(facts, 'rows')),
     debit: amountOf(facts, 'debit'),
     credit: amountOf(facts, 'credit'),
-  }
+  })
 }
 
 function auditText(schema: string): string {

@@ -1,6 +1,6 @@
 /** Reads accounts: a page of one account's lines, and the trial balance of a year as one consistent cut. */
 
-import { InvalidInputError } from '@kerp/core'
+import { exactValue, InvalidInputError } from '@kerp/core'
 import type { Database } from './database.js'
 import { checkCompanyId, checkFiscalYear, checkName, checkWhole } from './identifiers.js'
 import type {
@@ -45,7 +45,10 @@ ORDER BY l.version, l.line_no LIMIT $6::text::integer`,
     })
     const lines = rows.slice(0, limit).map(lineOf)
     const last = lines.at(-1)
-    return { lines, next: rows.length > limit && last !== undefined ? writeCursor(last) : undefined }
+    return exactValue({
+      lines,
+      next: rows.length > limit && last !== undefined ? writeCursor(last) : undefined,
+    })
   }
 
   async trialBalance(companyId: string, fiscalYear: number): Promise<TrialBalance> {
@@ -63,7 +66,7 @@ ORDER BY b.account`,
       textOrUndefined(row, 'account') === undefined ? [] : [totalsOf(row)],
     )
     const facts = found[0] ?? {}
-    return {
+    return exactValue({
       companyId: company,
       fiscalYear: year,
       rows,
@@ -71,14 +74,14 @@ ORDER BY b.account`,
       credit: rows.reduce((sum, row) => sum + row.credit, 0n),
       epoch: textOf(facts, 'epoch'),
       asOf: new Date(Number(textOf(facts, 'as_of_ms'))),
-    }
+    })
   }
 }
 
 function lineOf(row: Row): LedgerLine {
   const debitAfter = amountOf(row, 'debit_after')
   const creditAfter = amountOf(row, 'credit_after')
-  return {
+  return exactValue({
     voucherId: textOf(row, 'voucher_id'),
     lineNumber: Number(textOf(row, 'line_no')),
     date: textOf(row, 'date'),
@@ -89,13 +92,14 @@ function lineOf(row: Row): LedgerLine {
     creditAfter,
     balanceAfter: debitAfter - creditAfter,
     version: versionOf(row),
-  }
+  })
 }
 
 function totalsOf(row: Row): TrialBalanceRow {
   const debit = amountOf(row, 'debit')
   const credit = amountOf(row, 'credit')
-  return { account: textOf(row, 'account'), debit, credit, balance: debit - credit, version: versionOf(row) }
+  const account = textOf(row, 'account')
+  return exactValue({ account, debit, credit, balance: debit - credit, version: versionOf(row) })
 }
 
 function writeCursor(line: LedgerLine): string {

@@ -1,6 +1,6 @@
 /** Audits a company's stock: every figure is computed again from the movements, in one statement at one moment. */
 
-import { InvalidInputError } from '@kerp/core'
+import { exactValue, InvalidInputError } from '@kerp/core'
 import { auditVerdict, LISTED } from './audit-verdict.js'
 import type { Database } from './database.js'
 import { checkCompanyId } from './identifiers.js'
@@ -62,7 +62,7 @@ export async function auditStock(
   })
   const facts = rows[0] ?? {}
   const count = (column: string): number => Number(textOf(facts, column))
-  return {
+  return exactValue({
     companyId,
     ...auditVerdict(rows, CHECKS),
     rows: count('rows_'),
@@ -72,7 +72,7 @@ export async function auditStock(
     heldReservations: count('held'),
     onHand: BigInt(textOf(facts, 'on_hand')),
     reserved: BigInt(textOf(facts, 'reserved')),
-  }
+  })
 }
 
 function auditText(schema: string): string {

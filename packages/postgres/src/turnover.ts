@@ -1,6 +1,6 @@
 /** What was posted to each account before and within a range of dates, for reports of a period. */
 
-import { InvalidInputError } from '@kerp/core'
+import { exactValue, InvalidInputError } from '@kerp/core'
 import type { Database } from './database.js'
 import { checkCompanyId } from './identifiers.js'
 import { textOf } from './row-text.js'
@@ -41,13 +41,15 @@ export async function readTurnover(
 FROM ${schema}.line l WHERE company = $1 AND date <= $3::text::date GROUP BY l.account ORDER BY l.account`,
     values: [company, from, to],
   })
-  return rows.map((row) => ({
-    account: textOf(row, 'account'),
-    debitBefore: amountOf(row, 'debit_before'),
-    creditBefore: amountOf(row, 'credit_before'),
-    debit: amountOf(row, 'debit'),
-    credit: amountOf(row, 'credit'),
-  }))
+  return rows.map((row) =>
+    exactValue({
+      account: textOf(row, 'account'),
+      debitBefore: amountOf(row, 'debit_before'),
+      creditBefore: amountOf(row, 'credit_before'),
+      debit: amountOf(row, 'debit'),
+      credit: amountOf(row, 'credit'),
+    }),
+  )
 }
 
 /** A text that changes with every voucher of a company, and with the database's history: for keys of what is computed. */

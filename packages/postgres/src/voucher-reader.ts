@@ -1,5 +1,6 @@
 /** Reads vouchers back, and approves them. */
 
+import { exactValue } from '@kerp/core'
 import type { Database } from './database.js'
 import { DatabaseUnsuitableError, VoucherNotFoundError } from './errors.js'
 import { isoText } from './moment-text.js'
@@ -25,7 +26,7 @@ export class VoucherReader {
     const [first] = rows
     if (first === undefined) throw new VoucherNotFoundError(companyId, voucherId)
     const approvedAt = textOrUndefined(first, 'approved_at')
-    return {
+    return exactValue({
       companyId,
       id: voucherId,
       date: textOf(first, 'date'),
@@ -36,7 +37,7 @@ export class VoucherReader {
       reversedBy: textOrUndefined(first, 'reversed_by'),
       postedAt: new Date(textOf(first, 'posted_at')),
       approvedAt: approvedAt === undefined ? undefined : new Date(approvedAt),
-    }
+    })
   }
 
   /** `traceparent` is for the event of it. @throws {VoucherNotFoundError} `VOUCHER_NOT_FOUND`. */
@@ -93,12 +94,12 @@ ORDER BY l.line_no`
 }
 
 function lineOf(row: Row): StoredLine {
-  return {
+  return exactValue({
     account: textOf(row, 'account'),
     debit: amountOf(row, 'debit'),
     credit: amountOf(row, 'credit'),
     memo: textOrUndefined(row, 'memo'),
-  }
+  })
 }
 
 /** An amount in minor units. */

@@ -26,7 +26,7 @@ export {
   RegisterLoader,
   type RegisterLoaderOptions,
 } from './register-loader.js'
-export type { RegisterReading } from './register-reading.js'
+export type { AnswerMaker, RegisterReading } from './register-reading.js'
 export { RegisterSampler, type RegisterSamplerOptions } from './register-sampler.js'
 export { type RegisterReadOptions, Registers } from './registers.js'
 export type { RegistersOptions } from './registers-options.js'

@@ -33,8 +33,8 @@ export interface SizeChange {
   bytes: number
 }
 
-/** What an entry costs beside its texts, in bytes: the object, its place in the map, headers of texts. */
-const ENTRY_BYTES = 200
+/** What an entry costs beside its texts, in bytes: the object, its place in the map, headers of texts, its last answer. */
+const ENTRY_BYTES = 500
 
 /** The rows of one company in one process. */
 export class LocalCompany {
@@ -162,7 +162,18 @@ export class LocalCompany {
     const { place, rows } = this.#rowsOf(family, ref.parts[1])
     const first = ownText(ref.parts[0])
     const { version } = row
-    const entry = { place, first, version, text: ownText(row.text), isUsed: false, heardAfterProbe: probe }
+    const entry: LocalEntry = {
+      place,
+      first,
+      version,
+      text: ownText(row.text),
+      isUsed: false,
+      heardAfterProbe: probe,
+      answer: undefined,
+      answerMaker: undefined,
+      answerVersion: -1,
+      answerMark: undefined,
+    }
     rows.set(first, entry)
     this.#count(1, entry)
     return 'admitted'

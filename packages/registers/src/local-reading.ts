@@ -1,7 +1,7 @@
 /** An answer from the memory of the process. */
 
 import type { RegisterFamily, RegisterImage, RegisterRef } from '@kerp/core'
-import type { RegisterReading } from './register-reading.js'
+import type { AnswerMaker, RegisterReading } from './register-reading.js'
 import type { Watermark } from './register.js'
 
 /** What rows have in common that differ in their first part alone. */
@@ -25,6 +25,11 @@ export interface LocalEntry {
    * probe is echoed the state is part of what the company's position covers.
    */
   heardAfterProbe: number
+  /** The last answer in its readers' words, with what it was made by and of; flat, since every peek compares it. */
+  answer: unknown
+  answerMaker: unknown
+  answerVersion: number
+  answerMark: Watermark | undefined
 }
 
 /** Stands for a state that the relay brought: the company's position covers it. */
@@ -33,7 +38,7 @@ export const RELAYED = -1
 /** A row's state and the mark that vouched for it when it was answered. Name and fields are made when they are asked for. */
 export class LocalReading implements RegisterReading, RegisterImage {
   readonly version: number
-  readonly #entry: Pick<LocalEntry, 'place' | 'first'>
+  readonly #entry: LocalEntry
   readonly #text: string
   readonly #mark: Watermark
 
@@ -70,9 +75,30 @@ export class LocalReading implements RegisterReading, RegisterImage {
     return 'l1'
   }
 
-  /** As a literal of `RegisterReading` would be written. */
-  toJSON(): RegisterReading {
-    const { ref, version, fields, epoch, asOfMs, source } = this
-    return { image: { ref, version, fields }, epoch, asOfMs, source }
+  answer<V>(make: AnswerMaker<V>): V {
+    const entry = this.#entry
+    // What a maker made before is of its own type, and a version names one state.
+    const isSameState = entry.answerMaker === make && entry.answerVersion === this.version
+    const before = isSameState ? (entry.answer as V) : undefined
+    if (before !== undefined && entry.answerMark === this.#mark) return before
+    const value = make(this, before)
+    entry.answer = value
+    entry.answerMaker = make
+    entry.answerVersion = this.version
+    entry.answerMark = this.#mark
+    return value
   }
+}
+
+/** The reading in the words of whoever asks: for a row that this process holds, one value for all who ask. */
+export function answerOf<V>(reading: RegisterReading, make: AnswerMaker<V>): V {
+  return reading instanceof LocalReading ? reading.answer(make) : make(reading, undefined)
+}
+
+/** What `make` writes of a row in the state that it is held in: what it wrote before, if that is still it. */
+export function answerOfEntry<V>(entry: LocalEntry, mark: Watermark, make: AnswerMaker<V>): V {
+  const isKnown =
+    entry.answerMaker === make && entry.answerVersion === entry.version && entry.answerMark === mark
+  // What a maker made before is of its own type.
+  return isKnown ? (entry.answer as V) : new LocalReading(entry, mark).answer(make)
 }

@@ -15,13 +15,14 @@ import {
 } from '@kerp/core'
 import { LocalChannel } from './local-channel.js'
 import { LocalCompany } from './local-company.js'
-import { type LocalEntry, LocalReading } from './local-reading.js'
+import { answerOfEntry, type LocalEntry, LocalReading } from './local-reading.js'
 import type { ResolvedLocalTierOptions } from './local-tier-options.js'
 import { LocalRoom } from './local-room.js'
 import type { OwnWrites } from './own-writes.js'
 import { Prober, type ProberParts } from './prober.js'
 import { parsePush } from './push.js'
 import { splitImageText, type Watermark } from './register.js'
+import type { AnswerMaker } from './register-reading.js'
 import { registerKeyReader } from './register-key.js'
 import { TrustGate } from './trust-gate.js'
 
@@ -111,6 +112,30 @@ export class LocalTier implements Closable {
    * The wall clock is read at every call, the monotonic one at each of its milliseconds: most calls cost one clock.
    */
   peek(companyId: string, family: RegisterFamily, first: string, second: string): LocalReading | undefined {
+    const entry = this.#peekEntry(companyId, family, first, second)
+    const mark = this.#last?.mark
+    return entry === undefined || mark === undefined ? undefined : new LocalReading(entry, mark)
+  }
+
+  /** The same as `make` writes it: made once, and handed to all who ask until the row or the company moves on. */
+  peekAs<V>(
+    make: AnswerMaker<V>,
+    companyId: string,
+    family: RegisterFamily,
+    first: string,
+    second: string,
+  ): V | undefined {
+    const entry = this.#peekEntry(companyId, family, first, second)
+    const mark = this.#last?.mark
+    return entry === undefined || mark === undefined ? undefined : answerOfEntry(entry, mark, make)
+  }
+
+  #peekEntry(
+    companyId: string,
+    family: RegisterFamily,
+    first: string,
+    second: string,
+  ): LocalEntry | undefined {
     let company = this.#last
     if (company === undefined || company.companyId !== companyId) {
       company = this.#companies.get(companyId)
@@ -124,7 +149,7 @@ export class LocalTier implements Closable {
     if (wallMs !== company.vouchedWallMs && !this.#vouches(company, wallMs)) return undefined
     if (!entry.isUsed) entry.isUsed = true
     countHit(company, family)
-    return new LocalReading(entry, mark)
+    return entry
   }
 
   /** All rows as they stood at one moment of the database; undefined unless every one of them can be shown so. */

@@ -16,6 +16,15 @@ export interface RegisterReading {
   readonly source: 'l1' | 'redis' | 'database'
 }
 
+/** Writes a reading in its readers' words; `before` is what it made of the same state, when that was as of an earlier moment. */
+export type AnswerMaker<V> = (reading: RegisterReading, before: V | undefined) => V
+
+/** A reading with all that it says in fields of its own. */
+export function plainReading({ image, epoch, asOfMs, source }: RegisterReading): RegisterReading {
+  const { ref, version, fields } = image
+  return Object.freeze({ image: Object.freeze({ ref, version, fields }), epoch, asOfMs, source })
+}
+
 /**
  * A register as the bytes of Redis's reply, its own image.
  *
@@ -54,11 +63,5 @@ export class StoredReading implements RegisterReading, RegisterImage {
 
   get source(): 'redis' {
     return 'redis'
-  }
-
-  /** As a literal of `RegisterReading` would be written. */
-  toJSON(): RegisterReading {
-    const { ref, version, fields, epoch, asOfMs, source } = this
-    return { image: { ref, version, fields }, epoch, asOfMs, source }
   }
 }

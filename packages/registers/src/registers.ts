@@ -20,10 +20,11 @@ import { type ApplyResult, applyImages } from './apply-images.js'
 import { readingOf } from './fill-loaded.js'
 import { readCut } from './cut-rows.js'
 import { LoadBackoffError } from './errors.js'
+import { answerOf } from './local-reading.js'
 import type { Freshness } from './local-tier.js'
 import { MissingRows } from './missing-rows.js'
 import { GENERATION_RANDOM_BYTES, parseImageText } from './register.js'
-import type { RegisterReading } from './register-reading.js'
+import { type AnswerMaker, plainReading, type RegisterReading } from './register-reading.js'
 import { type RegistersOptions, type RegistersParts, resolveRegistersOptions } from './registers-options.js'
 import { renewGeneration } from './renew-generation.lua.js'
 import { newRows, readCached, readStored, type Rows } from './stored-rows.js'
@@ -76,11 +77,24 @@ export class Registers implements Closable {
    * @throws {InvalidInputError} `INVALID_INPUT` or `INVALID_KEY` for a ref or token that is none.
    * @throws whatever the source throws, for example `DATABASE_UNAVAILABLE`.
    */
-  async getMany(
+  getMany(
     companyId: string,
     refs: readonly RegisterRef[],
     options: RegisterReadOptions = {},
   ): Promise<readonly RegisterReading[]> {
+    return this.getManyAs(plainReading, companyId, refs, options)
+  }
+
+  /**
+   * `getMany` in other words: what `make` writes of each row. Of a row that this process holds it is written once and
+   * answered to all who ask until the row or its company moves on, so it should be frozen.
+   */
+  async getManyAs<V>(
+    make: AnswerMaker<V>,
+    companyId: string,
+    refs: readonly RegisterRef[],
+    options: RegisterReadOptions = {},
+  ): Promise<readonly V[]> {
     const { clock, observer } = this.#parts
     const begunMs = clock.monotonicMs()
     const wanted = options.atLeast === undefined ? undefined : new Wanted(this.#parts.keys, options.atLeast)
@@ -89,7 +103,7 @@ export class Registers implements Closable {
         ? await readCut(this.#parts, companyId, refs, wanted)
         : await this.#readEach(companyId, refs, wanted)
     observer.cacheRead?.({ type: refs[0]?.family ?? 'balance', elapsedMs: clock.monotonicMs() - begunMs })
-    return readings
+    return readings.map((reading) => answerOf(reading, make))
   }
 
   /**
@@ -98,17 +112,18 @@ export class Registers implements Closable {
    */
   peek(ref: RegisterRef): RegisterReading | undefined {
     const { companyId, family, parts } = ref
-    return this.#parts.tier?.peek(companyId, family, parts[0], parts[1])
+    return this.peekAs(plainReading, companyId, family, parts[0], parts[1])
   }
 
-  /** `peek` for those who count nanoseconds: no ref has to be made. */
-  peekRow(
+  /** `peek` in other words, as `getManyAs`; for those who count nanoseconds, as no ref has to be made. */
+  peekAs<V>(
+    make: AnswerMaker<V>,
     companyId: string,
     family: RegisterFamily,
     first: string,
     second: string,
-  ): RegisterReading | undefined {
-    return this.#parts.tier?.peek(companyId, family, first, second)
+  ): V | undefined {
+    return this.#parts.tier?.peekAs(make, companyId, family, first, second)
   }
 
   /** What may be answered from caches now; undefined without an in-process tier. */
@@ -138,7 +153,9 @@ export class Registers implements Closable {
     const { tier, keys } = this.#parts
     if (tier === undefined) return this.#readStored(newRows(companyId, refs, undefined), wanted)
     const readings = refs.map((ref) => {
-      const reading = ref.companyId === companyId ? this.peek(ref) : undefined
+      const { family, parts } = ref
+      const reading =
+        ref.companyId === companyId ? tier.peek(companyId, family, parts[0], parts[1]) : undefined
       const isMet =
         wanted === undefined || reading === undefined
           ? true
@@ -178,7 +195,8 @@ export class Registers implements Closable {
     companyId: string,
     refs: readonly RegisterRef[],
   ): Promise<readonly (RegisterReading | undefined)[]> {
-    return readCached(this.#parts, companyId, refs)
+    const readings = await readCached(this.#parts, companyId, refs)
+    return readings.map((reading) => (reading === undefined ? undefined : plainReading(reading)))
   }
 
   /**
