@@ -2,7 +2,7 @@ import { MessageChannel } from 'node:worker_threads'
 import { DeadlineExceededError, OBSERVATIONS } from '@kerp/core'
 import { manualClock } from '@kerp/core/testing'
 import { createMetrics, type Metrics, type MetricsOptions, type ThreadCounts } from '@kerp/metrics'
-import { Counter, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import { tell } from './observations.js'
 
@@ -62,6 +62,25 @@ describe('the exposition in pieces', () => {
     expect([...linesOf(text)].sort()).toStrictEqual([...expected].sort())
     expect(text).toContain('# TYPE steps counter\n')
     expect(text.endsWith('# EOF\n')).toBe(true)
+  })
+
+  it('carries the host’s own counters in OpenMetrics as the registry does, whichever of the two was read before', async () => {
+    const registry = new Registry<typeof Registry.OPENMETRICS_CONTENT_TYPE>()
+    registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+    const { metrics } = open({ registry })
+    const registers = [registry]
+    new Counter({ name: 'orders_total', help: 'orders', registers }).inc(3)
+    new Gauge({ name: 'orders', help: 'open orders', registers }).set(2)
+    new Counter({ name: 'parcels', help: 'parcels', registers }).inc(5)
+    for (let scrape = 0; scrape < 2; scrape += 1) {
+      const text = await textOf(metrics)
+      expect(text).toContain('# TYPE orders counter\norders_total 3\n')
+      expect(text).toContain('# TYPE orders gauge\norders 2\n')
+      expect(text).toContain('# TYPE parcels counter\nparcels_total 5\n')
+      const own = (line: string): boolean => /\b(?:orders|parcels)/.test(line)
+      const expected = linesOf(await registry.metrics()).filter(own)
+      expect(linesOf(text).filter(own)).toStrictEqual(expected)
+    }
   })
 
   it('lets the event loop do other work between its pieces, however many series there are', async () => {

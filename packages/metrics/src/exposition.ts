@@ -40,7 +40,7 @@ export async function* exposition(
   for (const other of registry.getMetricsAsArray()) {
     if (ours.has(other)) continue
     await nextTurn()
-    yield `${await registry.getSingleMetricAsString(nameOf(other))}\n`
+    yield `${await textOfOther(registry, other, isOpenMetrics)}\n`
   }
   if (isOpenMetrics) yield '# EOF\n'
 }
@@ -54,9 +54,25 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => void afterOthers(resolve))
 }
 
-function nameOf(metric: unknown): string {
-  const isNamed = typeof metric === 'object' && metric !== null && 'name' in metric
-  return isNamed && typeof metric.name === 'string' ? metric.name : ''
+/**
+ * A metric of the host's own, as the registry writes it in `metrics()`: there it takes `_total` off a counter's name for
+ * good when it speaks OpenMetrics, and puts it on each line. Its entry keeps the name that it was registered with.
+ */
+function textOfOther(registry: MetricRegistry, metric: unknown, isOpenMetrics: boolean): Promise<string> {
+  if (!isNamed(metric)) return Promise.resolve('')
+  const { name } = metric
+  const isEntry = (entry: string): boolean => registry.getSingleMetric(entry) === metric
+  const entry = [name, `${name}${TOTAL}`].find(isEntry) ?? name
+  if (isOpenMetrics && metric.type === 'counter' && name.endsWith(TOTAL)) {
+    metric.name = name.slice(0, -TOTAL.length)
+  }
+  return registry.getSingleMetricAsString(entry)
+}
+
+const TOTAL = '_total'
+
+function isNamed(metric: unknown): metric is { name: string; readonly type?: unknown } {
+  return typeof metric === 'object' && metric !== null && 'name' in metric && typeof metric.name === 'string'
 }
 
 /** What `setDefaultLabels` was told, which prom-client shows nowhere else. */
