@@ -85,11 +85,42 @@ export function consumersConform(backend: Backend): void {
         error: 'Error: cannot',
         attempts: 3,
       })
-      expect(await consumer.redrive(bad.companyId)).toEqual({ handled: 0, failed: 1 })
+      expect(await consumer.redrive(bad.companyId)).toEqual({ handled: 0, failed: 1, next: undefined })
       isRepaired = true
-      expect(await consumer.redrive(bad.companyId)).toEqual({ handled: 1, failed: 0 })
+      expect(await consumer.redrive(bad.companyId)).toEqual({ handled: 1, failed: 0, next: undefined })
       expect(await consumer.deadLetters(bad.companyId)).toEqual([])
       expect(handled).toContain('poison')
+    })
+
+    it('lists dead letters page by page, and tries each of them again, however many fail once more', async () => {
+      const { companyId, publish } = eventWorld(backend.client())
+      const again: string[] = []
+      let isRepaired = false
+      const { consumer } = open([companyId], {
+        attemptsMax: 1,
+        handler: ({ id }) => {
+          if (isRepaired) again.push(id)
+          return isRepaired && id === 'e5' ? Promise.resolve() : Promise.reject(new Error('cannot'))
+        },
+      })
+      for (let n = 1; n <= 5; n += 1) await publish(`e${n}`)
+      await until('dead letters', async () => (await consumer.deadLetters(companyId)).length === 5)
+      const all = await consumer.deadLetters(companyId)
+      expect(await consumer.deadLetters(companyId, 2, all[1]?.id)).toEqual(all.slice(2, 4))
+      expect(await consumer.deadLetters(companyId, 2, all[4]?.id)).toEqual([])
+      await expect(consumer.deadLetters(companyId, 2, 'e1')).rejects.toMatchObject({ field: 'after' })
+      await expect(consumer.redrive(companyId, 2, '-')).rejects.toMatchObject({ field: 'after' })
+      isRepaired = true
+      expect(await consumer.redrive(companyId, 2)).toEqual({ handled: 0, failed: 2, next: all[1]?.id })
+      expect(await consumer.redrive(companyId, 2)).toEqual({ handled: 0, failed: 2, next: all[3]?.id })
+      expect(await consumer.redrive(companyId, 2)).toEqual({ handled: 1, failed: 0, next: undefined })
+      expect(await consumer.redrive(companyId, 1)).toEqual({ handled: 0, failed: 1, next: all[0]?.id })
+      expect(await consumer.redrive(companyId, 1, all[2]?.id)).toEqual({
+        handled: 0,
+        failed: 1,
+        next: all[3]?.id,
+      })
+      expect(again).toEqual(['e1', 'e2', 'e3', 'e4', 'e5', 'e1', 'e4'])
     })
 
     it('puts what can never succeed aside at once, and passes over types of others', async () => {

@@ -45,6 +45,57 @@ test('a parent that does not exist is refused, and nothing of that call is kept'
 })
 
 test.each([
+  [
+    'by one call',
+    [
+      [
+        { code: 'a', name: 'A', parent: 'b' },
+        { code: 'b', name: 'B', parent: 'a' },
+      ],
+    ],
+  ],
+  [
+    'by one call after another',
+    [
+      [{ code: 'a', name: 'A' }],
+      [
+        { code: 'b', name: 'B', parent: 'a' },
+        { code: 'c', name: 'C', parent: 'b' },
+      ],
+      [
+        { code: 'd', name: 'D' },
+        { code: 'a', name: 'A', parent: 'c' },
+      ],
+    ],
+  ],
+])('an account cannot become a group above itself: %s', async (_how, calls) => {
+  const company = freshCompany()
+  for (const accountsOfCall of calls.slice(0, -1)) await accounts.define(company, accountsOfCall)
+  const before = await accounts.list(company)
+  const last = calls.at(-1) ?? []
+  const index = last.findIndex(({ code }) => code === 'a')
+  await expect(accounts.define(company, last)).rejects.toMatchObject({
+    code: 'INVALID_INPUT',
+    field: `accounts[${index}].parent`,
+    message: expect.stringContaining('not below it') as unknown,
+  })
+  expect(await accounts.list(company)).toEqual(before)
+})
+
+test('nor by two calls at once, each of which brings one half of the circle', async () => {
+  const company = freshCompany()
+  await accounts.define(
+    company,
+    ['a', 'b'].map((code) => ({ code, name: code })),
+  )
+  const settled = await Promise.allSettled([
+    accounts.define(company, [{ code: 'a', name: 'a', parent: 'b' }]),
+    accounts.define(company, [{ code: 'b', name: 'b', parent: 'a' }]),
+  ])
+  expect(settled.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+})
+
+test.each([
   ['accounts[0].code', [{ code: 'a:b', name: 'x' }]],
   ['accounts[0].code', [{ code: '', name: 'x' }]],
   [

@@ -267,14 +267,14 @@ describe('an audit finds', () => {
   async function tampered(sql: string): Promise<readonly (readonly [string, string])[]> {
     const company = freshCompany()
     const ledger = database.ledger()
-    for (let n = 1; n <= 3; n += 1) await ledger.post(twoLines(company, `v${n}`, 5n))
+    for (let n = 1; n <= 12; n += 1) await ledger.post(twoLines(company, `v${n}`, 5n))
     expect(await ledger.audit(company)).toMatchObject({
       ok: true,
-      vouchers: 3,
-      lines: 6,
+      vouchers: 12,
+      lines: 24,
       rows: 2,
-      debit: 15n,
-      credit: 15n,
+      debit: 60n,
+      credit: 60n,
     })
     const client = await database.pool.connect()
     // As a superuser who knows what he does: the triggers refuse all of this.
@@ -299,21 +299,21 @@ describe('an audit finds', () => {
     ],
     [
       'a changed line',
-      `UPDATE kerp.line SET debit = 6 WHERE company = COMPANY AND account = '1101' AND version = 3`,
+      `UPDATE kerp.line SET debit = 6 WHERE company = COMPANY AND account = '1101' AND version = 12`,
       [
         ['rows', '1101 2026'],
-        ['running', '1101 2026 version 3 line 1'],
-        ['vouchers', 'v3'],
+        ['running', '1101 2026 version 12 line 1'],
+        ['vouchers', 'v12'],
       ],
     ],
     [
       'a lost line',
-      `DELETE FROM kerp.line WHERE company = COMPANY AND account = '4101' AND version = 2`,
+      `DELETE FROM kerp.line WHERE company = COMPANY AND account = '4101' AND version = 11`,
       [
         ['rows', '4101 2026'],
-        ['running', '4101 2026 version 3 line 2'],
+        ['running', '4101 2026 version 12 line 2'],
         ['versions', '4101 2026'],
-        ['vouchers', 'v2'],
+        ['vouchers', 'v11'],
       ],
     ],
     [
@@ -331,8 +331,17 @@ describe('an audit finds', () => {
       ],
     ],
     [
+      'changed lines, version 2 before version 10',
+      `UPDATE kerp.line SET debit_after = debit_after + 1
+       WHERE company = COMPANY AND account = '1101' AND version IN (2, 10)`,
+      [
+        ['running', '1101 2026 version 2 line 1'],
+        ['running', '1101 2026 version 10 line 1'],
+      ],
+    ],
+    [
       'a version that was skipped',
-      `UPDATE kerp.balance SET version = 4 WHERE company = COMPANY AND account = '1101'`,
+      `UPDATE kerp.balance SET version = 13 WHERE company = COMPANY AND account = '1101'`,
       [['versions', '1101 2026']],
     ],
   ])('%s', async (_what, sql, differences) => {

@@ -2,6 +2,7 @@
 
 import type { CommittedEvent, RegisterImage } from '@kerp/core'
 import { parseReadToken } from '@kerp/core'
+import { byBytes } from '@kerp/core/testing'
 import {
   EventLog,
   type Ledger,
@@ -12,7 +13,7 @@ import {
   type VoucherCreated,
 } from '@kerp/postgres'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { allPages, byBytes, CODES, COMPANIES, expectSame, grouped, PAGE_SIZES, together } from './oracle.js'
+import { allPages, CODES, COMPANIES, expectSame, grouped, PAGE_SIZES, together } from './oracle.js'
 import {
   type Books,
   type KnownLine,

@@ -1,6 +1,6 @@
 /** A seeded world of books, and plain oracles of it: what each read of the ledger must answer. */
 
-import { seededRandom } from '@kerp/core/testing'
+import { byBytes, seededRandom } from '@kerp/core/testing'
 import type {
   Ledger,
   LedgerLine,
@@ -10,7 +10,7 @@ import type {
   Voucher,
   VoucherLine,
 } from '@kerp/postgres'
-import { byBytes, CODES, COMPANIES, grouped } from './oracle.js'
+import { CODES, COMPANIES, grouped } from './oracle.js'
 
 /** Seven of them, the fourth being the busiest. */
 export const YEARS: readonly number[] = [2020, 2021, 2022, 2023, 2024, 2025, 2026]

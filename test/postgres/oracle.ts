@@ -10,11 +10,6 @@ export const PAGE_SIZES: readonly number[] = [1, 9, 10, 99, 100, 1_000]
 
 const AT_ONCE = 12
 
-/** The order of UTF-8 bytes, in which every list of the database stands. */
-export function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
-}
-
 /** `toEqual` for lists of thousands, which shows the first place that differs. */
 export function expectSame(found: unknown, expected: unknown): void {
   if (textOf(found) === textOf(expected)) return

@@ -1,6 +1,7 @@
 /** Reservations: all lines or none, one end, by the database's clock. */
 
 import type { StockReservation } from '@kerp/core'
+import { byBytes } from '@kerp/core/testing'
 import type { StockLedger } from '@kerp/postgres'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { FaultyPool } from './faulty-pool.js'
@@ -164,6 +165,22 @@ test('a confirmation that waited for a row past its time is judged when it gets 
   holder.release()
   expect(await confirming).toBe('RESERVATION_EXPIRED')
   expect(await database.row(companyId)).toEqual([1_000n, 0n, 3])
+})
+
+test('reservations that expire in the same moment end in the order of the bytes of their names', async () => {
+  const companyId = await stocked(stock, 100_000n)
+  await stock.expire({ limit: 1_000 })
+  const names = ['𠮷', 'Ａ', '9', '10']
+  for (const name of names) await stock.reserve(reservation(companyId, name, 1_000n))
+  await database.pool.query('UPDATE kerp.reservation SET expires_at = $1 WHERE company = $2', [
+    new Date(0),
+    companyId,
+  ])
+  const ended: string[] = []
+  for (const limit of [1, 2, 9]) {
+    ended.push(...(await stock.expire({ limit })).expired.map(({ reservationId }) => reservationId))
+  }
+  expect(ended).toEqual([...names].sort(byBytes))
 })
 
 test('a sweep ends what is due, at most as many as it may, and nothing else', async () => {

@@ -103,6 +103,11 @@ export function seededRandom(seed: number): RandomSource {
   }
 }
 
+/** The order of UTF-8 bytes, in which PostgreSQL lists names: JavaScript's own puts `𠮷` before `Ａ`. */
+export function byBytes(left: string, right: string): number {
+  return Buffer.compare(Buffer.from(left), Buffer.from(right))
+}
+
 /** One observation as a `RecordingObserver` keeps it. */
 export interface RecordedObservation {
   readonly name: keyof Observer

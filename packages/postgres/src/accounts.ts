@@ -35,6 +35,7 @@ const ACCOUNTS_MAX = 10_000
 const NAME_MAX = 200
 const DEADLINE_MS = 5_000
 const DEFINE_DEADLINE_MS = 30_000
+const LOCK_CHART = `SELECT pg_advisory_xact_lock(hashtext('kerp.account'), hashtext($1))`
 
 /** Defines, lists and looks up accounts. Holds nothing open. */
 export class Accounts implements AccountCatalog {
@@ -49,10 +50,11 @@ export class Accounts implements AccountCatalog {
   /**
    * Adds accounts, or changes name and parent of those that exist; all or none. Safe to repeat. At most 10,000.
    *
-   * A parent must be in the chart or in the same call. An account that becomes a group takes no more postings as
+   * A parent must be in the chart or in the same call, and no account may be a group above itself, also by several
+   * calls at once. An account that becomes a group takes no more postings as
    * soon as every ledger's memory of it has expired (`accountsTtlMs`).
    *
-   * @throws {InvalidInputError} `INVALID_INPUT` for a bad code or name, or a parent that does not exist.
+   * @throws {InvalidInputError} `INVALID_INPUT` for a bad code or name, or a parent that does not exist or is below the account.
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable; safe to repeat.
    */
   async define(companyId: string, accounts: readonly Account[], options: DefineOptions = {}): Promise<void> {
@@ -64,15 +66,24 @@ export class Accounts implements AccountCatalog {
       textArray(checked.map(({ name }) => name)),
       textArray(checked.map(({ parent }) => parent)),
     ]
-    const orphan = await this.#database.transact('defining accounts', DEFINE_DEADLINE_MS, async (client) => {
+    await this.#database.transact('defining accounts', DEFINE_DEADLINE_MS, async (client) => {
+      // One chart is changed by one call at a time: two halves of a circle would not see each other.
+      await client.query({ text: LOCK_CHART, values: [company] })
       const missing = await client.query({ text: this.#missingParents(), values: [company, ...columns] })
-      const found = missing.rows[0]
-      if (found !== undefined) return textOf(found, 'parent')
+      const [orphan] = missing.rows
+      if (orphan !== undefined) {
+        throw new InvalidInputError('parent', 'an account of the same chart', textOf(orphan, 'parent'))
+      }
       const { rows } = await client.query({ text: this.#upsert(), values: [company, ...columns] })
+      const circular = await client.query({ text: this.#circular(), values: [company, columns[0] ?? null] })
+      const [own] = circular.rows
+      if (own !== undefined) {
+        const index = checked.findIndex(({ code }) => code === textOf(own, 'code'))
+        const expected = 'an account whose own groups end somewhere, and not below it'
+        throw new InvalidInputError(`accounts[${index}].parent`, expected, checked[index]?.parent)
+      }
       await tellChange(client, rows, options)
-      return undefined
     })
-    if (orphan !== undefined) throw new InvalidInputError('parent', 'an account of the same chart', orphan)
   }
 
   /**
@@ -116,6 +127,18 @@ SELECT k.parent FROM unnest($2::text::text[], $3::text::text[], $4::text::text[]
 WHERE k.parent IS NOT NULL AND k.parent <> ALL ($2::text::text[])
   AND NOT EXISTS (SELECT FROM ${this.#schema}.account a WHERE a.company = $1 AND a.code = k.parent)
 ORDER BY k.parent COLLATE "C" LIMIT 1`
+  }
+
+  /** Of the accounts named, those that no way leads to from an account without a parent. */
+  #circular(): string {
+    return `
+WITH RECURSIVE rooted AS (
+  SELECT a.code FROM ${this.#schema}.account a WHERE a.company = $1 AND a.parent IS NULL
+  UNION ALL
+  SELECT a.code FROM rooted JOIN ${this.#schema}.account a ON a.company = $1 AND a.parent = rooted.code
+)
+SELECT k.code FROM unnest($2::text::text[]) AS k(code)
+WHERE NOT EXISTS (SELECT FROM rooted WHERE rooted.code = k.code) ORDER BY k.code COLLATE "C" LIMIT 1`
   }
 
   #upsert(): string {

@@ -7,8 +7,14 @@ export const AUDIT_TIMES = 12
 
 const LISTED_MAX = 100
 
-/** The first of what a statement calls `found`, as the table `f`; its statement also answers `differences_total`. */
-export const LISTED = `(SELECT * FROM found ORDER BY found."check", found.subject LIMIT ${LISTED_MAX}) f`
+/**
+ * The first of what a statement calls `found`, as the table `f`; its statement also answers `differences_total`.
+ *
+ * `found` has the columns `check`, `subject`, `expected`, `found`, and those of its order: `name`, which is the subject without its
+ * numbers, and `numbers`, so that version 2 stands before version 10.
+ */
+export const LISTED = `(SELECT n."check", n.subject, n.expected, n.found FROM found n
+  ORDER BY n."check" COLLATE "C", n.name COLLATE "C", n.numbers, n.subject COLLATE "C" LIMIT ${LISTED_MAX}) f`
 
 /** What an audit comes to. */
 export interface AuditVerdict<Check> {

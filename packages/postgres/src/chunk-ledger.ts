@@ -39,7 +39,9 @@ import type { DatabaseClient } from './database-pool.js'
 import { BatchRunMissingError, BatchRunStateError } from './errors.js'
 import { limitText } from './identifiers.js'
 import { type Queryable, queryableOf } from './queryable.js'
-import { textOf } from './row-text.js'
+import { assertWritten, textOf } from './row-text.js'
+
+type Rows = readonly Readonly<Record<string, unknown>>[]
 
 /** Keeps runs and chunks; effects write with a `Queryable` of the chunk's own transaction. Holds nothing open. */
 export class ChunkLedger implements BatchLedger<Queryable> {
@@ -95,8 +97,13 @@ export class ChunkLedger implements BatchLedger<Queryable> {
       lists,
       String(ids.length),
     ]
-    const [row] = await this.#ask('planning a run', this.#sql.plan, values)
-    return textOf(row ?? {}, 'planned') === '1' ? 'planned' : 'overtaken'
+    const planned = await this.#transact('planning a run', async (client) => {
+      const [row = {}] = (await client.query({ text: this.#sql.plan, values })).rows
+      const isPlanned = textOf(row, 'planned') === '1'
+      assertWritten(row, isPlanned ? chunksOf(ids, run) : 0, 'chunks of a run')
+      return isPlanned
+    })
+    return planned ? 'planned' : 'overtaken'
   }
 
   /** `leaseMs` is from 1 to a day, here and of `extend`. @throws {InvalidInputError} `INVALID_INPUT`. */
@@ -106,7 +113,7 @@ export class ChunkLedger implements BatchLedger<Queryable> {
       leaseText(leaseMs),
       number === undefined ? null : chunkNumberText(number),
     ]
-    const [row] = await this.#ask('claiming a chunk', this.#sql.claim, values)
+    const [row] = await this.#change('claiming a chunk', this.#sql.claim, values)
     return row === undefined ? undefined : chunkOf(row)
   }
 
@@ -118,11 +125,11 @@ export class ChunkLedger implements BatchLedger<Queryable> {
   async extend(chunks: readonly BatchChunkRef[], leaseMs: number): Promise<readonly BatchChunkRef[]> {
     if (chunks.length === 0) return []
     const values = [...chunkColumns(chunks), leaseText(leaseMs)]
-    return (await this.#ask('extending leases', this.#sql.extend, values)).map(chunkRefOf)
+    return (await this.#change('extending leases', this.#sql.extend, values)).map(chunkRefOf)
   }
 
   async release(chunks: readonly BatchChunkRef[]): Promise<void> {
-    if (chunks.length > 0) await this.#ask('ending leases', this.#sql.release, chunkColumns(chunks))
+    if (chunks.length > 0) await this.#change('ending leases', this.#sql.release, chunkColumns(chunks))
   }
 
   /** @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable: commit the same chunk again. */
@@ -211,10 +218,11 @@ export class ChunkLedger implements BatchLedger<Queryable> {
       const dropped = retryFailed
         ? (await client.query({ text: this.#sql.dropFailures, values: names })).rows
         : []
-      const ids = dropped.map((row) => textOf(row, 'item_id')).sort()
+      const ids = dropped.map((row) => textOf(row, 'item_id'))
       const lists = chunkLists(ids, run.chunkItems)
       const before = String(run.chunks)
-      await client.query({ text: this.#sql.addChunks, values: [...names, before, lists] })
+      const added = await client.query({ text: this.#sql.addChunks, values: [...names, before, lists] })
+      assertWritten(added.rows[0] ?? {}, chunksOf(ids, run), 'chunks of a run')
       await client.query({ text: this.#sql.takeUp, values: [...names, String(ids.length), lists] })
     })
     return this.#required(ref)
@@ -240,18 +248,23 @@ export class ChunkLedger implements BatchLedger<Queryable> {
     return runOf(rows[0])
   }
 
-  /** One statement, repeated once after a lost connection: each of them may happen twice. */
-  #ask(
-    operation: string,
-    text: string,
-    values: (string | null)[],
-  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  /** One statement that writes, in a transaction whose COMMIT waits for the disk; each of them may happen twice. */
+  #change(operation: string, text: string, values: (string | null)[]): Promise<Rows> {
+    return this.#transact(operation, async (client) => (await client.query({ text, values })).rows)
+  }
+
+  /** One statement that only reads. */
+  #ask(operation: string, text: string, values: (string | null)[]): Promise<Rows> {
     return this.#database.read(operation, this.#deadlineMs, { text, values })
   }
 
   #transact<T>(operation: string, work: (client: DatabaseClient) => Promise<T>): Promise<T> {
     return this.#database.transact(operation, this.#deadlineMs, work)
   }
+}
+
+function chunksOf(itemIds: readonly string[], { chunkItems }: BatchRun): number {
+  return Math.ceil(itemIds.length / chunkItems)
 }
 
 function namesOf(ref: BatchRunRef): string[] {

@@ -62,8 +62,9 @@ WITH planned AS (
   INSERT INTO ${chunk} (company, run_id, number, items)
   SELECT p.company, p.run_id, p.before + k.place, k.items
   FROM planned p, unnest($6::text::text[]) WITH ORDINALITY AS k(items, place)
+  RETURNING 1
 )
-SELECT count(*)::text AS planned FROM planned`,
+SELECT (SELECT count(*) FROM planned)::text AS planned, (SELECT count(*) FROM added)::text AS written`,
     claim: `
 UPDATE ${chunk} SET fence = fence + 1, lease_until = ${LEASE_END('$3')}
 WHERE (company, run_id, number) = (
@@ -111,10 +112,16 @@ ORDER BY f.item_id LIMIT $4::text::bigint`,
 UPDATE ${run} SET state = 'running', failure_code = NULL, ended_at = NULL,
   items_failed = items_failed - $3::text::bigint, chunks = chunks + cardinality($4::text::text[])
 WHERE ${ON_RUN}`,
-    dropFailures: `DELETE FROM ${failure} WHERE ${ON_RUN} RETURNING item_id`,
+    dropFailures: `
+WITH dropped AS (DELETE FROM ${failure} WHERE ${ON_RUN} RETURNING item_id)
+SELECT d.item_id FROM dropped d ORDER BY d.item_id`,
     addChunks: `
-INSERT INTO ${chunk} (company, run_id, number, items)
-SELECT $1, $2, $3::text::bigint + k.place, k.items
-FROM unnest($4::text::text[]) WITH ORDINALITY AS k(items, place)`,
+WITH added AS (
+  INSERT INTO ${chunk} (company, run_id, number, items)
+  SELECT $1, $2, $3::text::bigint + k.place, k.items
+  FROM unnest($4::text::text[]) WITH ORDINALITY AS k(items, place)
+  RETURNING 1
+)
+SELECT count(*)::text AS written FROM added`,
   }
 }

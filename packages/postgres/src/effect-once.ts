@@ -6,6 +6,7 @@
 import { InvalidInputError } from '@kerp/core'
 import type { Queryable } from './queryable.js'
 import { checkCompanyId, isWellFormed, resolveSchema } from './identifiers.js'
+import { MAKE_DURABLE } from './transaction-statements.js'
 
 /** Two of them, each character of three bytes, still fit into an index. */
 const TEXT_LENGTH_MAX = 256
@@ -47,7 +48,7 @@ export async function effectOnce(
   checkText('eventId', eventId)
   const { rows } = await queryable.query(
     `INSERT INTO ${schema}.event_effect (consumer_group, company, event_id) VALUES ($1, $2, $3)
-ON CONFLICT DO NOTHING RETURNING event_id`,
+ON CONFLICT DO NOTHING RETURNING event_id, ${MAKE_DURABLE}`,
     [group, companyId, eventId],
   )
   if (rows.length === 0) return false

@@ -86,20 +86,22 @@ FROM head LEFT JOIN ${LISTED} ON true`
 function checks(schema: string): string {
   const told = (check: string, type: string, changed: string): string => `
   SELECT '${check}' AS "check", coalesce(v.id, e.about, '?') AS subject, 'one event' AS expected,
-    coalesce(e.events, 0) || ' events' || CASE WHEN v.id IS NULL THEN ', no change' ELSE '' END AS found
+    coalesce(e.events, 0) || ' events' || CASE WHEN v.id IS NULL THEN ', no change' ELSE '' END AS found,
+    coalesce(v.id, e.about, '?') AS name, '{}'::bigint[] AS numbers
   FROM (SELECT id FROM ${schema}.voucher WHERE company = $1 AND ${changed}) v
   FULL JOIN (SELECT about, count(*) AS events FROM events WHERE type = '${type}' GROUP BY about) e ON e.about = v.id
   WHERE v.id IS NULL OR e.events > 1
     OR (e.events IS NULL AND NOT EXISTS (SELECT FROM counts WHERE counts.type = '${type}'))
   UNION ALL
-  SELECT '${check}', 'all', changed.n || ' changes', known.n || ' events'
+  SELECT '${check}', 'all', changed.n || ' changes', known.n || ' events', 'all', '{}'
   FROM (SELECT count(*) AS n FROM ${schema}.voucher WHERE company = $1 AND ${changed}) changed,
     (SELECT (SELECT count(*) FROM events WHERE type = '${type}')
       + coalesce((SELECT changes FROM counts WHERE counts.type = '${type}'), 0) AS n) known
   WHERE changed.n <> known.n`
   const newest = (type: string, table: string, parts: string, fields: string): string => `
   SELECT 'rows', concat_ws(' ', r.part1, r.part2), concat_ws(' / ', r.field1, r.field2, 'version', r.version),
-    CASE WHEN e.part1 IS NULL THEN 'no event' ELSE concat_ws(' / ', e.field1, e.field2, 'version', e.version) END
+    CASE WHEN e.part1 IS NULL THEN 'no event' ELSE concat_ws(' / ', e.field1, e.field2, 'version', e.version) END,
+    concat_ws(' ', r.part1, r.part2), '{}'
   FROM (SELECT ${parts}, version, ${fields} FROM ${schema}.${table} WHERE company = $1 AND version > 0) r
   LEFT JOIN (
     SELECT DISTINCT ON (n.part1, n.part2) n.part1, n.part2, n.version, n.field1, n.field2
@@ -110,7 +112,8 @@ function checks(schema: string): string {
   return `found AS (
   SELECT 'positions' AS "check", 'log' AS subject,
     concat_ws(' to ', h.trimmed_to + 1, h.position) AS expected,
-    concat_ws(' to ', min(e.position), max(e.position)) || ', ' || count(e.position) || ' events' AS found
+    concat_ws(' to ', min(e.position), max(e.position)) || ', ' || count(e.position) || ' events' AS found,
+    'log' AS name, '{}'::bigint[] AS numbers
   FROM head h LEFT JOIN ${schema}.event e ON e.company = $1 GROUP BY h.trimmed_to, h.position
   HAVING count(e.position) <> h.position - h.trimmed_to
     OR min(e.position) <> h.trimmed_to + 1 OR max(e.position) <> h.position
@@ -119,11 +122,12 @@ function checks(schema: string): string {
   UNION ALL ${newest('events:balance:updated', 'balance', 'account AS part1, fiscal_year::text AS part2', 'debit AS field1, credit AS field2')}
   UNION ALL ${newest('events:inventory:changed', 'stock', 'item AS part1, warehouse AS part2', 'on_hand AS field1, reserved AS field2')}
   UNION ALL
-  SELECT 'order', concat_ws(' ', part1, part2, about), 'after version ' || earlier, 'version ' || version
-  FROM (SELECT part1, part2, about, version, lag(version) OVER (PARTITION BY type, part1, part2 ORDER BY events.position) AS earlier
+  SELECT 'order', concat_ws(' ', part1, part2, about), 'after version ' || earlier, 'version ' || version,
+    concat_ws(' ', part1, part2, about), ARRAY[position]
+  FROM (SELECT part1, part2, about, version, position, lag(version) OVER (PARTITION BY type, part1, part2 ORDER BY events.position) AS earlier
     FROM events WHERE version IS NOT NULL) o WHERE version <= earlier
   UNION ALL
-  SELECT 'order', a.about, 'created before approved', 'approved at ' || a.position
+  SELECT 'order', a.about, 'created before approved', 'approved at ' || a.position, a.about, ARRAY[a.position]
   FROM events a JOIN events b ON b.about = a.about AND b.type = 'events:voucher:created' AND b.position > a.position
   WHERE a.type = 'events:voucher:approved'
 )`

@@ -30,7 +30,7 @@ import { type EventRetention, type EventTrim, trimEvents } from './event-trim.js
 import { checkCompanyId, limitText, resolveSchema } from './identifiers.js'
 import { OutboxListener } from './outbox-listener.js'
 import type { Queryable } from './queryable.js'
-import { textOf, textOrUndefined } from './row-text.js'
+import { assertWritten, textOf, textOrUndefined } from './row-text.js'
 import { wakeChannel } from './wake-sender.js'
 
 /** What a log of events is made of. */
@@ -120,12 +120,14 @@ export class EventLog implements EventSource, EventSinks {
    *
    * @throws {InvalidInputError} `INVALID_INPUT`: nothing was written.
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`.
+   * @throws {DatabaseUnsuitableError} `DATABASE_UNSUITABLE`: a rule or trigger dropped it; nothing was written.
    */
   async append(event: NewEvent): Promise<void> {
     const values = this.#written(event)
-    await this.#database.once('writing an event', this.#deadlineMs, (client) =>
-      client.query({ text: this.#statements.append, values }),
-    )
+    await this.#database.once('writing an event', this.#deadlineMs, async (client) => {
+      const { rows } = await client.query({ text: this.#statements.append, values })
+      assertWritten(rows[0] ?? {}, 1, 'an event')
+    })
   }
 
   /**
@@ -133,7 +135,8 @@ export class EventLog implements EventSource, EventSinks {
    * of the driver pass through and leave the transaction to the caller.
    */
   async appendWithin(queryable: Queryable, event: NewEvent): Promise<void> {
-    await queryable.query(this.#statements.append, this.#written(event))
+    const { rows } = await queryable.query(this.#statements.append, this.#written(event))
+    assertWritten(rows[0] ?? {}, 1, 'an event')
   }
 
   /** Remembers how far a reader of the log got; its name is up to 63 of `a-z 0-9 . _ -`. */

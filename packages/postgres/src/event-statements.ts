@@ -2,6 +2,7 @@
 
 import { isoText } from './moment-text.js'
 import { between } from './outbox-statements.js'
+import { MAKE_DURABLE } from './transaction-statements.js'
 
 /** The statements for one schema that was checked. */
 export interface EventStatements {
@@ -54,7 +55,7 @@ WITH written AS (
   INSERT INTO ${schema}.outbox (company, kind, type, abouts, payload, traceparent)
   VALUES ($1, 'event', $2, ARRAY[$3::text], $4, $5) RETURNING 1
 )
-SELECT pg_notify($6, '') FROM written`,
+SELECT count(*)::text AS written, pg_notify($6, ''), ${MAKE_DURABLE} FROM written`,
     reached: `
 INSERT INTO ${schema}.event_sink (name, company, position)
 SELECT $1, k.company, k.position FROM unnest($2::text::text[], $3::text::bigint[]) AS k(company, position)

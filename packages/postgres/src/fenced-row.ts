@@ -11,6 +11,7 @@ import { FencedRowMissingError } from './errors.js'
 import type { Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
 import { checkFence } from './stock-work.js'
+import { MAKE_DURABLE } from './transaction-statements.js'
 
 /** A row of a table that has a column for the fence: `fence bigint NOT NULL DEFAULT 0`. */
 export interface FencedRow {
@@ -57,7 +58,7 @@ export async function raiseFence(
   const read = [fenceColumn, ...returning].map((column) => `${column}::text AS ${column}`).join(', ')
   const raised = await queryable.query(
     `UPDATE ${row.table} SET ${fenceColumn} = $1::text::bigint
-WHERE ${where(2)} AND ${fenceColumn} <= $1::text::bigint RETURNING ${read}`,
+WHERE ${where(2)} AND ${fenceColumn} <= $1::text::bigint RETURNING ${read}, ${MAKE_DURABLE}`,
     [fence, ...values],
   )
   const [found] = raised.rows

@@ -52,6 +52,7 @@ WITH lines AS MATERIALIZED (
   FROM lines GROUP BY account, fiscal_year
 ), joined AS (
   SELECT concat_ws(' ', coalesce(b.account, s.account), coalesce(b.fiscal_year, s.fiscal_year)) AS subject,
+    coalesce(b.account, s.account) AS name, ARRAY[coalesce(b.fiscal_year, s.fiscal_year)]::bigint[] AS numbers,
     coalesce(b.debit, 0) AS debit, coalesce(b.credit, 0) AS credit, coalesce(b.version, 0) AS version,
     coalesce(s.debit, 0) AS debit_sum, coalesce(s.credit, 0) AS credit_sum,
     coalesce(s.versions, 0) AS versions, coalesce(s.version, 0) AS last_version
@@ -64,21 +65,21 @@ WITH lines AS MATERIALIZED (
       ON l.voucher_id = v.id
 ), found AS (
   SELECT 'totals' AS "check", 'all accounts' AS subject, 'debit ' || sum(debit) AS expected,
-    'credit ' || sum(credit) AS found FROM balances HAVING sum(debit) <> sum(credit)
+    'credit ' || sum(credit) AS found, '' AS name, '{}'::bigint[] AS numbers FROM balances HAVING sum(debit) <> sum(credit)
   UNION ALL
-  SELECT 'rows', subject, debit_sum || ' / ' || credit_sum, debit || ' / ' || credit FROM joined
+  SELECT 'rows', subject, debit_sum || ' / ' || credit_sum, debit || ' / ' || credit, name, numbers FROM joined
     WHERE debit <> debit_sum OR credit <> credit_sum
   UNION ALL
-  SELECT 'versions', subject, version || ' vouchers', versions || ' vouchers, the last being ' || last_version
-    FROM joined WHERE version <> versions OR version <> last_version
+  SELECT 'versions', subject, version || ' vouchers', versions || ' vouchers, the last being ' || last_version,
+    name, numbers FROM joined WHERE version <> versions OR version <> last_version
   UNION ALL
   SELECT 'running', concat_ws(' ', account, fiscal_year, 'version', version, 'line', line_no),
-    debit_sum || ' / ' || credit_sum, debit_after || ' / ' || credit_after
-    FROM lines WHERE debit_after <> debit_sum OR credit_after <> credit_sum
+    debit_sum || ' / ' || credit_sum, debit_after || ' / ' || credit_after,
+    account, ARRAY[fiscal_year, version, line_no]::bigint[] FROM lines WHERE debit_after <> debit_sum OR credit_after <> credit_sum
   UNION ALL
   SELECT 'vouchers', coalesce(id, voucher_id), 'a voucher with balanced lines',
     CASE WHEN id IS NULL THEN 'lines without a voucher' WHEN voucher_id IS NULL THEN 'no lines'
-      ELSE debit || ' / ' || credit END
+      ELSE debit || ' / ' || credit END, coalesce(id, voucher_id), '{}'
     FROM posted WHERE id IS NULL OR voucher_id IS NULL OR debit <> credit
 )
 SELECT f.*, (SELECT count(*) FROM found)::text AS differences_total,

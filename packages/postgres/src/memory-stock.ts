@@ -13,6 +13,7 @@ import type {
   StockStore,
   StockTransfer,
 } from '@kerp/core'
+import { byBytes } from '@kerp/core/testing'
 import type { MemoryRows } from './memory-rows.js'
 import { answerOf, changeOf, movementOf, type StockAnswer } from './stock-answer.js'
 import { judge, type LockedReservation } from './stock-judge.js'
@@ -72,6 +73,7 @@ export class MemoryStock implements StockStore {
   async expire({ limit }: { readonly limit: number }): Promise<StockExpiry> {
     const due = [...this.#held]
       .filter(([, held]) => held.state === 'held' && this.#isDue(held))
+      .sort(([one, a], [other, b]) => a.expiresAtMs - b.expiresAtMs || byBytes(one, other))
       .slice(0, limit)
     const expired: ReservationChange[] = []
     for (const [name] of due) {

@@ -1,6 +1,7 @@
 /** The SQL of the outbox. Every parameter is text, and every column comes back as text. */
 
 import { msText } from './moment-text.js'
+import { MAKE_DURABLE } from './transaction-statements.js'
 
 /** The statements for one schema that was checked. */
 export interface OutboxStatements {
@@ -83,7 +84,7 @@ SELECT company FROM step WHERE company IS NOT NULL ORDER BY step.company`,
 WITH written AS (
   INSERT INTO ${schema}.outbox (company, kind, family, part1, part2) VALUES ($1, $2, $3, $4, $5) RETURNING 1
 )
-SELECT pg_notify($6, '') FROM written`,
+SELECT count(*)::text AS written, pg_notify($6, ''), ${MAKE_DURABLE} FROM written`,
     ...trimStatements(schema),
   }
 }

@@ -26,7 +26,7 @@ import { type OutboxStatements, outboxStatements } from './outbox-statements.js'
 import { type OutboxTrim, trimOutbox } from './outbox-trim.js'
 import type { Queryable } from './queryable.js'
 import { checkRef, familyOf } from './register-tables.js'
-import { textOf, textOrUndefined, versionOf } from './row-text.js'
+import { assertWritten, textOf, textOrUndefined, versionOf } from './row-text.js'
 import { wakeChannel } from './wake-sender.js'
 
 /** What an outbox is made of. */
@@ -140,7 +140,8 @@ export class Outbox implements OutboxSource, InvalidationLog {
    * `postWithin`, errors of the driver pass through and leave the transaction to the caller.
    */
   async invalidateWithin(queryable: Queryable, invalidation: Invalidation): Promise<void> {
-    await queryable.query(this.#statements.invalidate, this.#valuesOf(invalidation))
+    const { rows } = await queryable.query(this.#statements.invalidate, this.#valuesOf(invalidation))
+    assertWritten(rows[0] ?? {}, 1, 'an invalidation')
   }
 
   /**
@@ -160,9 +161,10 @@ export class Outbox implements OutboxSource, InvalidationLog {
 
   async #invalidate(invalidation: Invalidation): Promise<void> {
     const values = this.#valuesOf(invalidation)
-    await this.#database.transact('invalidating registers', this.#deadlineMs, (client) =>
-      client.query({ text: this.#statements.invalidate, values }),
-    )
+    await this.#database.transact('invalidating registers', this.#deadlineMs, async (client) => {
+      const { rows } = await client.query({ text: this.#statements.invalidate, values })
+      assertWritten(rows[0] ?? {}, 1, 'an invalidation')
+    })
   }
 
   #valuesOf(invalidation: Invalidation): (string | null)[] {

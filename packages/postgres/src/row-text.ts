@@ -26,3 +26,17 @@ export function versionOf(row: Row, column = 'version'): number {
   if (Number.isSafeInteger(version) && version >= 0) return version
   throw new DatabaseUnsuitableError(`The database answered a version out of range in column ${column}.`)
 }
+
+/**
+ * That a statement wrote as many rows as it was to, by its column `written`: a rule or trigger of the host may drop rows without an
+ * error. Throw it before the COMMIT.
+ *
+ * @throws {DatabaseUnsuitableError} `DATABASE_UNSUITABLE`
+ */
+export function assertWritten(row: Row, expected: number, what: string): void {
+  const written = textOf(row, 'written')
+  if (written === String(expected)) return
+  throw new DatabaseUnsuitableError(
+    `Of ${what}, ${written} of ${expected} rows were written: a rule or trigger of the database drops them. Nothing was done.`,
+  )
+}

@@ -106,26 +106,26 @@ WITH lines AS MATERIALIZED (
   WHERE r.company = $1 AND r.state = 'held' GROUP BY 1, 2
 ), found AS (
   SELECT 'rows' AS "check", subject, on_hand_sum || ' / ' || reserved_sum AS expected,
-    on_hand || ' / ' || reserved AS found
-    FROM joined WHERE on_hand <> on_hand_sum OR reserved <> reserved_sum
+    on_hand || ' / ' || reserved AS found,
+    subject AS name, '{}'::bigint[] AS numbers FROM joined WHERE on_hand <> on_hand_sum OR reserved <> reserved_sum
   UNION ALL
-  SELECT 'versions', subject, version || ' movements', versions || ' movements, the last being ' || last_version
-    FROM joined WHERE version <> versions OR version <> last_version
+  SELECT 'versions', subject, version || ' movements', versions || ' movements, the last being ' || last_version,
+    subject, '{}' FROM joined WHERE version <> versions OR version <> last_version
   UNION ALL
   SELECT 'running', concat_ws(' ', item, warehouse, 'version', version), on_hand_sum || ' / ' || reserved_sum,
-    on_hand_after || ' / ' || reserved_after
-    FROM lines WHERE on_hand_after <> on_hand_sum OR reserved_after <> reserved_sum
+    on_hand_after || ' / ' || reserved_after,
+    concat_ws(' ', item, warehouse), ARRAY[version] FROM lines WHERE on_hand_after <> on_hand_sum OR reserved_after <> reserved_sum
   UNION ALL
-  SELECT 'negative', subject, 'at least 0 / from 0 to what is on hand', on_hand || ' / ' || reserved
-    FROM stock WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand
+  SELECT 'negative', subject, 'at least 0 / from 0 to what is on hand', on_hand || ' / ' || reserved,
+    subject, '{}' FROM stock WHERE on_hand < 0 OR reserved < 0 OR reserved > on_hand
   UNION ALL
-  SELECT 'transfers', id, '0', on_hand::text FROM moved WHERE kind = 'transfer' AND (on_hand <> 0 OR reserved <> 0)
+  SELECT 'transfers', id, '0', on_hand::text, id, '{}' FROM moved WHERE kind = 'transfer' AND (on_hand <> 0 OR reserved <> 0)
   UNION ALL
-  SELECT 'movements', coalesce(id, movement_id), coalesce(rows_, 0) || ' lines', coalesce(lines, 0) || ' lines'
-    FROM moved WHERE rows_ IS DISTINCT FROM lines
+  SELECT 'movements', coalesce(id, movement_id), coalesce(rows_, 0) || ' lines', coalesce(lines, 0) || ' lines',
+    coalesce(id, movement_id), '{}' FROM moved WHERE rows_ IS DISTINCT FROM lines
   UNION ALL
   SELECT 'reservations', coalesce(s.subject, concat_ws(' ', h.item, h.warehouse)), coalesce(h.reserved, 0)::text,
-    coalesce(s.reserved, 0)::text
+    coalesce(s.reserved, 0)::text, coalesce(s.subject, concat_ws(' ', h.item, h.warehouse)), '{}'
     FROM stock s FULL JOIN held h ON h.item = s.item AND h.warehouse = s.warehouse
     WHERE coalesce(s.reserved, 0) <> coalesce(h.reserved, 0)
 )

@@ -82,7 +82,7 @@ async function freeWorks(
   { database, statements }: StockParts,
   works: readonly StockWork[],
 ): Promise<ReadonlySet<StockWork>> {
-  return database.use(OPERATION, PROBE_DEADLINE_MS, async (client) => {
+  return database.once(OPERATION, PROBE_DEADLINE_MS, async (client) => {
     const lines = await linesOfReservations(
       async (values) => (await client.query({ text: statements.readReservations, values })).rows,
       works,

@@ -8,6 +8,7 @@ import { answerOf, type StockAnswer } from './stock-answer.js'
 import type { StockStatements } from './stock-statements.js'
 import { moveStock } from './stock-transaction.js'
 import { checkFence, type StockWork } from './stock-work.js'
+import { MAKE_DURABLE } from './transaction-statements.js'
 
 /** What moving within shares with the stock ledger. */
 export interface StockWithin extends HostContext<keyof StockStatements> {
@@ -44,7 +45,7 @@ export async function raiseStockFence(
   const { rows } = await queryable.query(
     `INSERT INTO ${schema}.stock AS s (company, item, warehouse, fence) VALUES ($1, $2, $3, $4::text::bigint)
 ON CONFLICT (company, item, warehouse) DO UPDATE SET fence = excluded.fence WHERE s.fence <= excluded.fence
-RETURNING s.on_hand::text AS on_hand, s.reserved::text AS reserved, s.version::text AS version`,
+RETURNING s.on_hand::text AS on_hand, s.reserved::text AS reserved, s.version::text AS version, ${MAKE_DURABLE}`,
     [companyId, item, warehouse, fence],
   )
   const [row] = rows

@@ -100,7 +100,7 @@ async function freeWorks(
   works: readonly VoucherWork[],
 ): Promise<ReadonlySet<VoucherWork>> {
   const values = new BatchRows(works.map(({ voucher }) => voucher)).parameters()
-  const { rows } = await database.use(OPERATION, PROBE_DEADLINE_MS, (client) =>
+  const { rows } = await database.once(OPERATION, PROBE_DEADLINE_MS, (client) =>
     client.query({ text: statements.heldRows, values }),
   )
   const held = new Set(

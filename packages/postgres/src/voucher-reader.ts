@@ -4,7 +4,7 @@ import { exactValue } from '@kerp/core'
 import type { Database } from './database.js'
 import { DatabaseUnsuitableError, VoucherNotFoundError } from './errors.js'
 import { isoText } from './moment-text.js'
-import { textOf, textOrUndefined } from './row-text.js'
+import { assertWritten, textOf, textOrUndefined } from './row-text.js'
 import type { Approval, StoredLine, StoredVoucher } from './voucher.js'
 
 type Row = Readonly<Record<string, unknown>>
@@ -55,13 +55,16 @@ export class VoucherReader {
   INSERT INTO ${this.schema}.outbox (company, kind, type, abouts, payload, traceparent)
   SELECT $1, 'event', 'events:voucher:approved', ARRAY[$2::text],
     json_build_object('id', $2::text, 'approvedAt', approved_at)::text, $3 FROM changed
+  RETURNING 1
 )
-SELECT approved_at, written_by FROM changed`,
+SELECT approved_at, written_by, (SELECT count(*) FROM told)::text AS written FROM changed`,
         values: [...values, traceparent ?? null],
       })
+      const [approved] = changed.rows
+      if (approved !== undefined) assertWritten(approved, 1, 'the event of an approval')
       // A second statement, as the first one's snapshot may be older than another's approval.
       const found =
-        changed.rows[0] ??
+        approved ??
         (
           await client.query({
             text: `SELECT ${shown}, xmin::text AS written_by FROM ${this.schema}.voucher
@@ -72,7 +75,7 @@ WHERE company = $1 AND id = $2`,
       if (found === undefined) throw new VoucherNotFoundError(companyId, voucherId)
       const approvedAt = new Date(textOf(found, 'approved_at'))
       const writtenBy = textOf(found, 'written_by')
-      if (changed.rows.length > 0) own.add(writtenBy)
+      if (approved !== undefined) own.add(writtenBy)
       return { companyId, voucherId, approvedAt, changed: own.has(writtenBy) }
     })
   }

@@ -78,22 +78,24 @@ export class Consumer<S extends EventSchemas> implements Closable {
   }
 
   /**
-   * The oldest events of a company that the group put aside, at most `limit`, from 1 to 10,000.
+   * The oldest events of a company that the group put aside, at most `limit`, from 1 to 10,000, behind the one with the id
+   * `after`: pass the last id of a page to read the next.
    *
-   * @throws {InvalidInputError} `INVALID_INPUT` for the limit, {InvalidKeyError} `INVALID_KEY`, and what Redis throws.
+   * @throws {InvalidInputError} `INVALID_INPUT` for the limit or `after`, {InvalidKeyError} `INVALID_KEY`, and what Redis throws.
    */
-  deadLetters(companyId: string, limit = 100): Promise<readonly DeadLetter[]> {
-    return this.#dead.list(companyId, checkedLimit(limit))
+  async deadLetters(companyId: string, limit = 100, after?: string): Promise<readonly DeadLetter[]> {
+    return this.#dead.list(companyId, checkedLimit(limit), checkedAfter(after))
   }
 
   /**
    * Calls the handler once more for the oldest dead letters of a company, in order; those that succeed are gone. They
-   * come after events that were handled meanwhile. At most `limit`, from 1 to 10,000.
+   * come after events that were handled meanwhile. At most `limit`, from 1 to 10,000, behind the one with the id `after`;
+   * without it the call goes on where the last one ended, and with the oldest again when all were tried.
    *
    * @throws like `deadLetters`; those that were handled before stay handled.
    */
-  redrive(companyId: string, limit = 100): Promise<RedriveReport> {
-    return this.#dead.redrive(companyId, checkedLimit(limit))
+  async redrive(companyId: string, limit = 100, after?: string): Promise<RedriveReport> {
+    return this.#dead.redrive(companyId, checkedLimit(limit), checkedAfter(after))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -194,6 +196,13 @@ export class Consumer<S extends EventSchemas> implements Closable {
 function checkedLimit(limit: number): number {
   if (Number.isInteger(limit) && limit >= 1 && limit <= LETTERS_MAX) return limit
   throw new InvalidInputError('limit', `a whole number from 1 to ${LETTERS_MAX}`, limit)
+}
+
+const LETTER_ID = /^\d{1,20}-\d{1,20}$/
+
+function checkedAfter(after: string | undefined): string | undefined {
+  if (after === undefined || LETTER_ID.test(after)) return after
+  throw new InvalidInputError('after', 'the id of a dead letter', after)
 }
 
 /** What a reply of XINFO GROUPS says of one group: entries that it did not take, and those that it did not finish. */

@@ -24,33 +24,52 @@ export interface DeadLetter {
 export interface RedriveReport {
   readonly handled: number
   readonly failed: number
+  /** Pass as `after` to go on; undefined when all were tried. */
+  readonly next: string | undefined
 }
+
+const TRIED_MAX = 10_000
 
 /** The dead letters of one group. */
 export class DeadLetters<S extends EventSchemas> {
   readonly #parts: ConsumerParts<S>
   readonly #handler: EntryHandler<S>
+  /** By company, the letter up to which `redrive` got. */
+  readonly #tried = new Map<string, string>()
 
   constructor(parts: ConsumerParts<S>, handler: EntryHandler<S>) {
     this.#parts = parts
     this.#handler = handler
   }
 
-  async list(companyId: string, limit: number): Promise<readonly DeadLetter[]> {
-    const args = [this.#key(companyId), '-', '+', 'COUNT', limit]
+  async list(companyId: string, limit: number, after?: string): Promise<readonly DeadLetter[]> {
+    const args = [this.#key(companyId), after === undefined ? '-' : `(${after}`, '+', 'COUNT', limit]
     const reply = await redisCommand(this.#parts.redis, 'xrange', args, { effect: 'none' })
     const rows: readonly unknown[] = Array.isArray(reply) ? reply : []
     return rows.map((row) => letterOf(companyId, row)).filter((letter) => letter !== undefined)
   }
 
-  async redrive(companyId: string, limit: number): Promise<RedriveReport> {
+  /** Without `after` it goes on where the last call ended, so that those that fail again do not hold up the others. */
+  async redrive(companyId: string, limit: number, after?: string): Promise<RedriveReport> {
     let handled = 0
     let failed = 0
-    for (const letter of await this.list(companyId, limit)) {
+    const letters = await this.list(companyId, limit, after ?? this.#tried.get(companyId))
+    for (const letter of letters) {
       if (await this.#again(letter)) handled += 1
       else failed += 1
     }
-    return { handled, failed }
+    const next = letters.length < limit ? undefined : letters.at(-1)?.id
+    this.#remember(companyId, next)
+    return { handled, failed, next }
+  }
+
+  /** The company that was tried longest ago is forgotten first: it begins with its oldest again. */
+  #remember(companyId: string, next: string | undefined): void {
+    this.#tried.delete(companyId)
+    if (next === undefined) return
+    this.#tried.set(companyId, next)
+    const [first] = this.#tried.keys()
+    if (this.#tried.size > TRIED_MAX && first !== undefined) this.#tried.delete(first)
   }
 
   async #again({ companyId, id, text }: DeadLetter): Promise<boolean> {

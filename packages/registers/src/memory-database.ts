@@ -19,6 +19,7 @@ import type {
   RegisterRef,
   RegisterSource,
 } from '@kerp/core'
+import { byBytes } from '@kerp/core/testing'
 
 /** A load that was held back: it has read its rows, or not, and its answer waits. */
 export interface HeldLoad {
@@ -194,9 +195,12 @@ function countOf(position: OutboxPosition): number {
   return Number(count)
 }
 
+/** As the database lists rows: texts by bytes, fiscal years as numbers. */
 function isBefore(left: RegisterRef, right: RegisterRef): boolean {
-  if (left.parts[0] !== right.parts[0]) return left.parts[0] < right.parts[0]
-  return left.parts[1] < right.parts[1]
+  const order = byBytes(left.parts[0], right.parts[0])
+  if (order !== 0) return order < 0
+  if (left.family === 'balance') return Number(left.parts[1]) < Number(right.parts[1])
+  return byBytes(left.parts[1], right.parts[1]) < 0
 }
 
 function nameOf(ref: RegisterRef): string {
