@@ -58,6 +58,22 @@ describe('a history that is not the one before', () => {
     expect(await log.audit(companyId)).toMatchObject({ ok: true, position: '15' })
   })
 
+  it('numbers nothing again that was trimmed, although the outbox still has it', async () => {
+    await post('V-1')
+    await post('V-2')
+    await advanceAll()
+    await log.trim({ olderThanMs: 0 })
+    const { trimmedTo } = await log.read({ companyId, after: '0', limit: 100 })
+    expect(trimmedTo).toBe('6')
+    await database.pool.query(`UPDATE kerp.event_cursor SET lineage = 'elsewhere'`)
+    await post('V-3')
+    await advanceAll()
+    const { events } = await log.read({ companyId, after: '0', limit: 100 })
+    expect(events.map(({ position }) => position)).toEqual(['7', '8', '9'])
+    expect(await createdIds()).toEqual(['V-3'])
+    expect(await log.audit(companyId)).toMatchObject({ ok: true, position: '9', trimmedTo: '6' })
+  })
+
   it('begins with the upgrade of an older schema, whose changes count as told', async () => {
     await database.pool.query('DROP SCHEMA kerp CASCADE')
     await migrate(database.pool)

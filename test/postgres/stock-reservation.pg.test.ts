@@ -167,6 +167,29 @@ test('a confirmation that waited for a row past its time is judged when it gets 
   expect(await database.row(companyId)).toEqual([1_000n, 0n, 3])
 })
 
+test('a confirmation whose time runs out after it was judged, and before it is written, is refused', async () => {
+  const companyId = await stocked(stock, 1_000n)
+  await stock.reserve(reservation(companyId, 'r1', 1_000n))
+  const pool = new FaultyPool(database.pool)
+  const slow = database.stock({ pool })
+  const timeIsUp = {
+    text: `UPDATE kerp.reservation SET expires_at = clock_timestamp() - interval '1 ms' WHERE company = $1 AND id = 'r1'`,
+    values: [companyId],
+  }
+  let writes = 0
+  pool.intercept = async (statement, run) => {
+    // What the first transaction sees, and what is so for everybody when it has been rolled back.
+    if (writes === 1 && statement.text.startsWith('BEGIN')) await database.pool.query(timeIsUp)
+    if (!statement.text.includes('ends AS (')) return run()
+    writes += 1
+    await run(timeIsUp)
+    return run()
+  }
+  expect(await codeOf(slow.confirm({ companyId, reservationId: 'r1' }))).toBe('RESERVATION_EXPIRED')
+  expect(writes).toBeGreaterThan(0)
+  expect(await database.row(companyId)).toEqual([1_000n, 0n, 3])
+})
+
 test('reservations that expire in the same moment end in the order of the bytes of their names', async () => {
   const companyId = await stocked(stock, 100_000n)
   await stock.expire({ limit: 1_000 })
