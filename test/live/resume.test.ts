@@ -86,6 +86,22 @@ describe('A client that comes back', () => {
     expect(brokenLinks(back.frames)).toEqual([])
   })
 
+  it('never resumes by what the log says in another history, before or behind what the hub has in memory', async () => {
+    await startOn(400, { preloadEvents: 10 })
+    const first = await world.join('c1', { topics: ['events'] })
+    await eventually(() => expect(first.frames).toHaveLength(1))
+    // The database went back and on, and the hub has not heard of it yet.
+    world.feed.log('c1').history = 'c1-h+'
+    world.feed.commit('c1', [401], { silent: true })
+    for (const resume of ['300', '401']) {
+      for (const history of ['c1-h', undefined]) {
+        const back = await world.join('c1', { topics: ['events'], resume, history })
+        await eventually(() => expect(opsOf(back)).toEqual(['reset', 'snapshot']))
+        expect(back.frames[1]).toMatchObject({ to: '400', history: 'c1-h' })
+      }
+    }
+  })
+
   it('with a position that no event has is reset, and with one that only the log has yet goes on there', async () => {
     await startOn(10)
     const ahead = await world.join('c1', { topics: ['events'], resume: '11' })
