@@ -1,4 +1,4 @@
-import { ClosedError, type CommittedEvent, type EventSource } from '@kerp/core'
+import { ClosedError, type CommittedEvent, type EventHeads, type EventSource } from '@kerp/core'
 import { manualClock } from '@kerp/core/testing'
 import {
   type ErpEventSchemas,
@@ -12,7 +12,7 @@ import {
 } from '@kerp/pubsub'
 import { type LiveStart, LogFeed } from '@kerp/live'
 import { mockRedis } from '@kerp/redis/testing'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { keys } from '../pubsub/event-world.js'
 import { MemoryEventLog } from '../pubsub/memory-event-log.js'
 import { freshCompany } from '../support/fresh-company.js'
@@ -42,6 +42,17 @@ it('a feed that cannot subscribe to a company does not follow its log either', a
   await clock.advance(10_000)
   expect(calls).toBe(before)
 })
+
+/** A log that says how far it goes for many companies at once, unless it is down. */
+class HeadedLog extends MemoryEventLog {
+  isDown = false
+
+  async heads(companyIds: readonly string[]): Promise<EventHeads> {
+    if (this.isDown) throw new ClosedError('database')
+    const { epoch, heads } = await this.advance({ limit: 1_000, all: true })
+    return { epoch, heads: heads.filter(({ companyId }) => companyIds.includes(companyId)) }
+  }
+}
 
 /** A feed whose channel says what a test has it say. */
 function channelWorld(source = new MemoryEventLog()) {
@@ -151,4 +162,55 @@ it('an event whose publisher chose the number of another as id takes no place in
   source.commit(companyId, 3)
   await relay.tick()
   await eventually(() => expect(heard).toEqual(['n1', 'n2', 'n3', 'n4']))
+})
+
+it('a hub of a thousand companies asks the log once for all of them, and reads those that moved', async () => {
+  const source = new HeadedLog()
+  const companies = Array.from({ length: 1_000 }, () => freshCompany())
+  const asked = vi.spyOn(source, 'heads')
+  const read = vi.spyOn(source, 'read')
+  const clock = manualClock()
+  const feed = new LogFeed({ source, clock })
+  const heard: string[] = []
+  const open = companies.map((companyId) =>
+    feed.open(companyId, {
+      onStart: () => undefined,
+      onEvents: ({ events }) => heard.push(...events.map(({ id }) => `${companyId} ${id}`)),
+    }),
+  )
+  await clock.advance(0)
+  expect(asked.mock.calls.map(([{ length }]) => length)).toEqual([1_000])
+  asked.mockClear()
+  read.mockClear()
+  for (let second = 0; second < 5; second += 1) await clock.advance(1_000)
+  expect(asked.mock.calls.map(([{ length }]) => length)).toEqual([1_000, 1_000, 1_000, 1_000, 1_000])
+  expect(read).not.toHaveBeenCalled()
+  const [first = '', second = ''] = companies
+  source.commit(first, 2)
+  source.commit(second, 1)
+  await clock.advance(1_000)
+  expect(heard).toEqual([`${first} 1`, `${first} 2`, `${second} 1`])
+  expect(read.mock.calls.map(([{ companyId }]) => companyId).sort()).toEqual([first, second].sort())
+  await Promise.all(open.map((each) => each.close()))
+  asked.mockClear()
+  await clock.advance(10_000)
+  expect(asked).not.toHaveBeenCalled()
+})
+
+it('a log that fails is asked again with growing pauses, for all companies at once, and nothing is missed', async () => {
+  const log = new HeadedLog()
+  const { companyId, clock, source, heard, commit } = channelWorld(log)
+  await clock.advance(0)
+  await commit(1)
+  await clock.advance(1_000)
+  log.isDown = true
+  await commit(2)
+  await clock.advance(30_000)
+  expect(heard).toEqual(['n1'])
+  log.isDown = false
+  source.goBack(companyId, 2, 'e2')
+  await clock.advance(10_000)
+  await commit(1)
+  await clock.advance(1_000)
+  expect(heard).toEqual(['n1', 'n4'])
 })

@@ -53,6 +53,23 @@ describe('the log of events', () => {
     expect(await log.audit(companyId)).toMatchObject({ ok: true, position: '4', pending: 0 })
   })
 
+  it('says for many companies in one answer how far each goes', async () => {
+    const [one, two, none] = [freshCompany(), freshCompany(), freshCompany()]
+    const notification = { type: 'events:notification', payload: { level: 'info', message: 'm' } }
+    for (const companyId of [one, two, two]) await log.append({ companyId, ...notification })
+    const { epoch } = await all(one)
+    const answer = await log.heads([one, two, none])
+    expect(answer.epoch).toBe(epoch)
+    expect(new Map(answer.heads.map(({ companyId, position }) => [companyId, position]))).toEqual(
+      new Map([
+        [one, '1'],
+        [two, '2'],
+      ]),
+    )
+    expect(await log.heads([])).toEqual({ epoch, heads: [] })
+    await expect(log.heads(['a:b'])).rejects.toThrow('companyId')
+  })
+
   it('tells a reversal, a posting inside a host transaction, and stock, each with its change', async () => {
     const companyId = freshCompany()
     const ledger = database.ledger()

@@ -40,6 +40,13 @@ export interface EventAdvance {
   readonly isMore: boolean
 }
 
+/** How far the logs of some companies go. */
+export interface EventHeads {
+  readonly epoch: string
+  /** A company without events is left out. */
+  readonly heads: readonly EventHead[]
+}
+
 /** Which events to read. */
 export interface EventPageQuery {
   readonly companyId: string
@@ -62,6 +69,11 @@ export interface EventSource {
   advance(options: EventAdvanceOptions): Promise<EventAdvance>
   /** Events that have numbers. */
   read(query: EventPageQuery): Promise<EventPage>
+  /**
+   * How far the logs of some companies go, at most 10,000 of them: whoever follows many companies asks once for all, and
+   * reads those that moved. A source that cannot say is read company by company.
+   */
+  readonly heads?: ((companyIds: readonly string[]) => Promise<EventHeads>) | undefined
   /** Calls `wake` soon after a commit that wrote events. A hint: it may be missing, late or needless. */
   onWake(wake: () => void): Promise<{ close(): Promise<void> }>
 }

@@ -44,6 +44,7 @@ export type {
   EventAdvance,
   EventAdvanceOptions,
   EventHead,
+  EventHeads,
   EventPage,
   EventPageQuery,
   EventSinks,

@@ -13,9 +13,11 @@ import {
   sleep,
   systemClock,
   tellFailure,
+  type Timer,
   wholeNumberOption,
 } from '@kerp/core'
 import type { EventBatch, EventSchemas, Subscriber, Subscription } from '@kerp/pubsub'
+import { LogHeads } from './log-heads.js'
 import type { LiveFeed, LiveFeedHandlers, LiveHistory, LiveHistoryQuery, LiveStart } from './feed.js'
 
 /** An event of the log as a hub's topics get it. */
@@ -45,6 +47,10 @@ export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
   readonly #observer: Observer
   readonly #clock: Clock
   readonly #lookMs: number
+  readonly #heads: LogHeads
+  readonly #tails = new Set<LogTail>()
+  #looking: Timer | undefined
+  #failures = 0
 
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor({ source, subscriber, observer, clock, lookMs }: LogFeedOptions<S>) {
@@ -53,17 +59,51 @@ export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
     this.#observer = observer ?? {}
     this.#clock = clock ?? systemClock
     this.#lookMs = wholeNumberOption('LogFeed', 'lookMs', lookMs, { min: 10, fallback: 1_000 })
+    this.#heads = new LogHeads(source)
   }
 
   open(companyId: string, handlers: LiveFeedHandlers<LogEvent>): { close(): Promise<void> } {
-    const tail = new LogTail(
-      this.#source,
-      this.#clock,
-      { companyId, handlers, lookMs: this.#lookMs },
-      (error) => tellFailure(this.#observer, 'live', error),
-    )
+    const parts = { companyId, handlers, lookMs: this.#lookMs, heads: this.#heads }
+    const tail = new LogTail(this.#source, this.#clock, parts, (error) => this.#tell(error))
     const subscription = this.#subscribe(companyId, tail)
-    return { close: () => Promise.all([subscription?.close(), tail.close()]).then(() => undefined) }
+    this.#tails.add(tail)
+    this.#lookLater()
+    const close = async (): Promise<void> => {
+      this.#tails.delete(tail)
+      this.#lookLater()
+      await Promise.all([subscription?.close(), tail.close()])
+    }
+    return { close }
+  }
+
+  /** Looks at all companies at once, where the log can answer that; else each of them looks for itself. */
+  #lookLater(): void {
+    if (!this.#heads.isShared) return
+    if (this.#tails.size === 0) {
+      this.#looking?.cancel()
+      this.#looking = undefined
+    }
+    if (this.#tails.size === 0 || this.#looking !== undefined) return
+    this.#looking = this.#clock.setTimer(pauseMs(this.#lookMs, this.#failures), () => void this.#lookAtAll())
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const looking = this.#looking
+    try {
+      await Promise.all([...this.#tails].map((tail) => tail.compare()))
+      this.#failures = 0
+    } catch (error) {
+      this.#failures += 1
+      this.#tell(error)
+    }
+    // A feed that was closed and opened meanwhile has begun a look of its own.
+    if (this.#looking !== looking) return
+    this.#looking = undefined
+    this.#lookLater()
+  }
+
+  #tell(error: unknown): void {
+    tellFailure(this.#observer, 'live', error)
   }
 
   #subscribe(companyId: string, tail: LogTail): Subscription<S> | undefined {
@@ -92,6 +132,7 @@ interface TailParts {
   readonly companyId: string
   readonly handlers: LiveFeedHandlers<LogEvent>
   readonly lookMs: number
+  readonly heads: LogHeads
 }
 
 /** Follows the log of one company. */
@@ -138,6 +179,13 @@ class LogTail {
     this.#deliver(follows)
   }
 
+  /** Asks the log soon if it has gone on, or is in another history. Throws what the log throws. */
+  async compare(): Promise<void> {
+    if (this.#at === undefined) return
+    const head = await this.#parts.heads.read(this.#parts.companyId)
+    if (head.history !== this.#at.history || head.position > this.#at.position) this.look()
+  }
+
   /** Asks the log soon. */
   look(): void {
     this.#wakes.abort()
@@ -161,13 +209,20 @@ class LogTail {
         this.#onError(error)
       }
       if (isMore || this.#isClosing()) continue
-      const { lookMs } = this.#parts
-      const pauseMs =
-        this.#failures === 0
-          ? lookMs
-          : lookMs / 2 + jitteredBackoffMs(this.#failures, { backoffMs: lookMs, backoffMsMax: 5 * lookMs })
-      await sleep(this.#clock, pauseMs, this.#wakes.signal).catch(() => undefined)
+      await this.#pause()
     }
+  }
+
+  /** Where one look is for all companies, this one is woken by it. */
+  async #pause(): Promise<void> {
+    const { lookMs, heads } = this.#parts
+    const { signal } = this.#wakes
+    if (heads.isShared && this.#failures === 0) {
+      if (!signal.aborted)
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+      return
+    }
+    await sleep(this.#clock, pauseMs(lookMs, this.#failures), signal).catch(() => undefined)
   }
 
   #isClosing(): boolean {
@@ -176,27 +231,21 @@ class LogTail {
 
   /** One look at the log; true when there is more to read at once. */
   async #step(): Promise<boolean> {
+    const { companyId, heads } = this.#parts
     if (this.#at === undefined) {
-      this.#begin(await this.#head())
+      this.#begin(await heads.begin(companyId))
       return true
     }
-    const { companyId } = this.#parts
     const { history, position } = this.#at
     const page = await this.#source.read({ companyId, after: String(position), limit: PAGE_EVENTS })
     if (page.epoch !== history || Number(page.trimmedTo) > this.#at.position) {
-      this.#begin(await this.#head())
+      this.#begin(await heads.begin(companyId))
       return true
     }
     // The channel may have brought some of them in the meantime.
     const known = this.#at.position
     this.#deliver(page.events.map(logEventOf).filter(({ id }) => Number(id) > known))
     return page.events.length === PAGE_EVENTS
-  }
-
-  async #head(): Promise<LiveStart> {
-    const { epoch, heads } = await this.#source.advance({ limit: PAGE_EVENTS, all: true })
-    const head = heads.find(({ companyId }) => companyId === this.#parts.companyId)
-    return { history: epoch, position: Number(head?.position ?? 0) }
   }
 
   #begin(at: LiveStart): void {
@@ -216,4 +265,9 @@ class LogTail {
 
 function logEventOf({ position, type, timestamp, payload }: CommittedEvent): LogEvent {
   return { id: position, type, timestamp, payload }
+}
+
+function pauseMs(lookMs: number, failures: number): number {
+  if (failures === 0) return lookMs
+  return lookMs / 2 + jitteredBackoffMs(failures, { backoffMs: lookMs, backoffMsMax: 5 * lookMs })
 }

@@ -7,6 +7,7 @@ import {
   type EventAdvance,
   type EventAdvanceOptions,
   type EventHead,
+  type EventHeads,
   type EventPage,
   type EventPageQuery,
   type EventSinks,
@@ -49,6 +50,8 @@ export interface EventLogOptions {
 }
 
 const WEEK_MS = 7 * 86_400_000
+/** Companies of one question for heads. */
+const HEADS_MAX = 10_000
 const SINK = /^[a-z0-9][a-z0-9._-]{0,62}$/
 const POSITION = /^(?:0|[1-9]\d{0,17})$/
 
@@ -106,6 +109,16 @@ export class EventLog implements EventSource, EventSinks {
       trimmedTo: textOf(facts, 'trimmed_to'),
       events: rows.flatMap((row) => committedEventOf(company, epoch, row)),
     }
+  }
+
+  /** How far the logs of some companies go, at most 10,000 of them, in one statement. */
+  async heads(companyIds: readonly string[]): Promise<EventHeads> {
+    if (companyIds.length > HEADS_MAX) {
+      throw new InvalidInputError('companyIds', `at most ${HEADS_MAX} companies`, companyIds)
+    }
+    const companies = companyIds.map((companyId) => textElement(checkCompanyId(companyId, InvalidInputError)))
+    const rows = await this.#read('headsOf', [arrayOf(companies)])
+    return { epoch: textOf(rows[0] ?? {}, 'epoch'), heads: rows.flatMap(headOf) }
   }
 
   /** Resolves after the first attempt to connect, whether or not it succeeded; later ones go on by themselves. */

@@ -16,6 +16,8 @@ export interface EventStatements {
   /** Numbers every row that is not in the log: for a database that was restored, where snapshots mean nothing. */
   readonly adopt: string
   readonly heads: string
+  /** The same for some companies, with the epoch. */
+  readonly headsOf: string
   readonly read: string
   readonly append: string
   readonly reached: string
@@ -49,6 +51,9 @@ FROM ${schema}.event_cursor FOR UPDATE`,
       lineage: `${schema}.lineage()`,
     }),
     heads: `SELECT h.company, h.position::text AS position FROM ${schema}.event_head h ORDER BY h.company`,
+    headsOf: `
+SELECT ${facts}, h.company, h.position::text AS position
+FROM (SELECT 1) one LEFT JOIN ${schema}.event_head h ON h.company = ANY ($1::text::text[])`,
     read: readEvents(schema),
     append: `
 WITH written AS (
