@@ -137,6 +137,31 @@ describe('retention', () => {
     expect(await log.audit(companyId)).toMatchObject({ ok: true, position: '12', trimmedTo: '9' })
   })
 
+  it('keeps what a reader has still to read of a company that it has not named yet, and counts it when it is lost', async () => {
+    await post('V-1')
+    await advanceAll()
+    await log.reached('relay', [{ companyId: 'another', position: '5' }])
+    const day = 86_400_000
+    expect(await log.trim({ olderThanMs: 0, olderThanMsMax: day })).toEqual({
+      deleted: 0,
+      heldBack: 1,
+      lost: 0,
+    })
+    await log.reached('relay', [{ companyId, position: '1' }])
+    expect(await log.trim({ olderThanMs: 0, olderThanMsMax: day })).toEqual({
+      deleted: 1,
+      heldBack: 1,
+      lost: 0,
+    })
+    await log.forgetSink('relay')
+    await log.reached('later', [{ companyId: 'another', position: '5' }])
+    expect(await log.trim({ olderThanMs: 0, olderThanMsMax: 0 })).toEqual({
+      deleted: 2,
+      heldBack: 0,
+      lost: 2,
+    })
+  })
+
   it('is not held back by a reader that was forgotten', async () => {
     await post('V-1')
     await advanceAll()

@@ -26,7 +26,7 @@ test('a first look returns no rows, only where to go on from', async () => {
   const tick = await outbox.tick({ limit: 10 })
   expect(tick.rows).toEqual([])
   expect(tick.target).toMatch(/^\d+:\d+:/)
-  expect(tick.epoch).toMatch(/^\d+\.[0-9A-F]{8}(\.\d+){6}$/)
+  expect(tick.epoch).toMatch(/^[0-9a-f-]{36}\.\d+\.[0-9A-F]{8}(\.\d+){6}$/)
   expect(Math.abs(tick.asOfMs - Date.now())).toBeLessThan(60_000)
 })
 

@@ -66,7 +66,7 @@ WITH c AS MATERIALIZED (
 ), pending AS MATERIALIZED (
   SELECT o.*, a.about, a.place FROM c CROSS JOIN ${schema}.outbox o
   LEFT JOIN LATERAL unnest(o.abouts) WITH ORDINALITY AS a(about, place) ON true
-  WHERE o.company = $1 AND o.kind IN ('image', 'event') AND ${between('c.after', 'c.now')}
+  WHERE o.company = $1 AND o.kind IN ('image', 'event') AND ${between(schema, 'c.after', 'c.now')}
     AND (c.target IS NULL OR o.id > c.after_id OR NOT pg_visible_in_snapshot(o.xid, c.target))
 ), events AS MATERIALIZED (
   SELECT position, type, about, part1, part2, version, field1, field2 FROM ${schema}.event WHERE company = $1

@@ -26,6 +26,7 @@ import type { DatabaseClient, DatabasePool } from './database-pool.js'
 import { appendParameters, type NewEvent } from './event-append.js'
 import { auditEvents, type EventAudit } from './event-audit.js'
 import { committedEventOf } from './event-payload.js'
+import { adoptText } from './epoch.js'
 import { type EventStatements, eventStatements } from './event-statements.js'
 import { type EventRetention, type EventTrim, trimEvents } from './event-trim.js'
 import { checkCompanyId, limitText, resolveSchema } from './identifiers.js'
@@ -93,7 +94,9 @@ export class EventLog implements EventSource, EventSinks {
     const look = (await this.#read('look', []))[0] ?? {}
     const epoch = textOf(look, 'epoch')
     const done =
-      textOf(look, 'is_more') === 'true' ? await this.#number(values) : { epoch, heads: [], isMore: false }
+      textOf(look, 'is_more') === 'true' || textOf(look, 'is_own') === 'false'
+        ? await this.#number(values)
+        : { epoch, heads: [], isMore: false }
     return all ? { ...done, heads: await this.#heads() } : done
   }
 
@@ -203,7 +206,11 @@ export class EventLog implements EventSource, EventSinks {
 
   async #number(values: string[]): Promise<EventAdvance> {
     return this.#transact('numbering events', async (client) => {
-      const facts = (await client.query({ text: this.#statements.lock })).rows[0] ?? {}
+      let facts = (await client.query({ text: this.#statements.lock })).rows[0] ?? {}
+      if (textOf(facts, 'is_own') === 'false') {
+        await client.query({ text: adoptText(this.#schema) })
+        facts = (await client.query({ text: this.#statements.lock })).rows[0] ?? {}
+      }
       const inside = textOf(facts, 'inside') === 'true' ? 'numberNext' : 'numberFirst'
       const statement = textOf(facts, 'same') === 'true' ? inside : 'adopt'
       const { rows } = await client.query({ text: this.#statements[statement], values })

@@ -27,22 +27,22 @@ export interface EventStatements {
 
 /** Builds the statements. */
 export function eventStatements(schema: string): EventStatements {
-  const facts = `(SELECT ${schema}.epoch()) AS epoch`
+  const facts = `(SELECT ${schema}.epoch()) AS epoch, (SELECT ${schema}.is_own())::text AS is_own`
   return {
     look: `
 SELECT ${facts}, (c.target IS NOT NULL OR c.lineage <> ${schema}.lineage() OR NOT c.is_used OR EXISTS (
   SELECT FROM ${schema}.outbox o CROSS JOIN (SELECT pg_current_snapshot() AS now OFFSET 0) n
-  WHERE ${between('c.snapshot', 'n.now')} AND o.kind IN ('image', 'event')))::text AS is_more
+  WHERE ${between(schema, 'c.snapshot', 'n.now')} AND o.kind IN ('image', 'event')))::text AS is_more
 FROM ${schema}.event_cursor c`,
     lock: `
 SELECT (lineage IS NOT DISTINCT FROM ${schema}.lineage())::text AS same, (target IS NOT NULL)::text AS inside, ${facts}
 FROM ${schema}.event_cursor FOR UPDATE`,
     numberFirst: numberRows(schema, {
-      found: `SELECT o.id FROM ${schema}.outbox o CROSS JOIN c WHERE ${between('c.after', 'c.target')}`,
+      found: `SELECT o.id FROM ${schema}.outbox o CROSS JOIN c WHERE ${between(schema, 'c.after', 'c.target')}`,
     }),
     numberNext: numberRows(schema, {
       found: `SELECT o.id FROM ${schema}.outbox o CROSS JOIN c
-  WHERE o.id > c.after_id AND ${between('c.after', 'c.target')}`,
+  WHERE o.id > c.after_id AND ${between(schema, 'c.after', 'c.target')}`,
     }),
     adopt: numberRows(schema, {
       found: `SELECT o.id FROM ${schema}.outbox o LEFT JOIN ${schema}.event_head h ON h.company = o.company

@@ -82,14 +82,22 @@ function trimText(schema: string): string {
   const cut = (flag: string): string =>
     `coalesce((SELECT min(position) - 1 FROM page WHERE NOT ${flag}), (SELECT max(position) FROM page))`
   return `
-WITH head AS MATERIALIZED (
+WITH RECURSIVE sinks AS (
+  (SELECT name FROM ${schema}.event_sink ORDER BY name LIMIT 1)
+  UNION ALL
+  SELECT (SELECT s.name FROM ${schema}.event_sink s WHERE s.name > sinks.name ORDER BY s.name LIMIT 1)
+  FROM sinks WHERE sinks.name IS NOT NULL
+), head AS MATERIALIZED (
   SELECT trimmed_to FROM ${schema}.event_head WHERE company = $1 FOR UPDATE
 ), page AS MATERIALIZED (
   SELECT e.position, e.outbox_id, ${older('$2')} AS is_old, ${older('$3')} AS is_overdue
   FROM ${schema}.event e CROSS JOIN head WHERE e.company = $1 AND e.position > head.trimmed_to
   ORDER BY e.position LIMIT $4::text::integer
 ), slowest AS (
-  SELECT min(position) AS position FROM ${schema}.event_sink WHERE company = $1
+  -- A sink that is known for any company has read nothing of those that it has not named.
+  SELECT min(coalesce(r.position, 0)) AS position
+  FROM sinks LEFT JOIN ${schema}.event_sink r ON r.name = sinks.name AND r.company = $1
+  WHERE sinks.name IS NOT NULL
 ), cut AS MATERIALIZED (
   SELECT s.position AS slowest, o.old, greatest(least(o.old, s.position), o.overdue) AS position
   FROM (SELECT ${cut('is_old')} AS old, ${cut('is_overdue')} AS overdue) o, slowest s

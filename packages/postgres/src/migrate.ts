@@ -3,6 +3,7 @@
 import type { HealthCause } from '@kerp/core'
 import { Database, MIGRATING } from './database.js'
 import type { DatabaseClient, DatabasePool } from './database-pool.js'
+import { adoptText } from './epoch.js'
 import { DatabaseUnavailableError, DatabaseUnsuitableError } from './errors.js'
 import { resolveSchema } from './identifiers.js'
 import { MIGRATIONS } from './migrations.js'
@@ -44,6 +45,7 @@ export async function migrate(pool: DatabasePool, options: MigrateOptions = {}):
         values: [String(migration.version), migration.name],
       })
     }
+    await client.query({ text: adoptText(schema) })
   })
 }
 

@@ -9,6 +9,7 @@
 import { chunkSchema, chunkTotalsSchema } from './chunk-schema.js'
 import { eventEffectSchema } from './event-effects-schema.js'
 import { eventSchema } from './event-schema.js'
+import { identitySchema, serverFactsSchema } from './identity-schema.js'
 import { stockSchema } from './stock-schema.js'
 
 /** One step of the schema. */
@@ -19,14 +20,17 @@ export interface Migration {
   readonly sql: (schema: string) => string
 }
 
-/** Every migration, in order. */
+/** Every migration, in the order in which they are applied. */
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'accounts, vouchers, balances and the outbox', sql: firstSchema },
+  // Before the others: where the server refuses what the first lineage() asks, they could not be applied.
+  { version: 7, name: 'what the server says of itself', sql: serverFactsSchema },
   { version: 2, name: 'warehouses, stock and reservations', sql: stockSchema },
   { version: 3, name: 'the log of events', sql: eventSchema },
   { version: 4, name: 'runs and chunks of durable batches', sql: chunkSchema },
   { version: 5, name: 'effects of durable consumers', sql: eventEffectSchema },
   { version: 6, name: 'totals of durable batches', sql: chunkTotalsSchema },
+  { version: 8, name: 'the identity of the database', sql: identitySchema },
 ]
 
 const NAME = 'text COLLATE "C" NOT NULL'

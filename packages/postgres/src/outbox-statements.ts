@@ -19,14 +19,18 @@ export interface OutboxStatements {
 const ROW = `o.id::text AS id, o.company, o.kind, o.family, o.part1, o.part2, o.version::text AS version,
   o.field1::text AS field1, o.field2::text AS field2`
 
+/** Rows up to this one came from another history: what their transaction ids say is nothing. */
+const fence = (schema: string): string => `(SELECT foreign_to FROM ${schema}.database_identity)`
+
 /**
- * Not in the first snapshot, in the second one.
+ * Not in the first snapshot, in the second one, and of this history.
  *
  * The upper bound says nothing that the second snapshot does not say, but to the planner: it takes an open range of
- * unknown bounds for a third of the table, and reads all of a large one, and a closed range for a two-hundredth.
+ * unknown bounds for a third of the table, and reads all of a large one, and a closed range for a two-hundredth. The fence
+ * is written as a sum, so that it is no range at all and does not lure the planner away from the index on xid.
  */
-export const between = (after: string, target: string): string => `
-(o.xid = ANY (ARRAY(SELECT pg_snapshot_xip(${after})))
+export const between = (schema: string, after: string, target: string): string => `
+o.id - ${fence(schema)} > 0 AND (o.xid = ANY (ARRAY(SELECT pg_snapshot_xip(${after})))
   OR (o.xid >= pg_snapshot_xmax(${after}) AND o.xid < pg_snapshot_xmax(${target})))
   AND pg_visible_in_snapshot(o.xid, ${target})`
 
@@ -35,14 +39,14 @@ const OF_REGISTERS = `AND o.kind <> 'event'`
 
 /** Builds the statements. */
 export function outboxStatements(schema: string): OutboxStatements {
-  const facts = `(SELECT ${schema}.epoch()) AS epoch,
+  const facts = `(SELECT ${schema}.epoch()) AS epoch, (SELECT ${schema}.is_own())::text AS is_own,
   (SELECT trimmed_to::text FROM ${schema}.outbox_trim WHERE lineage = ${schema}.lineage()) AS trimmed_to`
   // The ids come first, and by the index on xid: an ORDER BY id LIMIT on the table itself would walk through all
   // that is kept from its oldest row on.
   const byXid = (after: string, target: string, limit: string, company: string): string => `
 found AS MATERIALIZED (
   SELECT o.id FROM ${schema}.outbox o CROSS JOIN s
-  WHERE ${between(after, target)} ${OF_REGISTERS} ${company}
+  WHERE ${between(schema, after, target)} ${OF_REGISTERS} ${company}
 ), chosen AS MATERIALIZED (
   SELECT id FROM found ORDER BY found.id LIMIT ${limit}::text::integer
 )`
@@ -67,7 +71,7 @@ SELECT ${facts}, o.* FROM s ${joined}`,
 WITH s AS MATERIALIZED (SELECT $1::text::pg_snapshot AS after, $2::text::pg_snapshot AS target),
 chosen AS MATERIALIZED (
   SELECT o.id FROM ${schema}.outbox o CROSS JOIN s
-  WHERE o.id > $5::text::bigint AND ${between('s.after', 's.target')} ${OF_REGISTERS} ${company('$4')}
+  WHERE o.id > $5::text::bigint AND ${between(schema, 's.after', 's.target')} ${OF_REGISTERS} ${company('$4')}
   ORDER BY o.id LIMIT $3::text::integer
 )
 SELECT ${facts}, o.* FROM s ${joined}`,
@@ -92,7 +96,8 @@ SELECT count(*)::text AS written, pg_notify($6, ''), ${MAKE_DURABLE} FROM writte
 /** Whether the log of events has read the row, where such a log is kept at all. */
 function isNumbered(schema: string): string {
   return `EXISTS (SELECT FROM ${schema}.event_cursor c
-      WHERE NOT c.is_used OR (c.lineage = ${schema}.lineage() AND pg_visible_in_snapshot(o.xid, c.snapshot)))`
+      WHERE NOT c.is_used OR (c.lineage = ${schema}.lineage()
+        AND (o.id <= ${fence(schema)} OR pg_visible_in_snapshot(o.xid, c.snapshot))))`
 }
 
 function trimStatements(schema: string): Pick<OutboxStatements, 'mark' | 'findMark' | 'trim' | 'readTrim'> {
@@ -108,11 +113,12 @@ WHERE NOT EXISTS (SELECT FROM ${schema}.outbox_mark
 SELECT m.snapshot::text AS snapshot, m.taken_at::text AS taken_at FROM ${schema}.outbox_mark m
 WHERE m.lineage = ${schema}.lineage() AND m.taken_at <= clock_timestamp() - ${age}
 ORDER BY m.taken_at DESC LIMIT 1`,
-    // The mark moves in the transaction that deletes, so that a reader sees either the rows or the mark.
+    // A mark of this history is younger than all that came from another one. The mark moves in the transaction that deletes, so that a reader sees either the rows or the mark.
     trim: `
 WITH old AS MATERIALIZED (
   SELECT o.id FROM ${schema}.outbox o
-  WHERE o.xid < pg_snapshot_xmax($1::text::pg_snapshot) AND pg_visible_in_snapshot(o.xid, $1::text::pg_snapshot)
+  WHERE (o.id <= ${fence(schema)}
+      OR (o.xid < pg_snapshot_xmax($1::text::pg_snapshot) AND pg_visible_in_snapshot(o.xid, $1::text::pg_snapshot)))
     AND EXISTS (SELECT FROM ${schema}.outbox later WHERE later.company = o.company AND later.id > o.id)
     AND ${isNumbered(schema)}
   LIMIT $3::text::integer

@@ -2,6 +2,7 @@
 
 import type { OutboxPosition } from '@kerp/core'
 import type { Database } from './database.js'
+import { adoptDatabase } from './epoch.js'
 import type { OutboxStatements } from './outbox-statements.js'
 import { textOf, textOrUndefined } from './row-text.js'
 
@@ -23,6 +24,7 @@ export async function trimOutbox(
   schema: string,
   olderThanMs: number,
 ): Promise<OutboxTrim> {
+  await adoptDatabase(database, schema)
   let deleted = 0
   for (let chunk = 0; chunk < CHUNKS_MAX; chunk += 1) {
     const step = await database.transact('trimming the outbox', CHUNK_DEADLINE_MS, async (client) => {

@@ -19,6 +19,7 @@ import {
 import { Database, isTimeout } from './database.js'
 import type { DatabasePool } from './database-pool.js'
 import { DatabaseUnavailableError, DatabaseUnsuitableError, OutboxTrimmedError } from './errors.js'
+import { adoptDatabase } from './epoch.js'
 import { checkCompanyId, limitText, resolveSchema } from './identifiers.js'
 import { OutboxListener } from './outbox-listener.js'
 import { covers, parseSnapshot } from './outbox-position.js'
@@ -184,7 +185,11 @@ export class Outbox implements OutboxSource, InvalidationLog {
   async #read(statement: keyof OutboxStatements, values: (string | null)[]): Promise<readonly Row[]> {
     const text = this.#statements[statement]
     try {
-      const rows = await this.#database.read('reading the outbox', this.#patienceMs, { text, values })
+      let rows = await this.#database.read('reading the outbox', this.#patienceMs, { text, values })
+      if (isForeign(rows[0])) {
+        await adoptDatabase(this.#database, this.#schema)
+        rows = await this.#database.read('reading the outbox', this.#patienceMs, { text, values })
+      }
       this.#patienceMs = this.#deadlineMs
       return rows
     } catch (error) {
@@ -194,6 +199,11 @@ export class Outbox implements OutboxSource, InvalidationLog {
       throw error
     }
   }
+}
+
+/** Whether the database came from elsewhere; a replica, which has no epoch, cannot tell. */
+function isForeign(row: Row = {}): boolean {
+  return textOrUndefined(row, 'is_own') === 'false' && textOrUndefined(row, 'epoch') !== undefined
 }
 
 /** None for the one line of facts that an answer without rows consists of. */
