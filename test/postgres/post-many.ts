@@ -43,7 +43,7 @@ const answers = settled.map((end): PostManyAnswer => {
   const { replayed, images, token } = end.value
   return { ok: true, replayed, images, token }
 })
-process.stdout.write(`${JSON.stringify(answers)}\n`)
+await new Promise((resolve) => process.stdout.write(`${JSON.stringify(answers)}\n`, resolve))
 await ledger.close()
 await pool.end()
 process.exit(0)
