@@ -83,7 +83,7 @@ function trimText(schema: string): string {
     `coalesce((SELECT min(position) - 1 FROM page WHERE NOT ${flag}), (SELECT max(position) FROM page))`
   return `
 WITH RECURSIVE sinks AS (
-  (SELECT name FROM ${schema}.event_sink ORDER BY name LIMIT 1)
+  (SELECT s.name FROM ${schema}.event_sink s ORDER BY s.name LIMIT 1)
   UNION ALL
   SELECT (SELECT s.name FROM ${schema}.event_sink s WHERE s.name > sinks.name ORDER BY s.name LIMIT 1)
   FROM sinks WHERE sinks.name IS NOT NULL
