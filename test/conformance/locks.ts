@@ -179,6 +179,26 @@ export function locksConform(backend: Backend): void {
       await lock.release()
       expect(await other.locks.list(world.companyId)).toEqual([])
     })
+
+    test.each([
+      ['is not renewed', { ttlMs: 30_000, renew: false }],
+      ['is held for less than its lease', { ttlMs: 30_000, maxHoldMs: 20_000 }],
+    ])(
+      'that %s shows in the list of other processes, and its lease is left as it was',
+      async (_, options) => {
+        const world = openWorld()
+        const [one, other] = [world.process({ holder: 'one' }), world.process()]
+        const lock = await one.locks.acquire(world.resource('A'), options)
+        const restMs = await world.redis.pttl(world.key('A'))
+        await expect.poll(() => other.locks.list(world.companyId), { timeout: 20_000 }).toHaveLength(1)
+        const [view] = await other.locks.list(world.companyId)
+        expect(view).toMatchObject({ resource: world.resource('A'), fence: lock.fence, holder: lock.holder })
+        expect(await world.redis.pttl(world.key('A'))).toBeLessThanOrEqual(restMs)
+        expect(view?.remainingMs).toBeLessThanOrEqual(restMs)
+        expect(await lock.release()).toBe('released')
+        expect(await other.locks.list(world.companyId)).toEqual([])
+      },
+    )
   })
 
   describe(`a section under a lock on ${backend.name}`, () => {

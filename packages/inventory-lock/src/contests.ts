@@ -12,7 +12,7 @@ import type { LockObservations } from './lock-observations.js'
 import type { ResolvedLocksOptions } from './lock-options.js'
 import { WakeChannel } from './wake-channel.js'
 
-/** A lock held longer than this is renewed for the first time, which lists it for other processes, in ms. */
+/** A lock held longer than this is listed for other processes, with its first renewal if it is renewed, in ms. */
 const LISTED_AFTER_MS = 100
 
 /** Resolution of waits, in ms. */
@@ -65,7 +65,8 @@ export class Contests implements ContestHost<Contest> {
     this.wheel = new TimerWheel(clock, WAIT_TICK_MS)
     this.keeper = new LeaseKeeper({
       clock,
-      renewer: (holdings, deadlineMs) => this.#renew(holdings, deadlineMs),
+      renewer: (holdings, deadlineMs) => this.#extend(holdings, deadlineMs, ({ ttlMs }) => ttlMs),
+      lister: (holdings, deadlineMs) => this.#extend(holdings, deadlineMs, () => undefined),
       firstRenewalMs: LISTED_AFTER_MS,
     })
     this.#processId = `${holder === '' ? '' : `${holder}.`}${random.hex(8)}`
@@ -174,13 +175,21 @@ export class Contests implements ContestHost<Contest> {
     await this.#channel.close()
   }
 
-  async #renew(holdings: readonly Holding<Grant>[], deadlineMs: number): Promise<readonly Renewal[]> {
+  /** Without a TTL the leases are listed and not renewed. */
+  async #extend(
+    holdings: readonly Holding<Grant>[],
+    deadlineMs: number,
+    ttlMsOf: (holding: Holding<Grant>) => number | undefined,
+  ): Promise<readonly Renewal[]> {
     const renewals = new Map<Holding<Grant>, Renewal>()
     const companies = groupsOf(holdings, ({ lease }) => lease.names.held)
     await Promise.all(
       companies.flatMap((company) =>
         slicesOf(company, RENEWALS_MAX).map(async (slice) => {
-          const grants = slice.map(({ lease, ttlMs }) => ({ names: lease.names, grant: lease.text, ttlMs }))
+          const grants = slice.map((holding) => {
+            const { names, text } = holding.lease
+            return { names, grant: text, ttlMs: ttlMsOf(holding) }
+          })
           const answers = await this.commands.extend(grants, deadlineMs).catch(() => [])
           slice.forEach((holding, index) => renewals.set(holding, renewalOf(answers[index])))
         }),

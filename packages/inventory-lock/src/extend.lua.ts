@@ -6,7 +6,7 @@ import { UnexpectedReplyError } from './errors.js'
 /**
  * Renews leases of one company that are still ours; never revives one that ended.
  *
- * More keys: one per lock. More arguments per lock: grant (`OWNER|FENCE`), ttlMs. Replies: a list of `renewed`
+ * More keys: one per lock. More arguments per lock: grant (`OWNER|FENCE`), ttlMs (empty: lists it and leaves the lease as it is). Replies: a list of `renewed`
  * and `gone` (or another owner has it). Whoever is renewed is listed in `held` until the new end of its lease.
  * The fence is compared too: an owner that slept through its turn may have been granted the lock anew, and its first
  * grant must not come to life again.
@@ -24,7 +24,7 @@ for entry = 1, #KEYS - firstKey + 1 do
   local grant, ttlMs = ARGV[firstArg + 2 * entry - 2], ARGV[firstArg + 2 * entry - 1]
   local value = redis.call('GET', lock)
   if value == grant or value == grant .. '+' then
-    redis.call('PEXPIRE', lock, ttlMs)
+    if ttlMs == '' then ttlMs = redis.call('PTTL', lock) else redis.call('PEXPIRE', lock, ttlMs) end
     redis.call('ZADD', held, nowMs + ttlMs, lock .. '|' .. grant)
     replies[entry] = 'renewed'
   else

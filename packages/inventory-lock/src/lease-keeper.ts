@@ -23,6 +23,8 @@ export type Renewer<G extends Lease> = (
 export interface LeaseKeeperOptions<G extends Lease> {
   readonly clock: Clock
   readonly renewer: Renewer<G>
+  /** Lists holds that are not renewed and leaves their leases as they are; left out where there is no list. */
+  readonly lister?: Renewer<G>
   /** After this time a hold is renewed for the first time, which lists it for others, in ms. */
   readonly firstRenewalMs: number
 }
@@ -37,13 +39,15 @@ const RENEWAL_MS_MAX = 250
 export class LeaseKeeper<G extends Lease> {
   readonly #clock: Clock
   readonly #renewer: Renewer<G>
+  readonly #lister: Renewer<G> | undefined
   readonly #firstRenewalMs: number
   readonly #wheel: TimerWheel
   #due: Holding<G>[] = []
 
-  constructor({ clock, renewer, firstRenewalMs }: LeaseKeeperOptions<G>) {
+  constructor({ clock, renewer, lister, firstRenewalMs }: LeaseKeeperOptions<G>) {
     this.#clock = clock
     this.#renewer = renewer
+    this.#lister = lister
     this.#firstRenewalMs = firstRenewalMs
     this.#wheel = new TimerWheel(clock, TICK_MS)
   }
@@ -53,7 +57,8 @@ export class LeaseKeeper<G extends Lease> {
     const restMs = holding.remainingMsAt(now)
     // Handed-over leases are short and have begun before: half of what is left is the latest sensible moment.
     const renewMs = Math.min(this.#firstRenewalMs, holding.ttlMs / 3, restMs / 2)
-    this.#lookIn(holding, holding.renew ? renewMs : restMs, now.monotonicMs)
+    const looksSoon = holding.renew || this.#lister !== undefined
+    this.#lookIn(holding, looksSoon ? renewMs : restMs, now.monotonicMs)
   }
 
   /** Renews now, whatever `renew` says. */
@@ -78,16 +83,29 @@ export class LeaseKeeper<G extends Lease> {
     if (holding.loseIfOver(now, holding.renew ? 'unreachable' : 'expired')) return
     const restMs = holding.remainingMsAt(now)
     this.#lookIn(holding, restMs)
-    // Nothing to gain when the hold ends before its lease does.
-    if (!holding.renew || restMs < holding.lease.remainingMsAt(now)) return
+    if (!isRenewed(holding, now) && (this.#lister === undefined || holding.isListed)) return
     this.#due.push(holding)
-    if (this.#due.length === 1) queueMicrotask(() => this.#renewDue())
+    if (this.#due.length === 1) queueMicrotask(() => this.#serveDue())
   }
 
-  #renewDue(): void {
+  #serveDue(): void {
     const due = this.#due
     this.#due = []
-    void this.#renew(due)
+    const now = readClocks(this.#clock)
+    const renewed = due.filter((holding) => isRenewed(holding, now))
+    const listed = due.filter((holding) => !isRenewed(holding, now))
+    if (renewed.length > 0) void this.#renew(renewed)
+    if (listed.length > 0) void this.#list(listed)
+  }
+
+  async #list(holdings: readonly Holding<G>[]): Promise<void> {
+    const answers = (await this.#lister?.(holdings, RENEWAL_MS_MAX)) ?? []
+    holdings.forEach((holding, index) => {
+      if (holding.lossReason !== undefined) return
+      if (answers[index] === 'taken') holding.lose('taken')
+      else if (answers[index] === 'renewed') holding.isListed = true
+      else this.#lookIn(holding, Math.min(holding.remainingMs, holding.ttlMs / 6))
+    })
   }
 
   async #renew(holdings: readonly Holding<G>[]): Promise<readonly Renewal[]> {
@@ -120,4 +138,9 @@ export class LeaseKeeper<G extends Lease> {
     const gridMs = Math.max(TICK_MS, ttlMs / 30)
     return Math.floor((monotonicMs + ttlMs / 3) / gridMs) * gridMs - monotonicMs
   }
+}
+
+/** There is nothing to gain from a renewal when the hold ends before its lease does. */
+function isRenewed(holding: Holding, now: ClockReading): boolean {
+  return holding.renew && holding.remainingMsAt(now) >= holding.lease.remainingMsAt(now)
 }

@@ -107,14 +107,18 @@ export class LockCommands {
     this.#returns.add(returning.names.fence, returning)
   }
 
-  /** `grants` are leases of one company. */
+  /** `grants` are leases of one company; without a TTL they are listed and not renewed. */
   extend(
-    grants: readonly { readonly names: LockNames; readonly grant: string; readonly ttlMs: number }[],
+    grants: readonly {
+      readonly names: LockNames
+      readonly grant: string
+      readonly ttlMs: number | undefined
+    }[],
     deadlineMs: number,
   ): Promise<readonly boolean[]> {
     const held = grants[0]?.names.held ?? ''
     const moreKeys = grants.map(({ names }) => names.lock)
-    const moreArgs = grants.flatMap(({ grant, ttlMs }) => [grant, String(ttlMs)])
+    const moreArgs = grants.flatMap(({ grant, ttlMs }) => [grant, String(ttlMs ?? '')])
     const { redis, observer } = this.#options
     return extendLocks.run(
       redis,
