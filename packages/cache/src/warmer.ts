@@ -8,6 +8,7 @@
 import {
   InvalidOptionError,
   type Observer,
+  onAbort,
   systemClock,
   tellFailure,
   type Clock,
@@ -98,7 +99,7 @@ export class Warmer {
     const stop = new AbortController()
     const stopAll = (): void => stop.abort()
     const timer = this.#clock.setTimer(this.#deadlineMs, stopAll)
-    call.signal?.addEventListener('abort', stopAll, { once: true })
+    const unlisten = call.signal === undefined ? undefined : onAbort(call.signal, stopAll)
     if (call.signal?.aborted === true) stopAll()
     try {
       const queue = runs.filter(({ report }) => report.state !== 'done').values()
@@ -108,7 +109,7 @@ export class Warmer {
       await Promise.all(Array.from({ length: this.#parallelMax }, worker))
     } finally {
       timer.cancel()
-      call.signal?.removeEventListener('abort', stopAll)
+      unlisten?.()
     }
     const sources = runs.map(({ report }) => report)
     return { sources, done: sources.every(({ state }) => state === 'done') }

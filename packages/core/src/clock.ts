@@ -4,6 +4,8 @@
  * Durations come from `monotonicMs`; `nowMs` is for showing a moment to people and never decides an order.
  */
 
+import { onAbort } from './on-abort.js'
+
 /** A timer that was set and can be cancelled; cancelling twice, or after it fired, does nothing. */
 export interface Timer {
   cancel(): void
@@ -72,10 +74,10 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
       reject(reasonOf(signal))
     }
     const timer = clock.setTimer(delayMs, () => {
-      signal?.removeEventListener('abort', abort)
+      unlisten?.()
       resolve()
     })
-    signal?.addEventListener('abort', abort, { once: true })
+    const unlisten = signal === undefined ? undefined : onAbort(signal, abort)
   })
 }
 

@@ -1,6 +1,6 @@
 /** The callers of this process that wait for one lock: first come, first served, each with its own deadline. */
 
-import { ClosedError, OverloadedError, type Timer, type TimerWheel } from '@kerp/core'
+import { ClosedError, onAbort, OverloadedError, type Timer, type TimerWheel } from '@kerp/core'
 import { LockBusyError, LockUnavailableError } from './errors.js'
 import type { Holding } from './holding.js'
 import type { LockObservations } from './lock-observations.js'
@@ -34,7 +34,7 @@ export class Waiter {
   timer: Timer | undefined
   #resolve: (holding: Holding | null) => void = nothing
   #reject: (error: unknown) => void = nothing
-  #onAbort: (() => void) | undefined
+  #unwatch: (() => void) | undefined
 
   constructor(options: ResolvedAcquire, isTry: boolean, begunMs: number) {
     this.options = options
@@ -50,8 +50,7 @@ export class Waiter {
   watch(leave: (reason: unknown) => void): void {
     const { signal } = this.options
     if (signal === undefined) return
-    this.#onAbort = () => leave(signal.reason)
-    signal.addEventListener('abort', this.#onAbort, { once: true })
+    this.#unwatch = onAbort(signal, () => leave(signal.reason))
   }
 
   settle(holding: Holding | null): void {
@@ -66,7 +65,7 @@ export class Waiter {
 
   #end(): void {
     this.timer?.cancel()
-    if (this.#onAbort !== undefined) this.options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#unwatch?.()
   }
 }
 

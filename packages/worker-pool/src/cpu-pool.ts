@@ -8,6 +8,7 @@ import {
   type Closable,
   ClosedError,
   type Complete,
+  onAbort,
   OverloadedError,
   systemClock,
   type Timer,
@@ -92,20 +93,19 @@ export class CpuPool<In, Out> implements Closable {
         return
       }
       const cancel = (): void => this.#cancel(job, signal.reason)
-      const ended = (): void => signal.removeEventListener('abort', cancel)
       const settle: CpuSettle = {
         result(result) {
-          ended()
+          unlisten()
           resolve(result)
         },
         error(error) {
-          ended()
+          unlisten()
           reject(error)
         },
       }
       const job = this.#accept(value, { fields, transfer, settle })
+      const unlisten = onAbort(signal, cancel)
       if (signal.aborted) cancel()
-      else signal.addEventListener('abort', cancel, { once: true })
     })
     // What a task answers is what its module says; nothing on this side of the thread can check it.
     return answer as Promise<Out>
@@ -140,9 +140,9 @@ export class CpuPool<In, Out> implements Closable {
       for (const value of values) jobs.push(this.#accept(value, asked, jobs.length))
     })
     if (signal?.aborted === true) cancel()
-    signal?.addEventListener('abort', cancel, { once: true })
+    const unlisten = signal === undefined ? undefined : onAbort(signal, cancel)
     await ended
-    signal?.removeEventListener('abort', cancel)
+    unlisten?.()
     return answers
   }
 

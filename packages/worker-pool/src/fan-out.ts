@@ -1,6 +1,6 @@
 /** Named parts in parallel, joined by a deadline, with partial failures kept apart. */
 
-import { type Clock, DeadlineExceededError, InvalidInputError, systemClock } from '@kerp/core'
+import { type Clock, DeadlineExceededError, InvalidInputError, onAbort, systemClock } from '@kerp/core'
 import pLimit from 'p-limit'
 import { FanOutError, JobCancelledError, JobFailedError } from './errors.js'
 import { checkWhole, TIME_MS_MAX } from './pool-options.js'
@@ -131,13 +131,13 @@ class FanOut {
     const over = new Promise<void>((resolve) => (this.#complete = resolve))
     const abort = (): void => this.#endOthers((name) => this.#cancelled(name, signal?.reason))
     const timer = this.#clock.setTimer(deadlineMs, () => this.#endOthers((name) => this.#late(name)))
-    signal?.addEventListener('abort', abort, { once: true })
+    const unlisten = signal === undefined ? undefined : onAbort(signal, abort)
     if (signal?.aborted === true) abort()
     else this.#begin()
     if (this.#names.length === 0) this.#complete()
     await over
     timer.cancel()
-    signal?.removeEventListener('abort', abort)
+    unlisten?.()
     return this.#join()
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { AsyncResource } from 'node:async_hooks'
-import { ClosedError, NoticeBoard, type Notices } from '@kerp/core'
+import { ClosedError, NoticeBoard, type Notices, onAbort } from '@kerp/core'
 import type { Engine } from './engine.js'
 import { ErrorBudgetExceededError, JobCancelledError, JobReturnedError, SourceFailedError } from './errors.js'
 import { ItemReader, type ReaderHost, type Source } from './item-source.js'
@@ -50,6 +50,7 @@ export class MapRun<I, R>
   #isClosed = false
   #failure: { readonly error: unknown } | undefined
   #isNoticeDue = false
+  #unlisten: () => void = () => undefined
 
   /** @internal Made by `pool.map`. */
   constructor(
@@ -215,7 +216,7 @@ export class MapRun<I, R>
       this.#abort()
       return
     }
-    signal?.addEventListener('abort', this.#abort, { once: true })
+    if (signal !== undefined) this.#unlisten = onAbort(signal, this.#abort)
     try {
       this.#reader = this.#home.runInAsyncScope(() => new ItemReader(this.source, this))
     } catch (thrown) {
@@ -295,7 +296,7 @@ export class MapRun<I, R>
   #finishIfOver(): void {
     if (!this.#isClosed || this.inFlight > 0) return
     if (!this.#window.isOver) this.#noticeNow()
-    this.options.terms.signal?.removeEventListener('abort', this.#abort)
+    this.#unlisten()
     this.engine.maps.delete(this)
     this.#window.end(this.#failure)
   }
