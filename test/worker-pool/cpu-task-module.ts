@@ -6,7 +6,7 @@ import { type CpuContext, withTransfer } from '@kerp/worker-pool'
 export type CpuOrder =
   | { readonly do: 'square'; readonly of: number }
   | { readonly do: 'fields' }
-  | { readonly do: 'throw'; readonly what: 'error' | 'text' }
+  | { readonly do: 'throw'; readonly what: 'error' | 'text' | 'revoked' | 'unreadable' }
   | { readonly do: 'spin'; readonly ms: number; readonly heed: boolean }
   | { readonly do: 'buffer'; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly do: 'uncopied' }
@@ -22,6 +22,14 @@ export default function work(order: CpuOrder, context: CpuContext): unknown {
       return context.fields
     case 'throw':
       if (order.what === 'text') throw 'just text' as unknown as Error
+      if (order.what === 'revoked') {
+        const { proxy, revoke } = Proxy.revocable(new Error('gone'), {})
+        revoke()
+        throw proxy
+      }
+      if (order.what === 'unreadable') {
+        throw Object.defineProperty(new Error('m'), 'message', { value: () => 'no text that can be copied' })
+      }
       throw Object.assign(new RangeError('out of range'), { code: 'TAX_TABLE', retryable: true })
     case 'spin':
       return spin(order.ms, () => order.heed && context.isCancelled)

@@ -5,6 +5,7 @@
  * a seat, and the loader is called when each seat was taken to load or given up; nobody waits for another's load here.
  */
 
+import { isError } from '@kerp/core'
 import type { Loaded, ValueLoader } from './value-loader.js'
 
 /** The place of one value in a round. */
@@ -74,7 +75,7 @@ export class LoadRound<R, T> {
       const loaded = await this.#loader.many(seated.map(({ ref }) => ref))
       for (const [index, seat] of seated.entries()) {
         const one = loaded[index]
-        if (one instanceof Error || one === undefined) seat.reject(one)
+        if (isError(one) || one === undefined) seat.reject(one)
         else seat.resolve(one)
       }
     } catch (error) {

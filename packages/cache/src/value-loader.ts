@@ -1,6 +1,6 @@
 /** Calls the user's loader: in its turn, by a deadline, and with its values turned into what is stored. */
 
-import { InvalidInputError, withDeadline } from '@kerp/core'
+import { InvalidInputError, withDeadline, isError } from '@kerp/core'
 import type { LoadContext, ResolvedDefinition } from './cache-definition.js'
 import { CacheValueError } from './errors.js'
 import type { ReadThroughParts } from './read-through-options.js'
@@ -33,7 +33,7 @@ export class ValueLoader<R, T> {
     const { load } = this.#definition
     if (load !== undefined) return this.#timed(async (context) => this.#payloadOf(await load(ref, context)))
     const [loaded] = await this.many([ref])
-    if (loaded instanceof Error) throw loaded
+    if (isError(loaded)) throw loaded
     // `many` has one for each ref.
     return loaded ?? { payload: undefined, elapsedMs: 0 }
   }
@@ -41,7 +41,7 @@ export class ValueLoader<R, T> {
   /** One call of the loader for all; by ref what it brought, or why that value has none. Throws like `one`. */
   async many(refs: readonly R[]): Promise<readonly (Loaded | Error)[]> {
     const { payload: loaded, elapsedMs } = await this.#timed((context) => this.#payloadsOf(refs, context))
-    return loaded.map((one) => (one instanceof Error ? one : { ...one, elapsedMs }))
+    return loaded.map((one) => (isError(one) ? one : { ...one, elapsedMs }))
   }
 
   async #timed<P>(
@@ -85,11 +85,11 @@ export class ValueLoader<R, T> {
   }
 
   async #each(value: T | Error | undefined): Promise<{ readonly payload: string | undefined } | Error> {
-    if (value instanceof Error) return value
+    if (isError(value)) return value
     try {
       return { payload: await this.#payloadOf(value) }
     } catch (error) {
-      return error instanceof Error ? error : new InvalidInputError('value', 'one that can be cached', error)
+      return isError(error) ? error : new InvalidInputError('value', 'one that can be cached', error)
     }
   }
 

@@ -5,6 +5,7 @@
  */
 
 import { onAbort } from './on-abort.js'
+import { isError } from './thrown.js'
 
 /** A timer that was set and can be cancelled; cancelling twice, or after it fired, does nothing. */
 export interface Timer {
@@ -83,5 +84,5 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 
 function reasonOf(signal: AbortSignal | undefined): Error {
   const reason: unknown = signal?.reason
-  return reason instanceof Error ? reason : new DOMException('The wait was aborted.', 'AbortError')
+  return isError(reason) ? reason : new DOMException('The wait was aborted.', 'AbortError')
 }

@@ -43,11 +43,16 @@ export class KerpError extends Error {
 
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (typeof value !== 'object' || value === null) return false
-    const lineage: unknown = Reflect.get(value, BRAND)
-    if (!Array.isArray(lineage) || !Object.hasOwn(this, 'errorName')) {
-      return Function.prototype[Symbol.hasInstance].call(this, value)
+    try {
+      const lineage: unknown = Reflect.get(value, BRAND)
+      if (!Array.isArray(lineage) || !Object.hasOwn(this, 'errorName')) {
+        return Function.prototype[Symbol.hasInstance].call(this, value)
+      }
+      return lineage.includes(this.errorName)
+    } catch {
+      // What was thrown may be a revoked proxy, and asking what it is must not throw in its place.
+      return false
     }
-    return lineage.includes(this.errorName)
   }
 }
 
@@ -159,9 +164,17 @@ export function describeValue(value: unknown): string {
   if (value === null) return 'null'
   if (value === undefined) return 'undefined'
   if (typeof value === 'string') return `${quote(value)} (string)`
-  if (typeof value === 'object') return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
+  if (typeof value === 'object') return describeObject(value)
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
   return describePrimitive(value)
+}
+
+function describeObject(value: object): string {
+  try {
+    return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
+  } catch {
+    return 'an object that cannot be read'
+  }
 }
 
 function describePrimitive(value: unknown): string {

@@ -58,6 +58,7 @@ export type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'
 export type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
 export { onAbort } from './on-abort.js'
+export { isError, thrownText, thrownWords } from './thrown.js'
 export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'
 export type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
 export {

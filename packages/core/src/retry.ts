@@ -72,7 +72,11 @@ export function jitteredBackoffMs(
 
 /** Whether an error says of itself that the call may be repeated. */
 export function isRetryableError(error: unknown): boolean {
-  return error instanceof KerpError && error.retryable
+  try {
+    return error instanceof KerpError && error.retryable
+  } catch {
+    return false
+  }
 }
 
 /** What `withDeadline` says when it gives up. */

@@ -18,6 +18,7 @@ import {
 import { systemClock } from './clock.js'
 import { KerpError } from './errors.js'
 import type { EventTracing } from './event-tracing.js'
+import { isError } from './thrown.js'
 import type { Observer } from './observer.js'
 
 const INSTRUMENTATION = '@kerp'
@@ -193,7 +194,15 @@ function within<R>(span: Span, call: () => R): R {
 }
 
 function fail(span: Span, error: unknown): void {
-  const type = error instanceof KerpError ? error.code : error instanceof Error ? error.name : 'unknown'
-  span.setStatus({ code: SpanStatusCode.ERROR }).setAttribute('error.type', type)
+  span.setStatus({ code: SpanStatusCode.ERROR }).setAttribute('error.type', typeOf(error))
   span.end()
+}
+
+function typeOf(error: unknown): string {
+  try {
+    return error instanceof KerpError ? error.code : isError(error) ? error.name : 'unknown'
+  } catch {
+    // Its getters throw.
+    return 'unknown'
+  }
 }

@@ -2,6 +2,7 @@
 
 import {
   type Clock,
+  combineObservers,
   InvalidInputError,
   type Observer,
   oneOfOption,
@@ -103,7 +104,7 @@ export function resolveDefaults(owner: string, options: LockDefaults): ResolvedD
     maxHoldMs: whole('maxHoldMs', TTL_MS_MIN, 900_000, TTL_MS_MAX),
     waitersMax: whole('waitersMax', 1, 10_000),
     locksMax: whole('locksMax', 1, 100_000),
-    observer: options.observer ?? {},
+    observer: combineObservers(options.observer),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   }

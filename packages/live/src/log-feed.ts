@@ -6,6 +6,7 @@
 
 import {
   type Clock,
+  combineObservers,
   type CommittedEvent,
   type EventSource,
   jitteredBackoffMs,
@@ -56,7 +57,7 @@ export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
   constructor({ source, subscriber, observer, clock, lookMs }: LogFeedOptions<S>) {
     this.#source = source
     this.#subscriber = subscriber
-    this.#observer = observer ?? {}
+    this.#observer = combineObservers(observer)
     this.#clock = clock ?? systemClock
     this.#lookMs = wholeNumberOption('LogFeed', 'lookMs', lookMs, { min: 10, fallback: 1_000 })
     this.#heads = new LogHeads(source)

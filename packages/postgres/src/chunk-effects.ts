@@ -3,7 +3,7 @@
  * violates a constraint must not keep two hundred others from being paid.
  */
 
-import { type BatchEffects, type BatchFailure, type BatchItemDone, KerpError } from '@kerp/core'
+import { type BatchEffects, type BatchFailure, type BatchItemDone, KerpError, thrownText } from '@kerp/core'
 import type { DatabaseClient } from './database-pool.js'
 import { type Queryable, queryableOf } from './queryable.js'
 import { failureKindOf, sqlStateOf } from './sql-state.js'
@@ -68,6 +68,6 @@ function reasonOf(error: unknown): { readonly code: string; readonly message: st
   const state = sqlStateOf(error)
   const code =
     error instanceof KerpError ? error.code : state === undefined ? 'EFFECT_REFUSED' : `SQL_${state}`
-  const message = error instanceof Error ? error.message : String(error)
+  const message = thrownText(error)
   return { code, message: message.replaceAll('\0', '').slice(0, MESSAGE_MAX) }
 }

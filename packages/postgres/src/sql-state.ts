@@ -42,11 +42,9 @@ const KIND_OF_CLASS: ReadonlyMap<string, FailureKind> = new Map([
 
 /** The five characters of an error of the server; undefined for an error of the connection. */
 export function sqlStateOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null) return undefined
-  const code: unknown = Reflect.get(error, 'code')
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && Reflect.has(error, 'severity')
-    ? code
-    : undefined
+  const code = fieldOf(error, 'code')
+  const isOfServer = typeof fieldOf(error, 'severity') === 'string'
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && isOfServer ? code : undefined
 }
 
 /** What to do about an error that a statement met. */
@@ -64,5 +62,14 @@ export function isOfConnection(kind: FailureKind): boolean {
 
 /** Whether a RAISE of the host refused the work, with a state of the host's own. */
 export function isRaised(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && Reflect.get(error, 'routine') === 'exec_stmt_raise'
+  return fieldOf(error, 'routine') === 'exec_stmt_raise'
+}
+
+/** A field of what was thrown, which a host's transaction may have thrown itself: reading it may throw. */
+function fieldOf(error: unknown, name: string): unknown {
+  try {
+    return typeof error === 'object' && error !== null ? Reflect.get(error, name) : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -1,6 +1,6 @@
 /** Handles one entry for a durable group: to its effect, or to a dead letter; nothing else ends it but closing. */
 
-import { jitteredBackoffMs, KerpError, sleep } from '@kerp/core'
+import { jitteredBackoffMs, KerpError, sleep, thrownWords } from '@kerp/core'
 import { redisCommand } from '@kerp/redis'
 import { buryEvent } from './bury-event.lua.js'
 import type { ConsumerParts } from './consumer-options.js'
@@ -123,6 +123,5 @@ export class EntryHandler<S extends EventSchemas> {
 }
 
 function wordsOf(error: unknown): string {
-  const words = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return words.slice(0, ERROR_LENGTH_MAX)
+  return thrownWords(error).slice(0, ERROR_LENGTH_MAX)
 }

@@ -5,7 +5,7 @@
  * needed here.
  */
 
-import { InvalidOptionError, type SchemaIssue, type StandardSchema } from '@kerp/core'
+import { InvalidOptionError, type SchemaIssue, type StandardSchema, isError, thrownText } from '@kerp/core'
 import { EventInvalidError } from './errors.js'
 
 /** Schemas by event type. */
@@ -91,7 +91,7 @@ export function payloadSchema<P>(expected: string, read: (value: unknown) => P):
         try {
           return { value: read(value) }
         } catch (error) {
-          return { issues: [{ message: error instanceof Error ? error.message : `must be ${expected}` }] }
+          return { issues: [{ message: isError(error) ? thrownText(error) : `must be ${expected}` }] }
         }
       },
     },

@@ -11,6 +11,7 @@ import {
   systemClock,
   type Timer,
   TimerWheel,
+  isError,
 } from '@kerp/core'
 import type { Cluster, Redis } from 'ioredis'
 import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from './errors.js'
@@ -151,7 +152,7 @@ class PendingCall<R> {
       answer = this.#request.parse(reply)
     } catch (error) {
       const malformed = { operation, reason: 'its reply is malformed' }
-      this.#receiver.failed(error instanceof Error ? error : new RedisRefusedError(malformed))
+      this.#receiver.failed(isError(error) ? error : new RedisRefusedError(malformed))
       return
     }
     this.#receiver.answered(answer)

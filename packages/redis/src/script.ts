@@ -6,7 +6,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { InvalidInputError, InvalidOptionError, type Observer } from '@kerp/core'
+import { InvalidInputError, InvalidOptionError, type Observer, isError } from '@kerp/core'
 import { refuseUnsafeClient } from './client-check.js'
 import { send } from './command.js'
 import {
@@ -147,7 +147,7 @@ class DefinedScript<K extends string, A extends string, R> implements Script<K, 
       const request = new ScriptRequest(this, this.#slots(keys, args, call), call.observer)
       settleTo(redis, request, call, receiver)
     } catch (error) {
-      receiver.failed(error instanceof Error ? error : new InvalidInputError('script', 'a script', this.name))
+      receiver.failed(isError(error) ? error : new InvalidInputError('script', 'a script', this.name))
     }
   }
 

@@ -12,6 +12,7 @@ import {
   KerpError,
   retry,
   withDeadline,
+  thrownText,
 } from '@kerp/core'
 import type { BatchAnswer, BatchDefinition, BatchItemContext } from './batch-definition.js'
 import type { ResolvedBatchBounds } from './batch-options.js'
@@ -159,6 +160,5 @@ const MESSAGE_MAX = 500
 
 function failureOf(itemId: string, error: unknown): BatchFailure {
   const code = error instanceof KerpError ? error.code : 'ITEM_FAILED'
-  const message = error instanceof Error ? error.message : String(error)
-  return { itemId, code, message: message.slice(0, MESSAGE_MAX) }
+  return { itemId, code, message: thrownText(error).slice(0, MESSAGE_MAX) }
 }

@@ -12,6 +12,7 @@ import {
   OverloadedError,
   systemClock,
   type Timer,
+  thrownText,
 } from '@kerp/core'
 import { type CpuAsked, type CpuEnd, CpuJob, type CpuSettle } from './cpu-job.js'
 import { type CpuPoolOptions, type ResolvedCpuOptions, resolveCpuOptions } from './cpu-options.js'
@@ -230,7 +231,7 @@ export class CpuPool<In, Out> implements Closable {
       while (this.#threads.size < wanted) this.#threads.add(new CpuThread(this.#resolved.entry, host))
     } catch (error) {
       // No memory, or no more threads on this machine: those that there are go on.
-      if (this.#threads.size === 0) this.#fail(new CpuEntryError(String(error)))
+      if (this.#threads.size === 0) this.#fail(new CpuEntryError(thrownText(error)))
     }
   }
 

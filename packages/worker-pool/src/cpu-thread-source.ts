@@ -32,10 +32,22 @@ async function load() {
   return task
 }
 
+// What a task throws may be anything: a proxy that was revoked, or an error whose fields cannot be read or copied.
 function failed(error) {
-  if (!(error instanceof Error)) return { thrown: String(error) }
-  const { name, message, stack, code, retryable } = error
-  return { name, message, stack, code: typeof code === 'string' ? code : undefined, retryable: retryable === true }
+  try {
+    if (!(error instanceof Error)) return { thrown: String(error) }
+    const { name, message, stack, code, retryable } = error
+    const textOf = (value) => (typeof value === 'string' ? value : undefined)
+    return {
+      name: String(name),
+      message: String(message),
+      stack: textOf(stack),
+      code: textOf(code),
+      retryable: retryable === true,
+    }
+  } catch {
+    return { thrown: 'something that cannot be read' }
+  }
 }
 
 class Context {

@@ -1,5 +1,6 @@
 /** One thread and the jobs that are on it: two lanes, so that it never waits for its next message. */
 
+import { thrownText } from '@kerp/core'
 import { Worker } from 'node:worker_threads'
 import type { CpuJob } from './cpu-job.js'
 import { CPU_THREAD_SOURCE, FLAG } from './cpu-thread-source.js'
@@ -100,7 +101,7 @@ export class CpuThread {
     const [first, ...others] = jobs
     if (first === undefined) return
     if (others.length === 0) {
-      first.reject('failed', new CpuTaskError({ name: 'DataCloneError', message: String(error) }))
+      first.reject('failed', new CpuTaskError({ name: 'DataCloneError', message: thrownText(error) }))
       this.#host.free(this, undefined)
       return
     }
@@ -108,13 +109,13 @@ export class CpuThread {
       try {
         structuredClone(job.value, { transfer: [] })
       } catch (cause) {
-        job.reject('failed', new CpuTaskError({ name: 'DataCloneError', message: String(cause) }))
+        job.reject('failed', new CpuTaskError({ name: 'DataCloneError', message: thrownText(cause) }))
       }
     }
     const good = jobs.filter(({ isEnded }) => !isEnded)
     // Whatever is wrong with all of them together is met one by one.
     if (good.length < jobs.length) this.send(good)
-    else for (const job of good) job.reject('failed', new CpuTaskError({ message: String(error) }))
+    else for (const job of good) job.reject('failed', new CpuTaskError({ message: thrownText(error) }))
   }
 
   /**

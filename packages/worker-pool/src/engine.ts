@@ -1,6 +1,6 @@
 /** The inside of a pool: what was accepted, where it waits, and how each unit of work ends. */
 
-import { DeadlineExceededError, NoticeBoard, OverloadedError, type Timer } from '@kerp/core'
+import { DeadlineExceededError, NoticeBoard, OverloadedError, type Timer, isError } from '@kerp/core'
 import { Accounts, type StopReport } from './accounts.js'
 import { JobCancelledError, JobDroppedError, JobFailedError } from './errors.js'
 import type { Job, JobFunction } from './job.js'
@@ -221,7 +221,7 @@ export class Engine implements JobHost, PlacesHost {
 
   /** What the unit fails with, or undefined when another attempt follows. */
   #retryOrError(unit: Unit, thrown: unknown): unknown {
-    const error = thrown instanceof Error ? thrown : new JobFailedError(unit.id, thrown)
+    const error = isError(thrown) ? thrown : new JobFailedError(unit.id, thrown)
     let delayMs: number | undefined
     try {
       delayMs = unit.retryDelayMs(thrown)

@@ -1,6 +1,13 @@
 /** Named parts in parallel, joined by a deadline, with partial failures kept apart. */
 
-import { type Clock, DeadlineExceededError, InvalidInputError, onAbort, systemClock } from '@kerp/core'
+import {
+  type Clock,
+  DeadlineExceededError,
+  InvalidInputError,
+  onAbort,
+  systemClock,
+  isError,
+} from '@kerp/core'
 import pLimit from 'p-limit'
 import { FanOutError, JobCancelledError, JobFailedError } from './errors.js'
 import { checkWhole, TIME_MS_MAX } from './pool-options.js'
@@ -154,7 +161,7 @@ class FanOut {
       const value = await section({ name, signal: this.#controller.signal })
       this.#ended({ name, ok: true, value, elapsedMs: this.#elapsedMs() })
     } catch (thrown) {
-      const error = thrown instanceof Error ? thrown : new JobFailedError(name, thrown)
+      const error = isError(thrown) ? thrown : new JobFailedError(name, thrown)
       this.#ended({ name, ok: false, error, elapsedMs: this.#elapsedMs() })
     }
   }

@@ -7,6 +7,7 @@ import {
   DeadlineExceededError,
   InvalidInputError,
   type Notices,
+  isError,
 } from '@kerp/core'
 import type { StopReport } from './accounts.js'
 import { Engine, type PoolNotices } from './engine.js'
@@ -269,7 +270,7 @@ function checkFunction(fn: unknown): void {
 
 /** Whatever reading the options threw, also a getter of the caller that throws what is no Error. */
 function refused(error: unknown): Promise<never> {
-  return Promise.reject(error instanceof Error ? error : new InvalidInputError('options', 'readable', error))
+  return Promise.reject(isError(error) ? error : new InvalidInputError('options', 'readable', error))
 }
 
 function isIterable(source: unknown): boolean {
