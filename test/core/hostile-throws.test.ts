@@ -27,6 +27,12 @@ function raise(thrown: unknown): never {
   throw thrown
 }
 
+/** The same as a promise. */
+async function rejected(thrown: unknown): Promise<never> {
+  await Promise.resolve()
+  return raise(thrown)
+}
+
 /** What a host may throw, by mistake or by malice. */
 const THROWN: readonly (readonly [string, () => unknown])[] = [
   ['a proxy that was revoked', revoked],
@@ -80,10 +86,10 @@ describe.each(THROWN)('%s is thrown', (_, make) => {
     onTestFinished(() => locks.close())
     const resource = { companyId: 'c1', type: 'item', id: 'A' }
     const thrown = make()
-    const end = await caught(() => locks.withLock(resource, {}, () => Promise.reject(thrown as Error)))
+    const end = await caught(() => locks.withLock(resource, {}, () => rejected(thrown)))
     expect(end !== 'nothing' && end.thrown === thrown).toBe(true)
     expect(await redis.exists(createKeys().lock(resource))).toBe(0)
-    const both = await caught(() => locks.withLocks([resource], {}, () => Promise.reject(thrown as Error)))
+    const both = await caught(() => locks.withLocks([resource], {}, () => rejected(thrown)))
     expect(both !== 'nothing' && both.thrown === thrown).toBe(true)
     expect(await redis.exists(createKeys().lock(resource))).toBe(0)
   })
@@ -98,7 +104,7 @@ describe.each(THROWN)('%s is thrown', (_, make) => {
     )
     await caught(() => job.result)
     expect(job.state).toBe('failed')
-    const map = pool.map([1, 2], () => Promise.reject(make() as Error), { onError: 'collect' })
+    const map = pool.map([1, 2], () => rejected(make()), { onError: 'collect' })
     expect(await map.summary()).toMatchObject({ failed: 2 })
     function* source(): Generator<number> {
       yield 1
@@ -110,10 +116,7 @@ describe.each(THROWN)('%s is thrown', (_, make) => {
   })
 
   test('by a section of a fan-out: it is missing, and the others are there', async () => {
-    const answer = await fanOut(
-      { bad: () => Promise.reject(make() as Error), good: () => 1 },
-      { deadlineMs: 1_000 },
-    )
+    const answer = await fanOut({ bad: () => rejected(make()), good: () => 1 }, { deadlineMs: 1_000 })
     expect(answer.values).toEqual({ good: 1 })
     expect(answer.missing).toEqual(['bad'])
   })
@@ -122,7 +125,7 @@ describe.each(THROWN)('%s is thrown', (_, make) => {
     const world = new CacheWorld(mockRedis())
     let isBroken = true
     const values = world.define(world.newCache(), {
-      load: ({ id }) => (isBroken ? Promise.reject(make()) : Promise.resolve({ id, name: 'n' } as never)),
+      load: ({ id }) => (isBroken ? rejected(make()) : Promise.resolve({ id, name: 'n' } as never)),
     })
     expect(await caught(() => values.get(world.ref('a')))).not.toBe('nothing')
     isBroken = false
@@ -143,12 +146,10 @@ describe.each(THROWN)('%s is thrown', (_, make) => {
     expect(thrown instanceof FencedError).toBe(false)
     expect(isRetryableError(thrown)).toBe(false)
     expect(errorAnswer(thrown)).toBeUndefined()
-    const end = await caught(() =>
-      retry(() => Promise.reject(thrown as Error), { operation: 'o', deadlineMs: 1_000 }),
-    )
+    const end = await caught(() => retry(() => rejected(thrown), { operation: 'o', deadlineMs: 1_000 }))
     expect(end !== 'nothing' && end.thrown === thrown).toBe(true)
     const flights = new SingleFlight<number>('f')
-    await caught(() => flights.run('k', () => Promise.reject(thrown)))
+    await caught(() => flights.run('k', () => rejected(thrown)))
     expect(await flights.run('k', () => Promise.resolve(7))).toBe(7)
     const controller = new AbortController()
     const wait = caught(() => sleep(systemClock, 60_000, controller.signal))

@@ -337,3 +337,20 @@ describe('a map', () => {
     await expect(pool.map([1], () => 1).summary()).rejects.toMatchObject({ code: 'CLOSED' })
   })
 })
+
+describe('work that ends at once leaves the event loop its turns', () => {
+  const MANY = 3_000_000
+
+  it('a map over a long synchronous source hears an abort before the source is at its end', async () => {
+    const pool = createPool({ name: 'quick', concurrency: 4 })
+    const controller = new AbortController()
+    let read = 0
+    function* source(): Generator<number> {
+      for (; read < MANY; read += 1) yield read
+    }
+    setImmediate(() => controller.abort(new Error('enough')))
+    const summary = pool.map(source(), (x) => x, { signal: controller.signal }).summary()
+    await expect(summary).rejects.toMatchObject({ code: 'JOB_CANCELLED' })
+    expect(read).toBeLessThan(MANY)
+  })
+})

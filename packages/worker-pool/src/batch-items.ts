@@ -17,6 +17,7 @@ import {
 import type { BatchAnswer, BatchDefinition, BatchItemContext } from './batch-definition.js'
 import type { ResolvedBatchBounds } from './batch-options.js'
 import { BatchAnswersError, BatchChunkAbandonedError, BatchItemMissingError } from './errors.js'
+import { TurnPace } from './turn-pace.js'
 
 /** What a chunk came to, before it is committed. */
 export interface ChunkResult<Tx> {
@@ -87,10 +88,12 @@ async function runEach<Params, Item, Result, Tx>(
 ): Promise<readonly BatchAnswer<Result>[]> {
   const answers: BatchAnswer<Result>[] = []
   let next = 0
+  const pace = new TurnPace()
   const take = async (): Promise<void> => {
     for (let index = next++; index < found.length; index = next++) {
       const one = found[index]
       if (one !== undefined) answers[index] = await runOne(work, one)
+      await pace.pieceDone()
     }
   }
   await Promise.all(Array.from({ length: Math.min(work.bounds.itemsAtOnce, found.length) }, take))

@@ -11,6 +11,7 @@ import {
 import pLimit from 'p-limit'
 import { FanOutError, JobCancelledError, JobFailedError } from './errors.js'
 import { checkWhole, TIME_MS_MAX } from './pool-options.js'
+import { TurnPace } from './turn-pace.js'
 
 /** What a section is given. */
 export interface SectionContext {
@@ -150,7 +151,13 @@ class FanOut {
 
   #begin(): void {
     const limit = pLimit(this.#options.concurrency ?? CONCURRENCY)
-    for (const name of this.#names) void limit(() => this.#run(name))
+    const pace = new TurnPace()
+    for (const name of this.#names) {
+      void limit(async () => {
+        await this.#run(name)
+        await pace.pieceDone()
+      })
+    }
   }
 
   async #run(name: string): Promise<void> {

@@ -9,6 +9,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Clock, type Timer, TimerWheel } from '@kerp/core'
 import { JobTimeoutError } from './errors.js'
+import { TurnPace } from './turn-pace.js'
 import type { Unit } from './unit.js'
 
 /** One unit that holds a place, or lost it and still runs. */
@@ -65,6 +66,7 @@ export class Places {
   // Loops live longer than the request that began them, so they must not keep its context.
   readonly #home = new AsyncResource('KerpPool')
   #isFilling = false
+  readonly #pace = new TurnPace()
   /** Units that began lately. */
   readonly #unstamped: Running[] = []
   readonly #isTiming: boolean
@@ -98,9 +100,22 @@ export class Places {
   /** Gives free places to what waits. */
   fill(): void {
     if (this.#isFilling) return
+    if (this.#pace.isOver) {
+      this.#fillNextTurn()
+      return
+    }
     for (let begun = 0; begun < BURST; begun += 1) if (!this.#startNext()) return
     this.#isFilling = true
     this.#look(LOOK_TURNS, this.#ended, 2 * BURST)
+  }
+
+  /** Places are given out again when timers, sockets and aborts have had their turn. */
+  #fillNextTurn(): void {
+    this.#isFilling = true
+    void this.#pace.nextTurn().then(() => {
+      this.#isFilling = false
+      this.fill()
+    })
   }
 
   #startNext(): boolean {
@@ -113,6 +128,10 @@ export class Places {
   // Work that ends at once needs few places, and each costs as much as several such units; what waits for something
   // gets twice as many at each look.
   #look(turns: number, ended: number, burst: number): void {
+    if (this.#pace.isOver) {
+      this.#fillNextTurn()
+      return
+    }
     if (turns > 0) {
       void NOW.then(() => this.#look(turns - 1, ended, burst))
       return
@@ -165,11 +184,13 @@ export class Places {
         this.#host.placeLeft()
         return
       }
+      if (this.#pace.pieceDone() !== undefined) break
     }
     this.running.delete(running)
     this.taken -= 1
     if (this.taken === 0) this.#stopWatching()
     this.#host.placeLeft()
+    if (this.#pace.isOver) this.fill()
   }
 
   // The wheel turns while anything is set, so an idle pool sets nothing.
