@@ -67,7 +67,7 @@ describe('many calls that share one AbortSignal listen to it once, and all end w
     const calls = Array.from({ length: CALLS }, (__, at) => begin(signal, at))
     const ends = Promise.allSettled(calls)
     await expect.poll(() => getEventListeners(signal, 'abort').length).toBe(1)
-    await new Promise((resolve) => setTimeout(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
     expect(getEventListeners(signal, 'abort')).toHaveLength(1)
     controller.abort(new Error('enough'))
     expect((await ends).map(({ status }) => status)).toEqual(Array.from({ length: CALLS }, () => 'rejected'))

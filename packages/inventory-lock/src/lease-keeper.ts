@@ -24,7 +24,7 @@ export interface LeaseKeeperOptions<G extends Lease> {
   readonly clock: Clock
   readonly renewer: Renewer<G>
   /** Lists holds that are not renewed and leaves their leases as they are; left out where there is no list. */
-  readonly lister?: Renewer<G>
+  readonly lister?: Renewer<G> | undefined
   /** After this time a hold is renewed for the first time, which lists it for others, in ms. */
   readonly firstRenewalMs: number
 }
