@@ -85,10 +85,13 @@ export {
 } from './observer.js'
 export {
   type Complete,
+  functionOption,
+  objectOptions,
   oneOfOption,
+  partOption,
   textOption,
-  wholeNumberOption,
   type WholeNumberBounds,
+  wholeNumberOption,
 } from './options.js'
 export type { StockBatch, StockMove } from './stock-observation.js'
 export {

@@ -56,3 +56,50 @@ export function textOption(
   if (typeof value === 'string' && rule.pattern.test(value)) return value
   throw new InvalidOptionError(owner, option, rule.words, value)
 }
+
+/**
+ * The options of a constructor, which must be an object.
+ *
+ * @throws {InvalidOptionError} `INVALID_OPTION`: Consumer option `options` must be an object, got undefined.
+ */
+export function objectOptions<T extends object>(owner: string, options: T, option = 'options'): T {
+  const given: unknown = options
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return options
+  throw new InvalidOptionError(owner, option, 'an object', given)
+}
+
+/**
+ * A part that is given to a constructor, which must have the methods that will be called.
+ *
+ * @throws {InvalidOptionError} `INVALID_OPTION`: LogFeed option `source` must be the log of events, got undefined.
+ */
+export function partOption<T>(
+  owner: string,
+  option: string,
+  part: T,
+  rule: { readonly methods: readonly string[]; readonly words: string },
+): T {
+  const given: unknown = part
+  const isPart =
+    typeof given === 'object' &&
+    given !== null &&
+    rule.methods.every((method) => typeof Reflect.get(given, method) === 'function')
+  if (isPart) return part
+  // A text in place of a part is mostly an address, and that may hold a password.
+  throw new InvalidOptionError(
+    owner,
+    option,
+    rule.words,
+    typeof given === 'string' ? '(a text, not shown)' : given,
+  )
+}
+
+/**
+ * A function that is given to a constructor.
+ *
+ * @throws {InvalidOptionError} `INVALID_OPTION`: Consumer option `handler` must be a function, got undefined.
+ */
+export function functionOption<T>(owner: string, option: string, value: T): T {
+  if (typeof value === 'function') return value
+  throw new InvalidOptionError(owner, option, 'a function', value)
+}

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { InvalidOptionError } from '@kerp/core'
+import { InvalidOptionError, objectOptions } from '@kerp/core'
 
 /** How a server is attached. */
 export interface AttachOptions {
@@ -56,7 +56,8 @@ const ORIGIN = /^(?:null|[a-z][a-z0-9+.-]*:\/\/[^/?#\s*]+)$/
  *
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
-export function checkAttachOptions({ path, origins, allowHost }: AttachOptions): void {
+export function checkAttachOptions(options: AttachOptions): void {
+  const { path, origins, allowHost } = objectOptions('LiveHub.attach', options)
   if (path !== undefined && !/^\/[^?#\s]*$/.test(path)) {
     throw new InvalidOptionError('LiveHub.attach', 'path', 'a path that begins with /, without a query', path)
   }

@@ -4,8 +4,11 @@ import {
   type Clock,
   combineObservers,
   type Complete,
+  functionOption,
   InvalidOptionError,
+  objectOptions,
   type Observer,
+  partOption,
   type RandomSource,
   systemClock,
   systemRandom,
@@ -124,6 +127,14 @@ export function resolveLiveHubOptions<E>(options: LiveHubOptions<E>): LiveHubPar
     const [min, fallback] = BOUNDS[name]
     return wholeNumberOption('LiveHub', name, options[name], { min, max: 1_000_000_000, fallback })
   }
+  objectOptions('LiveHub', options)
+  partOption('LiveHub', 'feed', options.feed, {
+    methods: ['open', 'read'],
+    words: 'a feed: `LogFeed`, or your own',
+  })
+  objectOptions('LiveHub', options.topics, 'topics')
+  functionOption('LiveHub', 'snapshot', options.snapshot)
+  functionOption('LiveHub', 'admit', options.admit)
   const protocol = options.protocol ?? 'kerp.live.v1'
   if (!PROTOCOL.test(protocol))
     throw new InvalidOptionError('LiveHub', 'protocol', String(PROTOCOL), protocol)

@@ -10,7 +10,9 @@ import {
   type CommittedEvent,
   type EventSource,
   jitteredBackoffMs,
+  objectOptions,
   type Observer,
+  partOption,
   sleep,
   systemClock,
   tellFailure,
@@ -54,8 +56,15 @@ export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
   #failures = 0
 
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
-  constructor({ source, subscriber, observer, clock, lookMs }: LogFeedOptions<S>) {
-    this.#source = source
+  constructor(options: LogFeedOptions<S>) {
+    const { source, subscriber, observer, clock, lookMs } = objectOptions('LogFeed', options)
+    this.#source = partOption('LogFeed', 'source', source, {
+      methods: ['advance', 'read'],
+      words: 'the log of events',
+    })
+    if (subscriber !== undefined) {
+      partOption('LogFeed', 'subscriber', subscriber, { methods: ['subscribe'], words: 'a Subscriber' })
+    }
     this.#subscriber = subscriber
     this.#observer = combineObservers(observer)
     this.#clock = clock ?? systemClock

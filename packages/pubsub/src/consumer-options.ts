@@ -4,9 +4,12 @@ import {
   type Clock,
   combineObservers,
   type EventTracing,
+  functionOption,
   InvalidOptionError,
+  objectOptions,
   type Observer,
   oneOfOption,
+  partOption,
   type RandomSource,
   systemClock,
   systemRandom,
@@ -15,7 +18,7 @@ import {
 import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisClientOption } from '@kerp/redis'
 import type { AnyEvent } from './envelope.js'
-import type { EventMap, EventSchemas, EventType } from './event-map.js'
+import { checkEventParts, type EventMap, type EventSchemas, type EventType } from './event-map.js'
 import { type ConsumerSource, GroupPlaces } from './group-places.js'
 import { resolveSharded, type ShardedOption } from './sharded.js'
 
@@ -95,11 +98,20 @@ const GROUP = /^[\w.-]{1,64}$/
 
 /** @throws {InvalidOptionError} `INVALID_OPTION` */
 export function resolveConsumerOptions<S extends EventSchemas>(options: ConsumerOptions<S>) {
+  objectOptions('Consumer', options)
+  checkEventParts('Consumer', options)
+  functionOption('Consumer', 'handler', options.handler)
   const whole = (name: keyof ConsumerOptions<S>, fallback: number, min = 1): number =>
     wholeNumberOption('Consumer', name, options[name], { min, max: 1_000_000_000, fallback })
   const { group, companies } = options
   if (typeof group !== 'string' || !GROUP.test(group)) {
     throw new InvalidOptionError('Consumer', 'group', 'up to 64 of A-Z a-z 0-9 . _ -', group)
+  }
+  if (typeof companies !== 'function' && !Array.isArray(companies)) {
+    throw new InvalidOptionError('Consumer', 'companies', 'a list of companies, or a function', companies)
+  }
+  if (options.source !== undefined) {
+    partOption('Consumer', 'source', options.source, { methods: ['read'], words: 'the log of events' })
   }
   return Object.freeze({
     redis: redisClientOption('Consumer', options.redis),

@@ -61,6 +61,12 @@ function isPoisoned(text: string): boolean {
   return (text.includes('"__proto__"') || text.includes('"constructor"')) && POISON.test(text)
 }
 
+/** @throws {EventInvalidError} `EVENT_INVALID` for what is no object. */
+export function checkNewEvent(event: unknown): void {
+  if (typeof event === 'object' && event !== null) return
+  throw new EventInvalidError('event', 'an object with companyId, type and payload', event)
+}
+
 /** Whether a text can be the id of an event. */
 export function isEventId(value: unknown): value is string {
   return typeof value === 'string' && EVENT_ID.test(value)
@@ -76,6 +82,7 @@ export function encodeEvent<S extends EventSchemas, T extends EventType<S>>(
   events: EventMap<S>,
   envelope: EventEnvelope<T>,
 ): { readonly envelope: EventEnvelope<T, EventPayload<S, T>>; readonly outgoing: OutgoingEvent } {
+  checkNewEvent(envelope)
   const { id, type, timestamp, companyId, traceparent } = envelope
   validateCompanyId(companyId)
   if (!isEventId(id)) throw new EventInvalidError('id', 'up to 128 of A-Z a-z 0-9 . _ : -', id)

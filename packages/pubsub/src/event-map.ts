@@ -5,7 +5,15 @@
  * needed here.
  */
 
-import { InvalidOptionError, type SchemaIssue, type StandardSchema, isError, thrownText } from '@kerp/core'
+import {
+  InvalidOptionError,
+  isError,
+  objectOptions,
+  partOption,
+  type SchemaIssue,
+  type StandardSchema,
+  thrownText,
+} from '@kerp/core'
 import { EventInvalidError } from './errors.js'
 
 /** Schemas by event type. */
@@ -34,6 +42,17 @@ export interface EventMap<S extends EventSchemas = EventSchemas> {
   check<T extends EventType<S>>(type: T, payload: unknown): EventPayload<S, T>
 }
 
+/** The parts that all of this package are given. @throws {InvalidOptionError} `INVALID_OPTION` */
+export function checkEventParts(
+  owner: string,
+  { keys, events }: { readonly keys: unknown; readonly events?: unknown },
+  needsEvents = true,
+): void {
+  partOption(owner, 'keys', keys, { methods: ['eventsStream'], words: '`createKeys()`' })
+  const words = 'a map of events: `erpEvents`, or one of `defineEvents`'
+  if (needsEvents) partOption(owner, 'events', events, { methods: ['has', 'check'], words })
+}
+
 /** A type: what stands in messages, metrics and rules. */
 const TYPE = /^[a-z][a-z0-9]*(?:[:._-][A-Za-z0-9]+){0,7}$/
 
@@ -51,6 +70,7 @@ const TYPE_LENGTH_MAX = 64
  */
 export function defineEvents<const S extends EventSchemas>(schemas: S): EventMap<S> {
   const known = new Map<string, StandardSchema>()
+  objectOptions('defineEvents', schemas)
   for (const [type, schema] of Object.entries(schemas)) {
     if (!TYPE.test(type) || type.length > TYPE_LENGTH_MAX) {
       throw new InvalidOptionError(

@@ -6,7 +6,9 @@ import {
   type Complete,
   type EventSinks,
   type EventSource,
+  objectOptions,
   type Observer,
+  partOption,
   type RandomSource,
   systemClock,
   systemRandom,
@@ -15,6 +17,7 @@ import {
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisClientOption } from '@kerp/redis'
+import { checkEventParts } from './event-map.js'
 import { resolveSharded, type ShardedOption } from './sharded.js'
 
 /** Options of `EventRelay`. */
@@ -60,13 +63,16 @@ const SINK = /^[a-z0-9][a-z0-9._-]{0,62}$/
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
 export function resolveEventRelayOptions(options: EventRelayOptions): EventRelayParts {
+  objectOptions('EventRelay', options)
+  checkEventParts('EventRelay', options, false)
   const whole = (name: keyof EventRelayOptions, fallback: number, max = 3_600_000): number =>
     wholeNumberOption('EventRelay', name, options[name], { min: 1, max, fallback })
   const rule = { pattern: SINK, words: 'up to 63 of a-z 0-9 . _ -', fallback: 'redis' }
+  const methods = ['advance', 'read', 'onWake', 'reached', 'positions']
   return Object.freeze({
     redis: redisClientOption('EventRelay', options.redis),
     keys: options.keys,
-    source: options.source,
+    source: partOption('EventRelay', 'source', options.source, { methods, words: 'the log of events' }),
     sink: textOption('EventRelay', 'sink', options.sink, rule),
     observer: combineObservers(options.observer),
     clock: options.clock ?? systemClock,

@@ -5,6 +5,7 @@ import {
   combineObservers,
   type EventTracing,
   type IdSource,
+  objectOptions,
   type Observer,
   systemClock,
   timeOrderedIds,
@@ -12,7 +13,7 @@ import {
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisClientOption } from '@kerp/redis'
-import type { EventMap, EventSchemas } from './event-map.js'
+import { checkEventParts, type EventMap, type EventSchemas } from './event-map.js'
 import { resolveSharded, type ShardedOption, type TellCommand, tellCommand } from './sharded.js'
 import type { StreamLengths } from './trim-stream.js'
 
@@ -64,6 +65,8 @@ export interface PublisherParts<S extends EventSchemas> {
 export function resolvePublisherOptions<S extends EventSchemas>(
   options: PublisherOptions<S>,
 ): PublisherParts<S> {
+  objectOptions('Publisher', options)
+  checkEventParts('Publisher', options)
   const whole = (name: keyof PublisherOptions<S>, fallback: number, min = 1): number =>
     wholeNumberOption('Publisher', name, options[name], { min, max: 1_000_000_000, fallback })
   const keep = whole('keep', 10_000, 100)

@@ -8,8 +8,15 @@ import {
   currentTraceparent,
   OverloadedError,
 } from '@kerp/core'
-import { type AnyEvent, encodeEvent, type EventEnvelope, type OutgoingEvent } from './envelope.js'
+import {
+  type AnyEvent,
+  checkNewEvent,
+  encodeEvent,
+  type EventEnvelope,
+  type OutgoingEvent,
+} from './envelope.js'
 import type { EventPayload, EventSchemas, EventType } from './event-map.js'
+import { EventInvalidError } from './errors.js'
 import { EventsOwner } from './event-owner.js'
 import { CompanyRegistry } from './company-registry.js'
 import { PublishQueue, type PublishShared } from './publish-queue.js'
@@ -78,6 +85,7 @@ export class Publisher<S extends EventSchemas> implements Closable {
     event: NewEvent<T, EventPayload<S, T>>,
   ): Promise<EventEnvelope<T, EventPayload<S, T>>> {
     return new Promise((resolve, reject) => {
+      checkNewEvent(event)
       try {
         const { envelope, outgoing } = this.#encode(event, currentTraceparent(this.#parts.tracing))
         this.#admit(1, outgoing.text.length)
@@ -112,6 +120,9 @@ export class Publisher<S extends EventSchemas> implements Closable {
    */
   publishMany(events: readonly AnyNewEvent<S>[]): Promise<readonly AnyEvent<S>[]> {
     return new Promise((resolve, reject) => {
+      const list: unknown = events
+      if (!Array.isArray(list)) throw new EventInvalidError('events', 'a list of events', list)
+      list.forEach(checkNewEvent)
       try {
         const here = currentTraceparent(this.#parts.tracing)
         const encoded = events.map((event) => this.#encode(event, here))

@@ -4,13 +4,14 @@ import {
   type Clock,
   combineObservers,
   type EventTracing,
+  objectOptions,
   type Observer,
   systemClock,
   wholeNumberOption,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisClientOption } from '@kerp/redis'
-import type { EventMap, EventSchemas } from './event-map.js'
+import { checkEventParts, type EventMap, type EventSchemas } from './event-map.js'
 import type { RingBounds } from './event-ring.js'
 import { RingBudget } from './ring-budget.js'
 import { resolveSharded, type ShardedOption } from './sharded.js'
@@ -70,6 +71,8 @@ export interface SubscriberParts {
 export function resolveSubscriberOptions<S extends EventSchemas>(
   options: SubscriberOptions<S>,
 ): SubscriberParts {
+  objectOptions('Subscriber', options)
+  checkEventParts('Subscriber', options)
   const whole = (name: keyof SubscriberOptions<S>, fallback: number, min = 1): number =>
     wholeNumberOption('Subscriber', name, options[name], { min, max: 1_000_000_000, fallback })
   const { keys } = options

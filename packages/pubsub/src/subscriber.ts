@@ -95,8 +95,8 @@ export class Subscriber<S extends EventSchemas> implements Closable {
 
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor(options: SubscriberOptions<S>) {
-    this.#events = options.events
     this.#parts = resolveSubscriberOptions(options)
+    this.#events = options.events
     this.#companies = new CompanyList(this.#parts)
     this.#decoder = new EventDecoder(options.events, this.#parts.observer, ({ eventId }, error) =>
       this.#notices.emit('eventInvalid', eventIdOf(eventId), error),
@@ -117,6 +117,7 @@ export class Subscriber<S extends EventSchemas> implements Closable {
    */
   subscribe(options: SubscribeOptions<S>, handlers: EventHandlers<S>): Subscription<S> {
     this.#admit()
+    checkCall(options, handlers)
     const companyId = validateCompanyId(options.companyId)
     checkFrom(options.from)
     this.#checkTypes(options.types)
@@ -135,6 +136,7 @@ export class Subscriber<S extends EventSchemas> implements Closable {
    */
   subscribeAll(options: SubscribeAllOptions<S>, handlers: EventHandlers<S>): SubscriptionToAll<S> {
     this.#admit()
+    checkCall(options, handlers)
     const { from, types } = options
     checkFromAll(from)
     this.#checkTypes(types)
@@ -187,6 +189,10 @@ export class Subscriber<S extends EventSchemas> implements Closable {
   }
 
   #checkTypes(types: readonly EventType<S>[] | undefined): void {
+    const list: unknown = types
+    if (list !== undefined && !Array.isArray(list)) {
+      throw new EventInvalidError('types', 'a list of types of the event map', list)
+    }
     for (const type of types ?? []) {
       const text: string = type
       if (!this.#events.has(text)) throw new EventInvalidError('types', 'types of the event map', text)
@@ -244,6 +250,15 @@ export class Subscriber<S extends EventSchemas> implements Closable {
     }
     await Promise.all(closing)
   }
+}
+
+function checkCall(options: unknown, handlers: unknown): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidInputError('options', 'an object that says what to subscribe to', options)
+  }
+  const onEvents: unknown =
+    typeof handlers === 'object' && handlers !== null ? Reflect.get(handlers, 'onEvents') : undefined
+  if (typeof onEvents !== 'function') throw new InvalidInputError('handlers.onEvents', 'a function', onEvents)
 }
 
 function checkFrom(from: SubscribeFrom): void {
