@@ -1,6 +1,19 @@
 /** What is wrong with a database or a pool is said in the server's own words, at once, and never with a password. */
 
-import { anyAccount, EventLog, Ledger, migrate, Outbox, RegisterRows, StockLedger } from '@kerp/postgres'
+import {
+  anyAccount,
+  anyWarehouse,
+  ChunkLedger,
+  effectOnce,
+  EventLog,
+  Ledger,
+  migrate,
+  Outbox,
+  raiseFence,
+  RegisterRows,
+  StockLedger,
+  viaDrizzle,
+} from '@kerp/postgres'
 import { openPrivatePostgres } from '@kerp/postgres/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
@@ -128,6 +141,60 @@ describe('wrong wiring is refused at once, and not as a database that is away', 
     await again.close()
     await pool.end()
   })
+})
+
+test.each([undefined, null, 5, 'text'])(
+  '%s for the object that a call wants is refused by the name of its argument',
+  async (wrong) => {
+    const { pool } = database
+    const given = wrong as never
+    const ledger = new Ledger({ pool, accounts: anyAccount })
+    const stock = new StockLedger({ pool, warehouses: anyWarehouse })
+    const outbox = new Outbox({ pool })
+    const log = new EventLog({ pool })
+    const chunks = new ChunkLedger({ pool })
+    const queryable = { query: () => Promise.resolve({ rows: [] }) }
+    const move = { companyId: 'c1', movementId: 'm1', item: 'A', warehouse: 'W', quantity: 1n }
+    const calls: Record<string, () => Promise<unknown>> = {
+      post: () => ledger.post(given),
+      postWithin: () => ledger.postWithin(given, twoLines('c1', 'v1')),
+      accountLedger: () => ledger.accountLedger(given),
+      turnover: () => ledger.turnover(given),
+      adjust: () => stock.adjust(given),
+      adjustWithin: () => stock.adjustWithin(given, move),
+      expire: () => stock.expire(given),
+      tick: () => outbox.tick(given),
+      page: () => outbox.page(given),
+      trim: () => outbox.trim(given),
+      invalidate: () => outbox.invalidate(given),
+      invalidateWithin: () => outbox.invalidateWithin(queryable, given),
+      advance: () => log.advance(given),
+      read: () => log.read(given),
+      append: () => log.append(given),
+      appendWithin: () => log.appendWithin(given, { companyId: 'c1', type: 'a', payload: {} }),
+      open: () => chunks.open(given),
+      chunkRead: () => chunks.read(given),
+      effectOnce: () =>
+        effectOnce(given, { group: 'g', companyId: 'c1', eventId: '1' }, () => Promise.resolve()),
+      effectOf: () => effectOnce(queryable, given, () => Promise.resolve()),
+      raiseFence: () => raiseFence(queryable, given),
+    }
+    for (const [name, call] of Object.entries(calls)) {
+      await expect(call(), name).rejects.toMatchObject({
+        code: expect.stringMatching(/_(INPUT|INVALID)$/) as string,
+      })
+    }
+    await ledger.close()
+    await stock.close()
+  },
+)
+
+test('a bare transaction of Drizzle is told apart from a queryable, and named', async () => {
+  const tx = { execute: () => Promise.resolve([]), query: {} }
+  const ledger = new Ledger({ pool: database.pool, accounts: anyAccount })
+  await expect(ledger.postWithin(tx as never, twoLines('c1', 'v1'))).rejects.toThrow(/viaDrizzle\(tx, sql\)/)
+  expect(() => viaDrizzle(tx, undefined as never)).toThrow(/`sql` of drizzle-orm/)
+  await ledger.close()
 })
 
 test('a PostgreSQL that restarts does not end a process whose pool nobody listens to', async () => {

@@ -8,7 +8,14 @@ import {
   wholeNumberOption,
 } from '@kerp/core'
 import type { DatabasePool } from './database-pool.js'
-import { checkCompanyId, checkName, checkWhole, isWellFormed, resolveSchema } from './identifiers.js'
+import {
+  checkCompanyId,
+  checkFields,
+  checkName,
+  checkWhole,
+  isWellFormed,
+  resolveSchema,
+} from './identifiers.js'
 
 /** What a chunk ledger is made of. */
 export interface ChunkLedgerOptions {
@@ -41,14 +48,14 @@ export function resolveChunkLedgerOptions(options: ChunkLedgerOptions): {
 /** @throws {InvalidInputError} `INVALID_INPUT`. */
 export function checkRunRef(ref: BatchRunRef): BatchRunRef {
   return {
-    companyId: checkCompanyId(ref.companyId, InvalidInputError),
+    companyId: checkCompanyId(checkFields('ref', ref).companyId, InvalidInputError),
     runId: checkName(ref.runId, 'runId', InvalidInputError),
   }
 }
 
 /** @throws {InvalidInputError} `INVALID_INPUT`. */
 export function checkOpening(opening: BatchOpening): BatchOpening {
-  const { params, chunkItems, failuresMax, stopAfterFailures } = opening
+  const { params, chunkItems, failuresMax, stopAfterFailures } = checkFields('opening', opening)
   const batch = checkName(opening.batch, 'batch', InvalidInputError)
   if (typeof params !== 'string' || params.length > PARAMS_LENGTH_MAX || params.includes('\0')) {
     throw new InvalidInputError('params', `a text of at most ${PARAMS_LENGTH_MAX} characters`, params)

@@ -4,8 +4,8 @@
  */
 
 import { InvalidInputError } from '@kerp/core'
-import type { Queryable } from './queryable.js'
-import { checkCompanyId, isWellFormed, resolveSchema } from './identifiers.js'
+import { checkQueryable, type Queryable } from './queryable.js'
+import { checkCompanyId, checkFields, isWellFormed, resolveSchema } from './identifiers.js'
 import { MAKE_DURABLE } from './transaction-statements.js'
 
 /** Two of them, each character of three bytes, still fit into an index. */
@@ -41,7 +41,8 @@ export async function effectOnce(
   ref: EventEffectRef,
   effect: () => Promise<unknown>,
 ): Promise<boolean> {
-  const { group, companyId, eventId } = ref
+  checkQueryable(queryable)
+  const { group, companyId, eventId } = checkFields('ref', ref)
   const schema = resolveSchema('effectOnce', ref.schema)
   checkCompanyId(companyId, InvalidInputError)
   checkText('group', group)

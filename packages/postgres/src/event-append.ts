@@ -1,7 +1,7 @@
 /** Checks an event that a host writes itself, and makes the parameters of the statement that writes it. */
 
 import { InvalidInputError, isTraceparent } from '@kerp/core'
-import { checkCompanyId, isWellFormed } from './identifiers.js'
+import { checkCompanyId, checkFields, isWellFormed } from './identifiers.js'
 
 /** An event as a host writes it, in the transaction of the change that it tells. */
 export interface NewEvent {
@@ -26,7 +26,7 @@ export function appendParameters(
   channel: string,
   here: string | undefined,
 ): (string | null)[] {
-  const company = checkCompanyId(event.companyId, InvalidInputError)
+  const company = checkCompanyId(checkFields('event', event).companyId, InvalidInputError)
   const { type, about = '', traceparent = here } = event
   if (typeof type !== 'string' || !TYPE.test(type)) {
     throw new InvalidInputError('type', '1 to 128 of A-Z a-z 0-9 . _ : -', type)

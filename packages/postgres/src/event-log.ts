@@ -29,9 +29,9 @@ import { committedEventOf } from './event-payload.js'
 import { adoptText } from './epoch.js'
 import { type EventStatements, eventStatements } from './event-statements.js'
 import { type EventRetention, type EventTrim, trimEvents } from './event-trim.js'
-import { checkCompanyId, limitText, resolveSchema } from './identifiers.js'
+import { checkCompanyId, checkFields, limitText, resolveSchema } from './identifiers.js'
 import { OutboxListener } from './outbox-listener.js'
-import type { Queryable } from './queryable.js'
+import { checkQueryable, type Queryable } from './queryable.js'
 import { assertWritten, textOf, textOrUndefined } from './row-text.js'
 import { wakeChannel } from './wake-sender.js'
 
@@ -89,7 +89,8 @@ export class EventLog implements EventSource, EventSinks {
    *
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable.
    */
-  async advance({ limit, all = false }: EventAdvanceOptions): Promise<EventAdvance> {
+  async advance(options: EventAdvanceOptions): Promise<EventAdvance> {
+    const { limit, all = false } = checkFields('options', options)
     const values = [limitText(limit)]
     const look = (await this.#read('look', []))[0] ?? {}
     const epoch = textOf(look, 'epoch')
@@ -101,7 +102,8 @@ export class EventLog implements EventSource, EventSinks {
   }
 
   /** Events after a position, at most `limit` (1 to 10,000). One statement, whose cost is that of its events. */
-  async read({ companyId, after, limit }: EventPageQuery): Promise<EventPage> {
+  async read(query: EventPageQuery): Promise<EventPage> {
+    const { companyId, after, limit } = checkFields('query', query)
     const company = checkCompanyId(companyId, InvalidInputError)
     const values = [company, checkPosition(after, 'after'), limitText(limit)]
     const rows = await this.#read('read', values)
@@ -151,7 +153,7 @@ export class EventLog implements EventSource, EventSinks {
    * of the driver pass through and leave the transaction to the caller.
    */
   async appendWithin(queryable: Queryable, event: NewEvent): Promise<void> {
-    const { rows } = await queryable.query(this.#statements.append, this.#written(event))
+    const { rows } = await checkQueryable(queryable).query(this.#statements.append, this.#written(event))
     assertWritten(rows[0] ?? {}, 1, 'an event')
   }
 

@@ -8,7 +8,8 @@
 
 import { FencedError, InvalidInputError } from '@kerp/core'
 import { FencedRowMissingError } from './errors.js'
-import type { Queryable } from './queryable.js'
+import { checkFields } from './identifiers.js'
+import { checkQueryable, type Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
 import { checkFence } from './stock-work.js'
 import { MAKE_DURABLE } from './transaction-statements.js'
@@ -46,9 +47,10 @@ export async function raiseFence(
   queryable: Queryable,
   row: FencedRow,
 ): Promise<Readonly<Record<string, string | null>>> {
-  const { returning = [], fenceColumn = 'fence' } = row
+  checkQueryable(queryable)
+  const { returning = [], fenceColumn = 'fence' } = checkFields('row', row)
   if (!TABLE.test(row.table)) throw new InvalidInputError('table', 'a lower-case name', row.table)
-  const columns = Object.keys(row.key)
+  const columns = Object.keys(checkFields('key', row.key))
   if (columns.length === 0) throw new InvalidInputError('key', 'at least one column', row.key)
   for (const name of [...columns, ...returning, fenceColumn]) checkColumn(name)
   const fence = checkFence(row.fence).toString()

@@ -9,7 +9,7 @@
 import type { Observer, RandomSource } from '@kerp/core'
 import type { RunStatement } from './batch-run.js'
 import { KnownRows } from './known-rows.js'
-import type { Queryable } from './queryable.js'
+import { checkQueryable, type Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
 import type { WithinStatements } from './transaction-statements.js'
 
@@ -46,6 +46,7 @@ export async function inHostTransaction<S extends string, R>(
     values: (string | null)[],
   ): Promise<readonly Record<string, unknown>[]> =>
     (await queryable.query(statements[statement], values)).rows
+  checkQueryable(queryable)
   const within = random.hex(8)
   const [settings] = await run('beginWithin', [within, String(lockTimeoutMs)])
   const lockTimeout = textOf(settings ?? {}, 'lock_timeout')

@@ -54,6 +54,12 @@ export function checkWhole(field: string, value: unknown, min: number, max: numb
   throw new InvalidInputError(field, `a whole number from ${min} to ${max}`, value)
 }
 
+/** What a call is given by name. @throws {InvalidInputError} `INVALID_INPUT` where it is no object. */
+export function checkFields<T>(field: string, value: T): T {
+  if (typeof value === 'object' && value !== null) return value
+  throw new InvalidInputError(field, 'an object', value)
+}
+
 /** Rows of one page of a list. */
 const LIMIT_MAX = 10_000
 

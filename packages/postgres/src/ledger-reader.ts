@@ -2,7 +2,7 @@
 
 import { exactValue, InvalidInputError } from '@kerp/core'
 import type { Database } from './database.js'
-import { checkCompanyId, checkFiscalYear, checkName, checkWhole } from './identifiers.js'
+import { checkCompanyId, checkFields, checkFiscalYear, checkName, checkWhole } from './identifiers.js'
 import type {
   AccountLedgerPage,
   AccountLedgerQuery,
@@ -28,7 +28,7 @@ export class LedgerReader {
   ) {}
 
   async accountLedger(query: AccountLedgerQuery): Promise<AccountLedgerPage> {
-    const companyId = checkCompanyId(query.companyId, InvalidInputError)
+    const companyId = checkCompanyId(checkFields('query', query).companyId, InvalidInputError)
     const account = checkName(query.account, 'account', InvalidInputError)
     const fiscalYear = checkFiscalYear(query.fiscalYear, InvalidInputError)
     const limit = checkWhole('limit', query.limit, 1, LIMIT_MAX)

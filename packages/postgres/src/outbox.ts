@@ -20,12 +20,12 @@ import { Database, isTimeout } from './database.js'
 import type { DatabasePool } from './database-pool.js'
 import { DatabaseUnavailableError, DatabaseUnsuitableError, OutboxTrimmedError } from './errors.js'
 import { adoptDatabase } from './epoch.js'
-import { checkCompanyId, limitText, resolveSchema } from './identifiers.js'
+import { checkCompanyId, checkFields, limitText, resolveSchema } from './identifiers.js'
 import { OutboxListener } from './outbox-listener.js'
 import { covers, parseSnapshot } from './outbox-position.js'
 import { type OutboxStatements, outboxStatements } from './outbox-statements.js'
 import { type OutboxTrim, trimOutbox } from './outbox-trim.js'
-import type { Queryable } from './queryable.js'
+import { checkQueryable, type Queryable } from './queryable.js'
 import { checkRef, familyOf } from './register-tables.js'
 import { assertWritten, textOf, textOrUndefined, versionOf } from './row-text.js'
 import { wakeChannel } from './wake-sender.js'
@@ -76,7 +76,7 @@ export class Outbox implements OutboxSource, InvalidationLog {
     readonly after?: OutboxPosition | undefined
     readonly limit: number
   }): Promise<OutboxTick> {
-    const after = query.after ?? null
+    const after = checkFields('query', query).after ?? null
     if (after !== null) parseSnapshot(after, 'after')
     const found = await this.#read('tick', [after, limitText(query.limit)])
     const facts = found[0] ?? {}
@@ -96,7 +96,7 @@ export class Outbox implements OutboxSource, InvalidationLog {
    * `tick` says so in `trimmedTo`.
    */
   async page(query: OutboxPageQuery): Promise<OutboxPage> {
-    parseSnapshot(query.after, 'after')
+    parseSnapshot(checkFields('query', query).after, 'after')
     parseSnapshot(query.target, 'target')
     if (!/^\d{1,19}$/.test(query.afterId))
       throw new InvalidInputError('afterId', 'an id of a row', query.afterId)
@@ -141,7 +141,10 @@ export class Outbox implements OutboxSource, InvalidationLog {
    * `postWithin`, errors of the driver pass through and leave the transaction to the caller.
    */
   async invalidateWithin(queryable: Queryable, invalidation: Invalidation): Promise<void> {
-    const { rows } = await queryable.query(this.#statements.invalidate, this.#valuesOf(invalidation))
+    const { rows } = await checkQueryable(queryable).query(
+      this.#statements.invalidate,
+      this.#valuesOf(invalidation),
+    )
     assertWritten(rows[0] ?? {}, 1, 'an invalidation')
   }
 
@@ -153,7 +156,7 @@ export class Outbox implements OutboxSource, InvalidationLog {
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable; rows may have been deleted, rightly.
    */
   async trim(options: { readonly olderThanMs: number }): Promise<OutboxTrim> {
-    const { olderThanMs } = options
+    const { olderThanMs } = checkFields('options', options)
     if (!Number.isInteger(olderThanMs) || olderThanMs < 0) {
       throw new InvalidInputError('olderThanMs', 'a whole number of milliseconds from 0 up', olderThanMs)
     }
@@ -170,11 +173,12 @@ export class Outbox implements OutboxSource, InvalidationLog {
 
   #valuesOf(invalidation: Invalidation): (string | null)[] {
     const channel = wakeChannel(this.#schema)
+    checkFields('invalidation', invalidation)
     if ('companyId' in invalidation) {
       const company = checkCompanyId(invalidation.companyId, InvalidInputError)
       return [company, 'invalidateAll', null, null, null, channel]
     }
-    const { companyId, family, parts } = checkRef(invalidation.ref)
+    const { companyId, family, parts } = checkRef(checkFields('ref', invalidation.ref))
     return [companyId, 'invalidate', family, ...parts, channel]
   }
 

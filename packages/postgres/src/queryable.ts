@@ -1,5 +1,6 @@
 /** The one method that the library needs of a host's transaction. */
 
+import { InvalidInputError } from '@kerp/core'
 import type { DatabaseClient } from './database-pool.js'
 
 /**
@@ -13,6 +14,16 @@ export interface Queryable {
     text: string,
     values: readonly (string | null)[],
   ): Promise<{ readonly rows: readonly Record<string, unknown>[] }>
+}
+
+/** @throws {InvalidInputError} `INVALID_INPUT` for what is no queryable, such as a driver's own transaction. */
+export function checkQueryable(queryable: Queryable): Queryable {
+  const given: unknown = queryable
+  const query: unknown = typeof given === 'object' && given !== null ? Reflect.get(given, 'query') : undefined
+  if (typeof query === 'function') return queryable
+  const expected =
+    'a client of pg in a transaction, or what viaDrizzle(tx, sql), viaPrisma(tx) and the like make of one'
+  throw new InvalidInputError('queryable', expected, given)
 }
 
 /** A transaction of the library, for those who write in it. */

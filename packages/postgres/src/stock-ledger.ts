@@ -19,7 +19,7 @@ import { BatchQueue } from './batch-queue.js'
 import { CachedCatalog } from './cached-catalog.js'
 import type { Database } from './database.js'
 import { MovementInvalidError } from './errors.js'
-import { checkWhole } from './identifiers.js'
+import { checkFields, checkWhole } from './identifiers.js'
 import { KnownRows } from './known-rows.js'
 import type { Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
@@ -133,7 +133,8 @@ export class StockLedger implements StockStore, Closable {
    *
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable; some may have ended, rightly.
    */
-  async expire({ limit }: { readonly limit: number }): Promise<StockExpiry> {
+  async expire(options: { readonly limit: number }): Promise<StockExpiry> {
+    const { limit } = checkFields('options', options)
     checkWhole('limit', limit, 1, EXPIRE_MAX)
     const due = await this.#database.read('finding expired reservations', this.#resolved.readDeadlineMs, {
       text: this.#statements.due,

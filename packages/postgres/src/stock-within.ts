@@ -2,7 +2,7 @@
 
 import { FencedError, type StockRef } from '@kerp/core'
 import { type HostContext, inHostTransaction } from './host-transaction.js'
-import type { Queryable } from './queryable.js'
+import { checkQueryable, type Queryable } from './queryable.js'
 import { textOf, versionOf } from './row-text.js'
 import { answerOf, type StockAnswer } from './stock-answer.js'
 import type { StockStatements } from './stock-statements.js'
@@ -42,7 +42,7 @@ export async function raiseStockFence(
   fenceText: string,
 ): Promise<LockedStock> {
   const fence = checkFence(fenceText).toString()
-  const { rows } = await queryable.query(
+  const { rows } = await checkQueryable(queryable).query(
     `INSERT INTO ${schema}.stock AS s (company, item, warehouse, fence) VALUES ($1, $2, $3, $4::text::bigint)
 ON CONFLICT (company, item, warehouse) DO UPDATE SET fence = excluded.fence WHERE s.fence <= excluded.fence
 RETURNING s.on_hand::text AS on_hand, s.reserved::text AS reserved, s.version::text AS version, ${MAKE_DURABLE}`,

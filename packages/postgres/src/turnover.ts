@@ -2,7 +2,7 @@
 
 import { exactValue, InvalidInputError } from '@kerp/core'
 import type { Database } from './database.js'
-import { checkCompanyId } from './identifiers.js'
+import { checkCompanyId, checkFields } from './identifiers.js'
 import { textOf } from './row-text.js'
 import { checkDate } from './voucher-check.js'
 import { amountOf } from './voucher-reader.js'
@@ -30,7 +30,7 @@ export async function readTurnover(
   deadlineMs: number,
   query: TurnoverQuery,
 ): Promise<readonly TurnoverRow[]> {
-  const company = checkCompanyId(query.companyId, InvalidInputError)
+  const company = checkCompanyId(checkFields('query', query).companyId, InvalidInputError)
   const [from, to] = [checkDate(query.from, 'from'), checkDate(query.to, 'to')]
   if (from > to) throw new InvalidInputError('from', 'not after `to`', from)
   const sum = (side: 'debit' | 'credit', when: string): string =>

@@ -3,6 +3,7 @@
  * none of them is a dependency; `pg` clients, and what Knex and MikroORM hand out of them, fit as they are.
  */
 
+import { InvalidInputError } from '@kerp/core'
 import { DatabaseUnsuitableError } from './errors.js'
 import type { Queryable } from './queryable.js'
 
@@ -76,6 +77,10 @@ export function viaKnex(trx: KnexTransaction): Queryable {
 
 /** For `postWithin` inside `db.transaction(async (tx) => …)` of Drizzle, with the `sql` of `drizzle-orm`. */
 export function viaDrizzle(tx: DrizzleTransaction, sql: DrizzleSql): Queryable {
+  const given: unknown = sql
+  if (typeof given !== 'function' && (typeof given !== 'object' || given === null)) {
+    throw new InvalidInputError('sql', 'the `sql` of drizzle-orm', given)
+  }
   return {
     query: async (text, values) => {
       const { pieces, bound } = split(text, values)
