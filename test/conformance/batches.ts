@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { type BatchLedger, type BatchRun, InvalidInputError, sleep, systemClock } from '@kerp/core'
 import { ChunkLedger, type Queryable } from '@kerp/postgres'
-import { type BatchDriver, Batches, type BatchesOptions } from '@kerp/worker-pool'
+import { type BatchDriver, Batches, type BatchesOptions, type BatchPage } from '@kerp/worker-pool'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type OwnDatabase, ownDatabase } from '../postgres/own-database.js'
 import {
@@ -19,6 +19,9 @@ import {
 export type MakeDriver = (queue: string) => BatchDriver
 
 const PATIENCE_MS = 20_000
+
+const ids = (from: number, length: number): string[] =>
+  Array.from({ length }, (_, index) => employeeId(from + index))
 
 class Lost extends InvalidInputError {
   override readonly retryable = true
@@ -305,6 +308,139 @@ export function batchConformance(makeDriver: MakeDriver): void {
       await endedInTime((await start(process({ pageItems: 30 }))).ended())
       expect(Math.max(...pages)).toBeLessThanOrEqual(30)
       expect(pages.length).toBeGreaterThanOrEqual(4)
+    })
+
+    it('is of its key alone: names that only look alike when they are joined are two runs, and each pays', async () => {
+      const companyId = `c${randomBytes(5).toString('hex')}`
+      const splitAt = (month: string): readonly string[] => month.split('+')
+      const idempotencyKeys: string[] = []
+      const batch = payBatch({
+        key: ({ month }) => splitAt(month),
+        ids: ({ after }) => Promise.resolve(after === undefined ? ['a', 'b/a', '2026-06/a', '%2F'] : []),
+        onKey: (key) => idempotencyKeys.push(key),
+      })
+      const process = new Batches({ ledger, batches: [batch], driver: makeDriver(companyId) })
+      open.push(process)
+      process.work()
+      const months = [
+        'sales/eu+2026-06',
+        'sales+eu/2026-06',
+        'sales+eu+2026-06',
+        'sales+eu%2F2026-06',
+        'sales+eu',
+        'sales+eu+b',
+      ]
+      const runs = await Promise.all(
+        months.map((month) => process.start(batch, { companyId, month, employees: 4 })),
+      )
+      expect(new Set(runs.map(({ runId }) => runId)).size).toBe(months.length)
+      for (const run of runs)
+        expect(await endedInTime(run.ended())).toMatchObject({ state: 'done', itemsDone: 4 })
+      expect(await payments(companyId)).toHaveLength(4 * months.length)
+      expect(new Set(idempotencyKeys).size).toBe(4 * months.length)
+    })
+
+    it('is found when it is started again with the same params in another order, and refused with others', async () => {
+      const { companyId, process, start, batch, params } = office()
+      const one = process()
+      await start(one)
+      const { month, employees } = params
+      expect((await one.start(batch, { employees, month, companyId })).isNew).toBe(false)
+      const other = one.start(batch, { ...params, employees: 1 })
+      await expect(other).rejects.toMatchObject({
+        code: 'BATCH_CONFLICT',
+        retryable: false,
+        runId: `pay/${companyId}/2026-06`,
+      })
+      await endedInTime((await start(one)).ended())
+      await expectEachOnce(companyId, 95)
+    })
+
+    it('that a version before this opened, which did not escape names, is found and goes on with its own keys', async () => {
+      const companyId = `c${randomBytes(5).toString('hex')}`
+      const idempotencyKeys: string[] = []
+      const batch = payBatch({
+        key: ({ month }) => month.split('+'),
+        ids: ({ after }) => Promise.resolve(after === undefined ? ['a/b', 'c'] : []),
+        onKey: (key) => idempotencyKeys.push(key),
+      })
+      const params = { companyId, month: 'sales/eu+06', employees: 2 }
+      const former = `pay/${companyId}/sales/eu/06`
+      await ledger.open({ ...batch.opening(params), runId: former })
+      await own.pool.query('UPDATE kerp.batch_run SET keys_escaped = false WHERE company = $1', [companyId])
+      const process = new Batches({ ledger, batches: [batch], driver: makeDriver(companyId) })
+      open.push(process)
+      process.work()
+      const run = await process.start(batch, params)
+      expect([run.runId, run.isNew]).toEqual([former, false])
+      await endedInTime(run.ended())
+      expect(idempotencyKeys.sort()).toEqual([`${former}/a/b`, `${former}/c`])
+      const otherKey = await process.start(batch, { ...params, month: 'sales+eu/06' })
+      expect([otherKey.isNew, otherKey.runId]).toEqual([true, `pay/${companyId}/sales/eu%2F06`])
+      await expect(process.start(batch, { ...params, employees: 3 })).rejects.toMatchObject({
+        code: 'BATCH_CONFLICT',
+      })
+      const takenId = process.start(batch, { ...params, month: 'sales+eu+06' })
+      await expect(takenId).rejects.toMatchObject({ code: 'BATCH_CONFLICT', runId: former })
+      await endedInTime(otherKey.ended())
+      expect(await payments(companyId)).toHaveLength(4)
+    })
+
+    it.each<readonly [string, (page: BatchPage) => unknown]>([
+      [
+        'has an id on two pages',
+        ({ after, limit }) => ids(after === undefined ? 1 : Number(after.slice(1)), limit),
+      ],
+      ['has an id twice on a page', () => [employeeId(1), employeeId(2), employeeId(1)]],
+      ['answers the same page for ever', ({ limit }) => ids(1, limit)],
+      ['answers more than was asked for', ({ limit }) => ids(1, limit + 1)],
+      ['answers no list', () => ({ rows: [] })],
+      ['answers ids that are none', () => [employeeId(1), 2]],
+      [
+        'says that it never will',
+        () => Promise.reject(new InvalidInputError('month', 'one that was', '2026-06')),
+      ],
+    ])('whose source %s ends as failed, and can be taken up', async (_, source) => {
+      let broken = true
+      const { companyId, process, start } = office({
+        ids: async (page) => {
+          const from = page.after === undefined ? 0 : Number(page.after.slice(1)) + 1
+          const right = ids(from, Math.max(0, Math.min(page.limit, 95 - from)))
+          return (broken ? await source(page) : right) as readonly string[]
+        },
+      })
+      const run = await start(process({ pageItems: 30 }))
+      const ended = await endedInTime(run.ended())
+      expect(ended.state).toBe('failed')
+      expect(ended.failureCode).toMatch(/^(BATCH_SOURCE_INVALID|INVALID_INPUT)$/)
+      expect(new Set(await payments(companyId)).size).toBe((await payments(companyId)).length)
+      broken = false
+      await run.resume()
+      expect((await endedInTime(run.ended())).state).toBe('done')
+      expect(new Set(await payments(companyId)).size).toBe((await payments(companyId)).length)
+    })
+
+    it('knows the ids of all its pages, also of those that a version before this planned', async () => {
+      const { companyId, batch, params } = office()
+      const { run } = await ledger.open(batch.opening(params))
+      const page = (from: number, after: string | undefined, isLast = false) =>
+        ledger.plan(run, { after, itemIds: ids(from, 10), isLast })
+      expect(await page(0, undefined)).toBe('planned')
+      expect(await page(10, employeeId(9))).toBe('planned')
+      await expect(page(19, employeeId(19))).rejects.toMatchObject({
+        code: 'INVALID_INPUT',
+        field: 'itemIds[0]',
+      })
+      await expect(page(1, employeeId(19))).rejects.toMatchObject({ field: 'itemIds[0]' })
+      // Without a word to the rows that this version keeps.
+      await own.pool.query('DELETE FROM kerp.batch_item WHERE company = $1', [companyId])
+      await own.pool.query('UPDATE kerp.batch_run SET ids_kept = 10 WHERE company = $1', [companyId])
+      await expect(page(11, employeeId(19))).rejects.toMatchObject({ field: 'itemIds[0]' })
+      expect(await page(20, employeeId(19), true)).toBe('planned')
+      expect(
+        await own.one('SELECT count(*)::text FROM kerp.batch_item WHERE company = $1', [companyId]),
+      ).toBe('0')
+      expect((await ledger.read(run))?.items).toBe(30)
     })
 
     it('whose source has no end is refused by name', async () => {

@@ -1,4 +1,4 @@
-import { type Clock, systemRandom, timeOrderedIds } from '@kerp/core'
+import { type Clock, joinNames, systemRandom, timeOrderedIds } from '@kerp/core'
 import { manualClock, seededRandom, sequentialIds } from '@kerp/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -68,5 +68,25 @@ describe('sequential ids', () => {
     const ids = sequentialIds('voucher')
     expect([ids.next(), ids.next()]).toStrictEqual(['voucher-1', 'voucher-2'])
     expect(sequentialIds().next()).toBe('id-1')
+  })
+})
+
+describe('joined names', () => {
+  it('are the names themselves where nothing in them is special', () => {
+    expect(joinNames(['payroll', 'c1', '2026-06'])).toBe('payroll/c1/2026-06')
+    expect(joinNames(['a/b', '50%', '급여 6'])).toBe('a%2Fb/50%25/급여 6')
+    expect(joinNames(['a b', 'c/d'], ' ')).toBe('a%20b c/d')
+  })
+
+  it('of two different lists are never the same', () => {
+    const name = fc.string({ unit: fc.constantFrom('/', '%', '2', 'F', 'a', ' '), maxLength: 6 })
+    const names = fc.array(name, { minLength: 1, maxLength: 4 })
+    fc.assert(
+      fc.property(names, names, fc.constantFrom('/' as const, ' ' as const), (one, other, separator) => {
+        const isSame = joinNames(one, separator) === joinNames(other, separator)
+        expect(isSame).toBe(JSON.stringify(one) === JSON.stringify(other))
+      }),
+      { numRuns: 5_000 },
+    )
   })
 })

@@ -69,6 +69,7 @@ function runOf(payroll: Payroll, done: number, state: BatchRun['state']): BatchR
     ...{ isPlanned: true, cursor: itemIds.at(-1), items: itemIds.length, itemsDone: paid.length },
     ...{ itemsFailed: over.length - paid.length, chunks: all.length, chunksDone: done },
     totals: paid.length === 0 ? {} : { net: paid.reduce((sum, id) => sum + amountOf(id), 0n) },
+    keysEscaped: true,
     failureCode: undefined,
   }
 }

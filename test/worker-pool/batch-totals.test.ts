@@ -27,7 +27,14 @@ async function outcomesOf(
   const opening = batch.opening(null)
   const run: BatchRun = {
     ...opening,
-    ...{ state: 'running', isPlanned: true, cursor: undefined, failureCode: undefined, totals: {} },
+    ...{
+      state: 'running',
+      isPlanned: true,
+      cursor: undefined,
+      failureCode: undefined,
+      totals: {},
+      keysEscaped: true,
+    },
     ...{ items: itemIds.length, itemsDone: 0, itemsFailed: 0, chunks: 1, chunksDone: 0 },
   }
   const chunk = { ...opening, number: 1, fence: '1', attempt: 1, itemIds }

@@ -19,7 +19,14 @@ const KNOWN = defineBatch<null, bigint, bigint, null>({
 const UNKNOWN_RUN: BatchRun = {
   ...KNOWN.opening(null),
   ...{ runId: 'unknown/c1/2026-06', batch: 'unknown' },
-  ...{ state: 'running', isPlanned: true, cursor: undefined, failureCode: undefined, totals: {} },
+  ...{
+    state: 'running',
+    isPlanned: true,
+    cursor: undefined,
+    failureCode: undefined,
+    totals: {},
+    keysEscaped: true,
+  },
   ...{ items: 1, itemsDone: 0, itemsFailed: 0, chunks: 1, chunksDone: 0 },
 }
 

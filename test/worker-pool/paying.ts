@@ -2,7 +2,7 @@
 
 import type { BatchLedger, BatchRun, BatchTotals } from '@kerp/core'
 import type { Queryable } from '@kerp/postgres'
-import { type Batch, type BatchBounds, defineBatch } from '@kerp/worker-pool'
+import { type Batch, type BatchBounds, type BatchPage, defineBatch } from '@kerp/worker-pool'
 
 /** Whom a run pays. */
 export interface PayParams {
@@ -18,6 +18,12 @@ export interface PayOptions extends BatchBounds {
   readonly finish?: (tx: Queryable, run: BatchRun, params: PayParams) => Promise<void>
   /** Hears how many ids each page of the source had. */
   readonly onPage?: (length: number) => void
+  /** @defaultValue the month */
+  readonly key?: (params: PayParams) => readonly string[]
+  /** @defaultValue so many employees */
+  readonly ids?: (page: BatchPage) => Promise<readonly string[]>
+  /** Hears the idempotency key of each payment. */
+  readonly onKey?: (key: string) => void
 }
 
 /** The tables of payments and of runs that were finished. */
@@ -40,22 +46,36 @@ export function employeeId(n: number): string {
 
 /** Pays `employees` employees of a company for a month. */
 export function payBatch(options: PayOptions = {}): Batch<PayParams, Queryable> {
-  const { pay = () => 1_000n, write, finish, onPage, ...bounds } = options
+  const {
+    pay = () => 1_000n,
+    write,
+    finish,
+    onPage,
+    onKey,
+    ids,
+    key = ({ month }: PayParams) => [month],
+    ...bounds
+  } = options
   return defineBatch<PayParams, string, bigint, Queryable>({
     chunkItems: 10,
     ...bounds,
     name: 'pay',
     companyId: ({ companyId }) => companyId,
-    key: ({ month }) => [month],
+    key,
     readParams: (stored) => stored as PayParams,
-    ids({ employees }, { after, limit }) {
+    ids({ employees }, page) {
+      if (ids !== undefined) return ids(page)
+      const { after, limit } = page
       const from = after === undefined ? 0 : Number(after.slice(1)) + 1
       const length = Math.max(0, Math.min(limit, employees - from))
       onPage?.(length)
       return Promise.resolve(Array.from({ length }, (_, index) => employeeId(from + index)))
     },
     load: (_params, ids) => Promise.resolve(ids),
-    run: (employee) => pay(employee),
+    run(employee, { idempotencyKey }) {
+      onKey?.(idempotencyKey)
+      return pay(employee)
+    },
     totals: { paid: (amount) => amount, large: (amount) => LARGE * amount },
     async effects(tx, done, params) {
       const { companyId, month } = params

@@ -13,7 +13,7 @@ export interface BatchRunRef {
 /** `running` until it ends; a `failed` or `cancelled` run may be taken up again, a `done` one never. */
 export type BatchRunState = 'running' | 'done' | 'failed' | 'cancelled'
 
-/** What a run is opened with; ignored when it exists. */
+/** What a run is opened with; one that exists is left as it is. */
 export interface BatchOpening extends BatchRunRef {
   /** The name of its definition. */
   readonly batch: string
@@ -45,6 +45,8 @@ export interface BatchRun extends BatchOpening {
   readonly chunksDone: number
   /** The sums of what its items with an effect count for, exact at every moment. */
   readonly totals: BatchTotals
+  /** Whether names are escaped in the idempotency keys of its items; false for a run that a version before this opened. */
+  readonly keysEscaped: boolean
   /** Why a failed run failed, as an error code; undefined for one with too many failed items. */
   readonly failureCode: string | undefined
 }
@@ -127,7 +129,10 @@ export interface BatchLedger<Tx> {
   read(ref: BatchRunRef): Promise<BatchRun | undefined>
   /** Runs of these definitions that are running, oldest first. */
   running(batches: readonly string[], limit: number): Promise<readonly BatchRun[]>
-  /** Cuts items into chunks and moves the cursor, both or none; `overtaken` when another planner was first. */
+  /**
+   * Cuts items into chunks and moves the cursor, both or none; `overtaken` when another planner was first. An id that the run
+   * has from a page before is refused with `InvalidInputError`: its item would have its effect twice.
+   */
   plan(ref: BatchRunRef, plan: BatchPlan): Promise<'planned' | 'overtaken'>
   /** Takes a chunk that is not done and whose lease, if any, has run out. */
   claim(ref: BatchRunRef, claim: BatchClaim): Promise<BatchChunk | undefined>

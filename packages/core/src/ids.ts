@@ -80,3 +80,15 @@ function layOut(head: string, counter: number, entropy: string): string {
   const variant = VARIANTS[Number.parseInt(entropy.slice(0, 1), 16) % 4] ?? ''
   return `${head}${sequence.slice(1)}-${variant}${entropy.slice(1, 4)}-${entropy.slice(4)}`
 }
+
+/**
+ * One name made of several: `%` and the separator are percent-encoded in each, so that different lists are different names. A list
+ * without them is joined as it is.
+ *
+ * @example
+ * joinNames(['sales', 'eu/2026-06']) // 'sales/eu%2F2026-06'
+ */
+export function joinNames(names: readonly string[], separator: '/' | ' ' = '/'): string {
+  const encoded = `%${separator.charCodeAt(0).toString(16).toUpperCase()}`
+  return names.map((name) => name.replaceAll('%', '%25').replaceAll(separator, encoded)).join(separator)
+}

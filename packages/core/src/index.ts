@@ -53,7 +53,7 @@ export type {
 export { exactJson, type ExactJson, exactValue, type ExactValue } from './exact-value.js'
 export type { BalanceUpdated, InventoryChanged } from './event-payloads.js'
 export { currentTraceparent, type EventTracing, isTraceparent } from './event-tracing.js'
-export { type IdSource, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
+export { type IdSource, joinNames, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'
 export type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'

@@ -1,6 +1,6 @@
 /** How many connections there are, of everybody and of each address, user and company. */
 
-import type { Complete } from '@kerp/core'
+import { type Complete, joinNames } from '@kerp/core'
 import type { LiveLimits } from './hub-options.js'
 
 type Bounds = Complete<
@@ -41,7 +41,7 @@ export class ConnectionCounts {
   /** Takes a place for a user of a company. False when there is none. */
   admit(who: { readonly companyId: string; readonly user: string }): boolean {
     if (!this.#add(`c ${who.companyId}`, this.#bounds.connectionsPerCompanyMax)) return false
-    if (this.#add(`u ${who.companyId} ${who.user}`, this.#bounds.connectionsPerUserMax)) return true
+    if (this.#add(userName(who), this.#bounds.connectionsPerUserMax)) return true
     this.#remove(`c ${who.companyId}`)
     return false
   }
@@ -49,7 +49,7 @@ export class ConnectionCounts {
   /** Gives the place back. */
   dismiss(who: { readonly companyId: string; readonly user: string }): void {
     this.#remove(`c ${who.companyId}`)
-    this.#remove(`u ${who.companyId} ${who.user}`)
+    this.#remove(userName(who))
   }
 
   #add(name: string, max: number): boolean {
@@ -64,4 +64,8 @@ export class ConnectionCounts {
     if (count > 0) this.#counts.set(name, count)
     else this.#counts.delete(name)
   }
+}
+
+function userName({ companyId, user }: { readonly companyId: string; readonly user: string }): string {
+  return joinNames(['u', companyId, user], ' ')
 }

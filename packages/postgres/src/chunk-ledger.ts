@@ -6,20 +6,21 @@
  * rolls back.
  */
 
-import type {
-  BatchChunk,
-  BatchChunkRef,
-  BatchClaim,
-  BatchCommit,
-  BatchEffects,
-  BatchFailure,
-  BatchFailureQuery,
-  BatchLedger,
-  BatchOpening,
-  BatchOutcomes,
-  BatchPlan,
-  BatchRun,
-  BatchRunRef,
+import {
+  type BatchChunk,
+  type BatchChunkRef,
+  type BatchClaim,
+  type BatchCommit,
+  type BatchEffects,
+  type BatchFailure,
+  type BatchFailureQuery,
+  type BatchLedger,
+  type BatchOpening,
+  type BatchOutcomes,
+  type BatchPlan,
+  type BatchRun,
+  type BatchRunRef,
+  InvalidInputError,
 } from '@kerp/core'
 import { textArray } from './array-text.js'
 import { writeEffects } from './chunk-effects.js'
@@ -84,26 +85,42 @@ export class ChunkLedger implements BatchLedger<Queryable> {
     return (await this.#ask('listing runs', this.#sql.running, values)).map(runOf)
   }
 
-  async plan(ref: BatchRunRef, plan: BatchPlan): Promise<'planned' | 'overtaken'> {
-    const run = await this.#required(ref)
-    const ids = checkItemIds(plan.itemIds)
-    const cursor = ids.at(-1) ?? plan.after ?? null
-    const lists = chunkLists(ids, run.chunkItems)
-    const values = [
-      ...namesOf(ref),
-      plan.after ?? null,
-      cursor,
-      String(plan.isLast),
-      lists,
-      String(ids.length),
-    ]
-    const planned = await this.#transact('planning a run', async (client) => {
+  /** @throws {InvalidInputError} `INVALID_INPUT`, also for an id that the run has from a page before. */
+  async plan(ref: BatchRunRef, { after, itemIds, isLast }: BatchPlan): Promise<'planned' | 'overtaken'> {
+    const ids = checkItemIds(itemIds)
+    return this.#transact('planning a run', async (client) => {
+      const run = await this.#locked(client, ref)
+      if (run.state !== 'running' || run.isPlanned || run.cursor !== after) return 'overtaken'
+      const isFirst = run.items === 0
+      if (ids.length > 0 && !isFirst) await this.#keepIds(client, ref, ids)
+      if (isLast && !isFirst) await client.query({ text: this.#sql.forget, values: namesOf(ref) })
+      const kept = isLast || isFirst ? 0 : run.items + ids.length
+      const values = [
+        ...namesOf(ref),
+        after ?? null,
+        ids.at(-1) ?? after ?? null,
+        String(isLast),
+        chunkLists(ids, run.chunkItems),
+        String(ids.length),
+        String(kept),
+      ]
       const [row = {}] = (await client.query({ text: this.#sql.plan, values })).rows
-      const isPlanned = textOf(row, 'planned') === '1'
-      assertWritten(row, isPlanned ? chunksOf(ids, run) : 0, 'chunks of a run')
-      return isPlanned
+      assertWritten(row, chunksOf(ids, run), 'chunks of a run')
+      return 'planned'
     })
-    return planned ? 'planned' : 'overtaken'
+  }
+
+  /** Under the lock of the run's row, so that two pages never miss each other's ids. */
+  async #keepIds(client: DatabaseClient, ref: BatchRunRef, ids: readonly string[]): Promise<void> {
+    const values = [...namesOf(ref), textArray(ids)]
+    await client.query({ text: this.#sql.keepPlanned, values: namesOf(ref) })
+    const [repeated] = (await client.query({ text: this.#sql.repeated, values })).rows
+    if (repeated !== undefined) {
+      const index = Number(textOf(repeated, 'place')) - 1
+      throw new InvalidInputError(`itemIds[${index}]`, 'on no page before, each id once in a run', ids[index])
+    }
+    const [row = {}] = (await client.query({ text: this.#sql.keep, values })).rows
+    assertWritten(row, ids.length, 'ids of a run')
   }
 
   /** `leaseMs` is from 1 to a day, here and of `extend`. @throws {InvalidInputError} `INVALID_INPUT`. */

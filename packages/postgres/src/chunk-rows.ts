@@ -40,6 +40,7 @@ export function runOf(row: Row): BatchRun {
     chunks: versionOf(row, 'chunks'),
     chunksDone: versionOf(row, 'chunks_done'),
     totals: readTotals(textOf(row, 'totals')),
+    keysEscaped: textOf(row, 'keys_escaped') === 'true',
     failureCode: textOrUndefined(row, 'failure_code'),
   }
 }

@@ -8,6 +8,18 @@ export function chunkTotalsSchema(schema: string): string {
   return `ALTER TABLE ${schema}.batch_run ADD COLUMN totals jsonb NOT NULL DEFAULT '{}'`
 }
 
+/**
+ * Ids of a run while it is planned over several pages: an id that comes again is refused. `ids_kept` is how many of the run's
+ * items they are; where it is not all of them, another version planned, and they are read from the chunks.
+ */
+export function chunkIdsSchema(schema: string): string {
+  return `
+CREATE TABLE ${schema}.batch_item (
+  company ${NAME}, run_id ${NAME}, item_id ${NAME}, PRIMARY KEY (company, run_id, item_id)
+);
+ALTER TABLE ${schema}.batch_run ADD COLUMN ids_kept ${COUNT}, ADD COLUMN keys_escaped boolean NOT NULL DEFAULT false`
+}
+
 /** The statements for a schema name that is already checked. */
 export function chunkSchema(schema: string): string {
   return `

@@ -6,6 +6,10 @@ export interface ChunkStatements {
   readonly read: string
   readonly running: string
   readonly plan: string
+  readonly keepPlanned: string
+  readonly repeated: string
+  readonly keep: string
+  readonly forget: string
   readonly claim: string
   readonly claimable: string
   readonly extend: string
@@ -26,7 +30,7 @@ const RUN_COLUMNS = `company, run_id, batch, params, state, failure_code, item_c
   chunk_items::text AS chunk_items, failures_max::text AS failures_max,
   stop_after_failures::text AS stop_after_failures, is_planned::text AS is_planned, items::text AS items,
   items_done::text AS items_done, items_failed::text AS items_failed, chunks::text AS chunks,
-  chunks_done::text AS chunks_done, totals::text AS totals`
+  chunks_done::text AS chunks_done, totals::text AS totals, keys_escaped::text AS keys_escaped`
 const ON_RUN = 'company = $1 AND run_id = $2'
 const CHUNK_COLUMNS = 'company, run_id, number::text AS number, fence::text AS fence'
 const FREE = 'done_fence IS NULL AND (lease_until IS NULL OR lease_until <= clock_timestamp())'
@@ -42,20 +46,22 @@ export function chunkStatements(schema: string): ChunkStatements {
   const run = `${schema}.batch_run`
   const chunk = `${schema}.batch_chunk`
   const failure = `${schema}.batch_failure`
+  const item = `${schema}.batch_item`
   return {
     open: `
-INSERT INTO ${run} (company, run_id, batch, params, chunk_items, failures_max, stop_after_failures)
-VALUES ($1, $2, $3, $4, $5::text::integer, $6::text::bigint, $7::text::bigint)
+INSERT INTO ${run} (company, run_id, batch, params, chunk_items, failures_max, stop_after_failures, keys_escaped)
+VALUES ($1, $2, $3, $4, $5::text::integer, $6::text::bigint, $7::text::bigint, true)
 ON CONFLICT DO NOTHING RETURNING ${RUN_COLUMNS}, opened_at::text AS opened_at`,
     read: `SELECT ${RUN_COLUMNS}, opened_at::text AS opened_at FROM ${run} WHERE ${ON_RUN}`,
     running: `
 SELECT ${RUN_COLUMNS} FROM ${run} r WHERE r.state = 'running' AND r.batch = ANY ($1::text::text[])
 ORDER BY r.opened_at, r.company, r.run_id LIMIT $2::text::bigint`,
     // $3: the cursor as it was read · $4: the new one · $5: whether that was all · $6: lists of ids · $7: ids in all
+    // $8: how many of the run's ids are kept then
     plan: `
 WITH planned AS (
   UPDATE ${run} SET item_cursor = $4, is_planned = $5::text::boolean, items = items + $7::text::bigint,
-    chunks = chunks + cardinality($6::text::text[])
+    chunks = chunks + cardinality($6::text::text[]), ids_kept = $8::text::bigint
   WHERE ${ON_RUN} AND state = 'running' AND NOT is_planned AND item_cursor IS NOT DISTINCT FROM $3
   RETURNING company, run_id, chunks - cardinality($6::text::text[]) AS before
 ), added AS (
@@ -64,7 +70,23 @@ WITH planned AS (
   FROM planned p, unnest($6::text::text[]) WITH ORDINALITY AS k(items, place)
   RETURNING 1
 )
-SELECT (SELECT count(*) FROM planned)::text AS planned, (SELECT count(*) FROM added)::text AS written`,
+SELECT count(*)::text AS written FROM added`,
+    // Only what the pages before left out: the first page, and pages that another version planned.
+    keepPlanned: `
+INSERT INTO ${item} (company, run_id, item_id)
+SELECT c.company, c.run_id, i.id FROM ${chunk} c, jsonb_array_elements_text(c.items::jsonb) AS i(id)
+WHERE c.company = $1 AND c.run_id = $2
+  AND EXISTS (SELECT FROM ${run} r WHERE r.company = $1 AND r.run_id = $2 AND r.ids_kept <> r.items)
+ON CONFLICT DO NOTHING`,
+    repeated: `
+SELECT k.place::text AS place FROM unnest($3::text::text[]) WITH ORDINALITY AS k(id, place)
+JOIN ${item} i ON i.company = $1 AND i.run_id = $2 AND i.item_id = k.id ORDER BY k.place LIMIT 1`,
+    keep: `
+WITH kept AS (
+  INSERT INTO ${item} (company, run_id, item_id) SELECT $1, $2, k.id FROM unnest($3::text::text[]) AS k(id)
+  RETURNING 1)
+SELECT count(*)::text AS written FROM kept`,
+    forget: `DELETE FROM ${item} WHERE ${ON_RUN}`,
     claim: `
 UPDATE ${chunk} SET fence = fence + 1, lease_until = ${LEASE_END('$3')}
 WHERE (company, run_id, number) = (

@@ -6,7 +6,7 @@
  * of a voucher are written by one statement, and `audit` proves that they fit.
  */
 
-import { chunkSchema, chunkTotalsSchema } from './chunk-schema.js'
+import { chunkIdsSchema, chunkSchema, chunkTotalsSchema } from './chunk-schema.js'
 import { eventEffectSchema } from './event-effects-schema.js'
 import { eventSchema } from './event-schema.js'
 import { identitySchema, serverFactsSchema } from './identity-schema.js'
@@ -31,6 +31,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 5, name: 'effects of durable consumers', sql: eventEffectSchema },
   { version: 6, name: 'totals of durable batches', sql: chunkTotalsSchema },
   { version: 8, name: 'the identity of the database', sql: identitySchema },
+  { version: 9, name: 'ids of a durable batch over all its pages', sql: chunkIdsSchema },
 ]
 
 const NAME = 'text COLLATE "C" NOT NULL'

@@ -50,6 +50,7 @@ export const BODY_HEADERS = [
 const STATUS_OF_CODE: ReadonlyMap<string, number> = new Map([
   ['VOUCHER_NOT_FOUND', 404],
   ['RESERVATION_NOT_FOUND', 404],
+  ['BATCH_CONFLICT', 409],
   ['VOUCHER_CONFLICT', 409],
   ['VOUCHER_REVERSED', 409],
   ['INSUFFICIENT_STOCK', 409],

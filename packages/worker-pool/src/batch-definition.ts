@@ -7,7 +7,10 @@ export interface BatchItemContext {
   readonly companyId: string
   readonly runId: string
   readonly itemId: string
-  /** The same for every attempt at this item: what an external system needs to tell a repetition. */
+  /**
+   * The same for every attempt at this item, and of no other item of any run: what an external system needs to tell a
+   * repetition.
+   */
   readonly idempotencyKey: string
   /** Aborts when the worker is closed for good, or the item's time is up. */
   readonly signal: AbortSignal
@@ -59,11 +62,17 @@ export type BatchDefinition<Params, Item, Result, Tx> = BatchBounds &
     /** Part of every run's identity: letters, digits, `-` and `_`. */
     readonly name: string
     readonly companyId: (params: Params) => string
-    /** The rest of the identity, for example the month: a second start with the same key is the same run. */
+    /**
+     * The rest of the identity, for example the month: a second start with the same key and the same params is the same run,
+     * one with other params is refused.
+     */
     readonly key: (params: Params) => readonly string[]
     /** Reads params back from the JSON that they were written as. */
     readonly readParams: (stored: unknown) => Params
-    /** Lists ids in a fixed order, each once: `WHERE id > after ORDER BY id LIMIT limit`. */
+    /**
+     * Lists ids in a fixed order, each once: `WHERE id > after ORDER BY id LIMIT limit`. An id that comes twice, on whatever
+     * pages, or an error that says that it may not be repeated, ends the run as failed; any other error is tried again.
+     */
     readonly ids: (params: Params, page: BatchPage) => Promise<readonly string[]>
     /** Answers the items in the order of their ids; undefined for one that is gone. */
     readonly load: (params: Params, ids: readonly string[]) => Promise<readonly (Item | undefined)[]>

@@ -7,8 +7,10 @@ import {
   type BatchItemDone,
   type BatchLedger,
   type BatchOutcomes,
+  type BatchRun,
   describeAmount,
   InvalidInputError,
+  joinNames,
   KerpError,
   retry,
   withDeadline,
@@ -31,6 +33,7 @@ export interface ChunkWork<Params, Item, Result, Tx> {
   readonly definition: BatchDefinition<Params, Item, Result, Tx>
   readonly bounds: ResolvedBatchBounds
   readonly params: Params
+  readonly run: BatchRun
   readonly chunk: BatchChunk
   readonly signal: AbortSignal
 }
@@ -104,7 +107,7 @@ async function runOne<Params, Item, Result, Tx>(
   work: ChunkWork<Params, Item, Result, Tx>,
   { itemId, item }: Found<Item>,
 ): Promise<BatchAnswer<Result>> {
-  const { definition, bounds, params, chunk, signal } = work
+  const { definition, bounds, params, run, chunk, signal } = work
   if (item === undefined) return { error: new BatchItemMissingError(itemId) }
   if (!('run' in definition)) return { error: new BatchAnswersError(1, 0) }
   if (signal.aborted) return { error: signal.reason }
@@ -113,7 +116,8 @@ async function runOne<Params, Item, Result, Tx>(
     companyId,
     runId,
     itemId,
-    idempotencyKey: `${runId}/${itemId}`,
+    // A run goes on with the keys that it began with: another system knows them.
+    idempotencyKey: run.keysEscaped ? `${runId}/${joinNames([itemId])}` : `${runId}/${itemId}`,
     signal,
   }
   try {

@@ -4,10 +4,18 @@
  * Nothing here runs anything. `Batches` does, on one or many processes; the ledger keeps what is done.
  */
 
-import type { BatchChunk, BatchLedger, BatchOpening, BatchRun } from '@kerp/core'
+import {
+  type BatchChunk,
+  type BatchLedger,
+  type BatchOpening,
+  type BatchRun,
+  describeValue,
+  joinNames,
+} from '@kerp/core'
 import type { BatchDefinition, BatchPage } from './batch-definition.js'
 import { checkTotals, resolveBatchBounds } from './batch-options.js'
 import { type ChunkResult, workChunk } from './batch-items.js'
+import { BatchSourceError } from './errors.js'
 
 /** A batch without its types of items and results: all that working on it needs. */
 export interface RunnableBatch<Tx> {
@@ -22,10 +30,15 @@ export interface RunnableBatch<Tx> {
 export interface Batch<Params, Tx> extends RunnableBatch<Tx> {
   /** The run of these params: its identity and its bounds. */
   opening(params: Params): BatchOpening
+  /** The id that versions before this gave the run of these params, which did not escape names; undefined for the same one. */
+  formerRunId(params: Params): string | undefined
+  /** The id of the run of a stored run's params. @throws {BatchSourceError} `BATCH_SOURCE_INVALID` for params that cannot be read. */
+  runIdOf(run: BatchRun): string
 }
 
 /**
- * Defines a batch. The run of `payroll` for company `c1` and key `2026-06` is `payroll/c1/2026-06`, for ever.
+ * Defines a batch. The run of `payroll` for company `c1` and key `2026-06` is `payroll/c1/2026-06`, for ever; `/` and `%` within a
+ * name are percent-encoded, so that two keys are two runs.
  *
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
@@ -35,13 +48,18 @@ export function defineBatch<Params, Item, Result, Tx>(
   const bounds = resolveBatchBounds(definition.name, definition)
   checkTotals(definition.totals)
   const paramsOf = (run: BatchRun): Params => definition.readParams(JSON.parse(run.params))
+  const namesOf = (params: Params): readonly string[] => [
+    definition.name,
+    definition.companyId(params),
+    // From JavaScript they may be numbers.
+    ...definition.key(params).map(String),
+  ]
   return {
     name: definition.name,
     opening(params) {
-      const companyId = definition.companyId(params)
       return {
-        companyId,
-        runId: [definition.name, companyId, ...definition.key(params)].join('/'),
+        companyId: definition.companyId(params),
+        runId: joinNames(namesOf(params)),
         batch: definition.name,
         params: JSON.stringify(params),
         chunkItems: bounds.chunkItems,
@@ -49,10 +67,21 @@ export function defineBatch<Params, Item, Result, Tx>(
         stopAfterFailures: bounds.stopAfterFailures,
       }
     },
-    listIds: (run, page) => definition.ids(paramsOf(run), page),
+    formerRunId(params) {
+      const former = namesOf(params).join('/')
+      return former === joinNames(namesOf(params)) ? undefined : former
+    },
+    runIdOf: (run) => joinNames(namesOf(readable(run, paramsOf))),
+    async listIds(run, page) {
+      const ids: unknown = await definition.ids(readable(run, paramsOf), page)
+      if (!Array.isArray(ids)) throw new BatchSourceError(run.runId, `it answered ${describeValue(ids)}.`)
+      if (ids.length <= page.limit) return ids as readonly string[]
+      const wrong = `it answered ${ids.length} ids for a page of ${page.limit}.`
+      throw new BatchSourceError(run.runId, wrong)
+    },
     async work(run, chunk, signal) {
       const params = paramsOf(run)
-      const outcomes = await workChunk({ definition, bounds, params, chunk, signal })
+      const outcomes = await workChunk({ definition, bounds, params, run, chunk, signal })
       return {
         done: outcomes.done.length,
         failed: outcomes.failed.length,
@@ -63,5 +92,14 @@ export function defineBatch<Params, Item, Result, Tx>(
     async finish(tx, run) {
       await definition.finish?.(tx, run, paramsOf(run))
     },
+  }
+}
+
+/** Params that cannot be read back never can. */
+function readable<Params>(run: BatchRun, paramsOf: (run: BatchRun) => Params): Params {
+  try {
+    return paramsOf(run)
+  } catch (error) {
+    throw new BatchSourceError(run.runId, 'its params cannot be read back.', error)
   }
 }

@@ -4,8 +4,10 @@
  * The driver says which chunk this process tries next; the ledger says whether it may, and whether its work counts.
  */
 
+import { isDeepStrictEqual } from 'node:util'
 import {
   type BatchChunk,
+  type BatchOpening,
   type BatchRun,
   type BatchRunRef,
   type Clock,
@@ -24,7 +26,7 @@ import { type BatchDriving, type BatchHost, inProcess } from './batch-driver.js'
 import { BatchLeases } from './batch-leases.js'
 import { BatchRunHandle } from './batch-run-handle.js'
 import { type BatchesOptions, type ResolvedBatchesOptions, resolveBatchesOptions } from './batches-options.js'
-import { BatchTooLargeError } from './errors.js'
+import { BatchConflictError, BatchSourceError, BatchTooLargeError } from './errors.js'
 
 /** What a process says of its own work on batches. */
 export interface BatchNotices extends Readonly<Record<string, readonly unknown[]>> {
@@ -78,14 +80,35 @@ export class Batches<Tx> implements Closable {
    * this process at once.
    *
    * @throws {InvalidInputError} `INVALID_INPUT` for a batch that this object was not given.
+   * @throws {BatchConflictError} `BATCH_CONFLICT`: the run of this key has other params.
    */
   async start<Params>(batch: Batch<Params, Tx>, params: Params): Promise<BatchRunHandle> {
     if (this.#byName.get(batch.name) !== batch) {
       throw new InvalidInputError('batch', `one of ${[...this.#byName.keys()].join(', ')}`, batch.name)
     }
-    const { run, isNew } = await this.#options.ledger.open(batch.opening(params))
+    const opening = batch.opening(params)
+    const former = await this.#former(batch, params, opening)
+    const { run, isNew } = former ?? (await this.#options.ledger.open(opening))
+    if (!isNew && !isSameJson(run.params, opening.params)) {
+      throw new BatchConflictError(run.companyId, run.runId)
+    }
     this.#driving?.wake()
     return this.#handle(run, isNew)
+  }
+
+  /** The run of this key under the id that a version before this gave it, if there is one. */
+  async #former<Params>(
+    batch: Batch<Params, Tx>,
+    params: Params,
+    opening: BatchOpening,
+  ): Promise<{ readonly run: BatchRun; readonly isNew: boolean } | undefined> {
+    const runId = batch.formerRunId(params)
+    if (runId === undefined) return undefined
+    const run = await this.#options.ledger.read({ companyId: opening.companyId, runId })
+    if (run === undefined || run.batch !== batch.name) return undefined
+    // Two keys may have had this id: whose it is, its params say.
+    if (isSameJson(run.params, opening.params)) return { run, isNew: false }
+    return batch.runIdOf(run) === opening.runId ? { run, isNew: false } : undefined
   }
 
   /** The run of an identity, if there is one. */
@@ -185,14 +208,23 @@ export class Batches<Tx> implements Closable {
     const { pageItems, itemsMax } = this.#resolved
     // Whole chunks, save the last.
     const limit = Math.max(1, Math.floor(pageItems / run.chunkItems)) * run.chunkItems
-    const itemIds = await batch.listIds(run, { after: run.cursor, limit })
+    const itemIds = await batch
+      .listIds(run, { after: run.cursor, limit })
+      .catch((error: unknown) => this.#endIfHopeless(run, error))
+    if (itemIds === undefined) return false
     if (run.items + itemIds.length > itemsMax) {
       await this.#end(run, new BatchTooLargeError(itemsMax))
       return false
     }
     const isLast = itemIds.length < limit
-    await this.#options.ledger.plan(run, { after: run.cursor, itemIds, isLast })
-    return true
+    try {
+      await this.#options.ledger.plan(run, { after: run.cursor, itemIds, isLast })
+      return true
+    } catch (error) {
+      if (!(error instanceof InvalidInputError)) throw error
+      await this.#end(run, new BatchSourceError(run.runId, error.message, error))
+      return false
+    }
   }
 
   async #finish(run: BatchRun, batch: RunnableBatch<Tx>): Promise<void> {
@@ -200,9 +232,14 @@ export class Batches<Tx> implements Closable {
       const ended = await this.#options.ledger.finish(run, (tx, locked) => batch.finish(tx, locked))
       if (ended.state !== 'running') this.#board.emit('ended', ended)
     } catch (error) {
-      if (error instanceof KerpError && !error.retryable) await this.#end(run, error)
-      else throw error
+      await this.#endIfHopeless(run, error)
     }
+  }
+
+  /** What says that it may not be repeated ends the run; what does not is thrown, and tried again. */
+  async #endIfHopeless(run: BatchRun, error: unknown): Promise<void> {
+    if (!(error instanceof KerpError) || error.retryable) throw error
+    await this.#end(run, error)
   }
 
   async #end(run: BatchRun, error: KerpError): Promise<void> {
@@ -213,4 +250,9 @@ export class Batches<Tx> implements Closable {
   #failed(error: unknown): void {
     tellFailure(this.#options.observer ?? {}, 'batches', error)
   }
+}
+
+/** Whether two texts of JSON say the same, in whatever order their keys are. */
+function isSameJson(one: string, other: string): boolean {
+  return one === other || isDeepStrictEqual(JSON.parse(one), JSON.parse(other))
 }

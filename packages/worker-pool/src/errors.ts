@@ -202,6 +202,40 @@ export class BatchTooLargeError extends KerpError {
 }
 
 /**
+ * The run of this key was opened with other params, or its id belongs to a run of another key; nothing was started. Code
+ * `BATCH_CONFLICT`, not retryable.
+ */
+export class BatchConflictError extends KerpError {
+  static override readonly errorName = 'BatchConflictError'
+
+  constructor(
+    readonly companyId: string,
+    readonly runId: string,
+  ) {
+    super(`The batch run ${JSON.stringify(runId)} was opened before with other params.`, {
+      code: 'BATCH_CONFLICT',
+      retryable: false,
+    })
+  }
+}
+
+/**
+ * A batch's source answered what cannot be planned: no list of ids, an id twice, more than a page. The run ends as failed. Code
+ * `BATCH_SOURCE_INVALID`, not retryable.
+ */
+export class BatchSourceError extends KerpError {
+  static override readonly errorName = 'BatchSourceError'
+
+  constructor(runId: string, wrong: string, cause?: unknown) {
+    super(`The source of the batch run ${JSON.stringify(runId)} is invalid: ${wrong}`, {
+      code: 'BATCH_SOURCE_INVALID',
+      retryable: false,
+      cause,
+    })
+  }
+}
+
+/**
  * Sections of a fan-out that its caller needs did not succeed. `values` and `errors` have what is known of all. Code
  * `FAN_OUT_INCOMPLETE`, retryable if the first failure among the needed ones is; that failure is the `cause`.
  */

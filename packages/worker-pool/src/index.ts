@@ -33,6 +33,8 @@ export {
   BatchAnswersError,
   BatchChunkAbandonedError,
   BatchItemMissingError,
+  BatchConflictError,
+  BatchSourceError,
   BatchTooLargeError,
   CpuEntryError,
   CpuTaskError,
