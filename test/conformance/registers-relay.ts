@@ -191,11 +191,28 @@ export function relayConformance(redis: () => RedisClient): void {
       expect(stateOf(await world.get('a'))).toEqual(['database', 1, '8', '0'])
     })
 
-    test('an outbox row that no register can hold voids the company, and the relay goes on', async () => {
-      const world = await cached()
+    test('an outbox row that no register can hold is left out and named, and the others go on', async () => {
+      const world = await World.cached(redis(), { a: [5n, 0n], b: [6n, 0n] })
+      const long = world.ref('한'.repeat(43))
+      world.database.write({ ref: long, version: 1, fields: ['1', '0'] })
       world.database.write({ ref: world.ref('a'), version: 2, fields: ['1e3', '0'] })
+      world.commit({ b: [1n, 0n] })
       expect(await world.relay.tick()).toMatchObject({ ok: true })
-      expect(world.renewals()).toEqual(['absent', 'fork'])
+      expect(world.renewals()).toEqual(['absent'])
+      expect(world.observer.of('registerUnusable')).toEqual([long, world.ref('a')])
+      // A register of before must not outlive an image that it cannot hold.
+      expect(await world.raw('a')).toBeNull()
+      expect(stateOf(await world.get('b'))).toEqual(['redis', 2, '7', '0'])
+    })
+
+    test('a row that no key has room for does not keep an audit from comparing the others', async () => {
+      const world = await cached()
+      const long = world.ref('한'.repeat(43))
+      expect((await world.registers.cached(world.companyId, [long, world.ref('a')])).map(Boolean)).toEqual([
+        false,
+        true,
+      ])
+      expect([world.registers.canHold(long), world.registers.canHold(world.ref('a'))]).toEqual([false, true])
     })
 
     test('two rows that contradict each other prove a fork', async () => {

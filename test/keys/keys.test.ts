@@ -1,5 +1,5 @@
 import { InvalidInputError, InvalidOptionError } from '@kerp/core'
-import { createKeys, InvalidKeyError, parseKey, validateCompanyId } from '@kerp/keys'
+import { createKeys, InvalidKeyError, KEY_BYTES_MAX, parseKey, validateCompanyId } from '@kerp/keys'
 import { describe, expect, it } from 'vitest'
 
 const keys = createKeys()
@@ -77,16 +77,22 @@ describe('parts', () => {
     expect(() => dashboard('x'.repeat(10_000))).toThrow(/at most 128 bytes/)
   })
 
-  it('are refused when the whole key would exceed 512 bytes', () => {
-    const long = '한'.repeat(42)
-    expect(keys.dashboard({ companyId: 'c1', type: long }).length).toBe(15 + 42 * 9)
-    const lock = (id: string) => keys.lock({ companyId: 'c1', type: long, id })
-    expect(lock('x'.repeat(123))).toHaveLength(512)
-    expect(() => lock('x'.repeat(124))).toThrow(/at most 512 bytes/)
-    expect(() => parseKey(`${lock('x'.repeat(123))}x`)).toThrow(InvalidKeyError)
-    expect(() => keys.register({ companyId: 'c1', family: 'inventory', parts: [long, long] })).toThrow(
-      /at most 512 bytes/,
-    )
+  it('always fit into a key, however long they are when encoded', () => {
+    const named = createKeys({ namespace: 'n'.repeat(32) })
+    const companyId = 'c'.repeat(63)
+    const [long, tag] = ['한'.repeat(42), '한'.repeat(53)]
+    const all = [
+      named.lock({ companyId, type: long, id: long }),
+      named.register({ companyId, family: 'inventory', parts: [long, long] }),
+      named.rateLimit({ companyId, user: long, endpoint: long }),
+      named.lease(named.cached({ companyId, type: long, id: long })),
+      named.cacheTag({ companyId, tag }),
+    ]
+    for (const key of all) {
+      expect(key.length).toBeLessThanOrEqual(KEY_BYTES_MAX)
+      expect(parseKey(key)).toMatchObject({ namespace: 'n'.repeat(32) })
+    }
+    expect(() => named.cacheTag({ companyId, tag: `${tag}한` })).toThrow(/at most 160 bytes/)
   })
 
   it.each([[''], ['\ud800'], ['a\udc00b'], [7], [7n], [null], [undefined], [['a']], [{}], [true]])(

@@ -18,6 +18,7 @@ export const EXAMPLES: Examples = {
   registerApply: { result: 'applied', count: 2 },
   generationChange: { reason: 'fork' },
   registerFork: { count: 1 },
+  registerUnusable: { companyId: 'c1', family: 'balance', parts: ['1101', '2026'] },
   cacheTrust: { trusted: true, ageMs: 250 },
   localTierSize: { companies: 3, entries: 100, bytes: 30_000 },
   localTierDrop: { reason: 'gap' },

@@ -9,6 +9,7 @@ import {
   combineObservers,
   InvalidInputError,
   type InvalidationLog,
+  listInput,
   type Observer,
   type ReadToken,
   type RegisterImages,
@@ -18,7 +19,15 @@ import {
 } from '@kerp/core'
 import type { ApplyResult, Registers } from '@kerp/registers'
 import { auditBalances, type BalanceAudit, type BalanceAuditOptions } from './audit.js'
-import { accountBalance, type AccountRef, type Balance, balanceRef, present, spelt } from './balance.js'
+import {
+  accountBalance,
+  type AccountRef,
+  type Balance,
+  balanceRef,
+  checkedRef,
+  present,
+  spelt,
+} from './balance.js'
 import { warmBalances, type WarmOptions, type WarmProgress } from './warm.js'
 
 /** What a `BalanceCache` is made of. */
@@ -68,7 +77,7 @@ export class BalanceCache {
    * @throws {InvalidInputError} `INVALID_INPUT` for a ref that is none.
    */
   peek(ref: AccountRef): Balance | undefined {
-    const { companyId, account, fiscalYear } = ref
+    const { companyId, account, fiscalYear } = checkedRef(ref)
     if (fiscalYear !== this.#peekedYear) {
       const { parts } = balanceRef(ref)
       this.#peekedYear = fiscalYear
@@ -87,8 +96,8 @@ export class BalanceCache {
    * @throws like `getMany`.
    */
   async get(ref: AccountRef, options: BalanceReadOptions = {}): Promise<Balance> {
-    const refs = [balanceRef(ref)]
-    const [answer] = await this.#registers.getManyAs(accountBalance, ref.companyId, refs, options)
+    const register = balanceRef(ref)
+    const [answer] = await this.#registers.getManyAs(accountBalance, register.companyId, [register], options)
     return spelt(present(answer), ref.account)
   }
 
@@ -105,7 +114,7 @@ export class BalanceCache {
    * @throws what the source throws, for example `DATABASE_UNAVAILABLE`.
    */
   async getMany(refs: readonly AccountRef[], options: BalanceReadOptions = {}): Promise<readonly Balance[]> {
-    const answers = await this.#read(refs.map(balanceRef), options)
+    const answers = await this.#read(listInput('refs', refs).map(balanceRef), options)
     return refs.map(({ account }, index) => spelt(present(answers[index]), account))
   }
 

@@ -1,6 +1,6 @@
 /** What a balance is: the totals of one account in one fiscal year, exact, with version, age and origin. */
 
-import { exactJson, InvalidInputError, parseMinorUnits, type RegisterRef } from '@kerp/core'
+import { exactJson, InvalidInputError, objectInput, parseMinorUnits, type RegisterRef } from '@kerp/core'
 import { canonicalPart } from '@kerp/keys'
 import type { RegisterReading } from '@kerp/registers'
 
@@ -96,11 +96,16 @@ export function spelt(answer: Balance, account: string): Balance {
  * that is none; the rest is checked where the key is built.
  */
 export function balanceRef(ref: AccountRef): RegisterRef {
-  const { companyId, account, fiscalYear } = ref
+  const { companyId, account, fiscalYear } = checkedRef(ref)
   if (typeof fiscalYear !== 'number') {
     throw new InvalidInputError('fiscalYear', 'a whole number from 1 to 9999', fiscalYear)
   }
   return { companyId, family: 'balance', parts: [canonicalAccount(account), String(fiscalYear)] }
+}
+
+/** The ref itself. @throws {InvalidInputError} `INVALID_INPUT` for what is no object. */
+export function checkedRef(ref: AccountRef): AccountRef {
+  return objectInput('ref', ref, 'an object with companyId, account and fiscalYear')
 }
 
 // Normalisation leaves ASCII as it is; a loop over the few characters of an account costs less than a test.

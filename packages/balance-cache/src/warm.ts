@@ -37,12 +37,12 @@ export async function warmBalances(
   let progress: WarmProgress = { rows: 0, loaded: 0, after: options.after, done: false }
   for await (const page of balancePages(parts.source, companyId, options)) {
     // The page only names the rows: what is stored must be loaded under a lease, after the lease.
-    const refs = page.images.map(({ ref }) => ref)
+    const refs = page.images.map(({ ref }) => ref).filter((ref) => parts.registers.canHold(ref))
     const readings = await parts.registers.getMany(companyId, refs)
     progress = {
-      rows: progress.rows + refs.length,
+      rows: progress.rows + page.images.length,
       loaded: progress.loaded + readings.filter(({ source }) => source === 'database').length,
-      after: refs.at(-1)?.parts[0] ?? progress.after,
+      after: page.images.at(-1)?.ref.parts[0] ?? progress.after,
       done: page.last,
     }
     options.onProgress?.(progress)

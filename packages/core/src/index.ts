@@ -59,6 +59,7 @@ export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-obse
 export type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
 export { onAbort } from './on-abort.js'
 export { isError, thrownText, thrownWords } from './thrown.js'
+export { canonicalName, NAME_BYTES_MAX } from './names.js'
 export { NoticeBoard, type NoticeMap, type Notices } from './notices.js'
 export type { EventDead, EventDeliver, EventPublish, EventReset } from './event-observations.js'
 export {
@@ -86,6 +87,8 @@ export {
 export {
   type Complete,
   functionOption,
+  listInput,
+  objectInput,
   objectOptions,
   oneOfOption,
   partOption,

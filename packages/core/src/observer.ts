@@ -8,6 +8,7 @@
 import type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 import type { CompanyWork } from './company-work.js'
 import type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
+import type { RegisterRef } from './ports.js'
 import type { StockBatch, StockMove } from './stock-observation.js'
 import type { PoolJobEnd, PoolLevel } from './pool-observation.js'
 
@@ -176,6 +177,8 @@ export interface Observer {
   readonly generationChange?: ((observation: GenerationChange) => void) | undefined
   /** The same version with other bytes was seen: the history forked. Must page. */
   readonly registerFork?: ((observation: { readonly count: number }) => void) | undefined
+  /** A committed row that no register can hold, by its name: the database answers it. Its writer has to be mended. */
+  readonly registerUnusable?: ((observation: RegisterRef) => void) | undefined
   readonly cacheTrust?: ((observation: CacheTrust) => void) | undefined
   readonly localTierSize?: ((observation: LocalTierSize) => void) | undefined
   readonly localTierDrop?: ((observation: LocalTierDrop) => void) | undefined
@@ -264,6 +267,7 @@ export const OBSERVATIONS = [
   'registerApply',
   'generationChange',
   'registerFork',
+  'registerUnusable',
   'cacheTrust',
   'localTierSize',
   'localTierDrop',

@@ -1,6 +1,6 @@
 /** The checks that every `resolve…Options` uses, with the one shape of message. */
 
-import { InvalidOptionError } from './errors.js'
+import { InvalidInputError, InvalidOptionError } from './errors.js'
 
 /** Options with every choice made: no property is missing, and none is undefined. */
 export type Complete<T> = { readonly [Name in keyof T]-?: Exclude<T[Name], undefined> }
@@ -102,4 +102,21 @@ export function partOption<T>(
 export function functionOption<T>(owner: string, option: string, value: T): T {
   if (typeof value === 'function') return value
   throw new InvalidOptionError(owner, option, 'a function', value)
+}
+
+/**
+ * An argument that must be an object: callers may come from JavaScript.
+ *
+ * @throws {InvalidInputError} `INVALID_INPUT`
+ */
+export function objectInput<T>(field: string, value: T, expected = 'an object'): T {
+  if (typeof value === 'object' && value !== null) return value
+  throw new InvalidInputError(field, expected, value)
+}
+
+/** An argument that must be a list. @throws {InvalidInputError} `INVALID_INPUT` */
+export function listInput<T>(field: string, value: readonly T[]): readonly T[] {
+  const isList: boolean = Array.isArray(value)
+  if (isList) return value
+  throw new InvalidInputError(field, 'a list', value)
 }

@@ -1,6 +1,6 @@
 /** Names: the resource that a caller locks, and the keys that belong to it. */
 
-import { type Keys, type LockKeyParts, parseKey } from '@kerp/keys'
+import { canonicalPart, type Keys, type LockKeyParts, parseKey } from '@kerp/keys'
 
 /** What a lock protects: `type` names the kind of thing, `id` the thing. */
 export type LockResource = LockKeyParts
@@ -46,7 +46,7 @@ class NamesBesideLock implements LockNames {
 
   constructor(lock: string, { companyId, type, id }: LockResource) {
     this.lock = lock
-    this.resource = { companyId, type, id }
+    this.resource = { companyId, type: canonicalPart(type, 'type'), id: canonicalPart(id, 'id') }
     this.fence = `${this.#company}:fence`
   }
 

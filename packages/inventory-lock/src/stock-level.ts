@@ -3,11 +3,13 @@
 import {
   exactValue,
   formatQuantity,
+  objectInput,
   parseMinorUnits,
   type RegisterImage,
   type RegisterRef,
   type StockRef,
 } from '@kerp/core'
+import { canonicalPart } from '@kerp/keys'
 import type { RegisterReading } from '@kerp/registers'
 
 /** A row of stock in one state. One that was never written is zero with version 0. */
@@ -30,9 +32,20 @@ export interface StockReading extends StockLevel {
   readonly source: 'l1' | 'redis' | 'database'
 }
 
-/** The register of a row of stock: family `inventory`, parts item and warehouse, fields on hand and reserved. */
-export function stockRegister({ companyId, item, warehouse }: StockRef): RegisterRef {
-  return { companyId, family: 'inventory', parts: [item, warehouse] }
+/** The ref itself. @throws {InvalidInputError} `INVALID_INPUT` for what is no object. */
+export function checkedRef(ref: StockRef): StockRef {
+  return objectInput('ref', ref, 'an object with companyId, item and warehouse')
+}
+
+/**
+ * The register of a row of stock: family `inventory`, parts item and warehouse, fields on hand and reserved.
+ *
+ * @throws {InvalidInputError} `INVALID_INPUT` for a ref that is none, `INVALID_KEY` for an item or a warehouse that is none.
+ */
+export function stockRegister(ref: StockRef): RegisterRef {
+  const { companyId, item, warehouse } = checkedRef(ref)
+  const parts = [canonicalPart(item, 'item'), canonicalPart(warehouse, 'warehouse')] as const
+  return { companyId, family: 'inventory', parts }
 }
 
 /** The level in an image of a row, for example of those that a movement answers. */

@@ -3,6 +3,7 @@
 import {
   combineObservers,
   InvalidInputError,
+  listInput,
   type Observer,
   type ReadToken,
   type RegisterSource,
@@ -17,7 +18,7 @@ import {
 } from '@kerp/core'
 import { comparePages, type RegisterVerdict, type Registers } from '@kerp/registers'
 import { AppliedImages } from './applied-images.js'
-import { type StockReading, stockReading, stockRegister } from './stock-level.js'
+import { checkedRef, type StockReading, stockReading, stockRegister } from './stock-level.js'
 
 /** What a `Stock` is made of. */
 export interface StockOptions {
@@ -132,13 +133,14 @@ export class Stock {
    * and `get` answers then. Synchronous, no I/O; needs an in-process tier of `Registers`.
    */
   peek(ref: StockRef): StockReading | undefined {
-    const { companyId, item, warehouse } = ref
+    const { companyId, item, warehouse } = checkedRef(ref)
     return this.#registers.peekAs(stockReading, companyId, 'inventory', item, warehouse)
   }
 
   /** One level; zero with version 0 if the row was never written. Throws like `getMany`. */
   async get(ref: StockRef, options: StockReadOptions = {}): Promise<StockReading> {
-    const levels = await this.#registers.getManyAs(stockReading, ref.companyId, [stockRegister(ref)], options)
+    const register = stockRegister(ref)
+    const levels = await this.#registers.getManyAs(stockReading, register.companyId, [register], options)
     return present(levels[0])
   }
 
@@ -156,6 +158,7 @@ export class Stock {
     refs: readonly Omit<StockRef, 'companyId'>[],
     options: StockReadOptions = {},
   ): Promise<readonly StockReading[]> {
+    listInput('refs', refs)
     if (refs.length === 0) return []
     const registers = refs.map((ref) => stockRegister({ ...ref, companyId }))
     return this.#registers.getManyAs(stockReading, companyId, registers, options)

@@ -5,13 +5,17 @@
  * hash tag and the characters of glob patterns can only stand where the builder puts them.
  */
 
+import { canonicalName, NAME_BYTES_MAX } from '@kerp/core'
 import { InvalidKeyError } from './errors.js'
 
 /** The most bytes of one part, in UTF-8 after NFC and before percent-encoding. */
-export const PART_BYTES_MAX = 128
+export const PART_BYTES_MAX = NAME_BYTES_MAX
 
-/** The most bytes of a whole key, percent-encoded. */
-export const KEY_BYTES_MAX = 512
+/** The most bytes of a tag, which may be a name with a word in front. */
+export const TAG_BYTES_MAX = 160
+
+/** The most bytes of a whole key, percent-encoded: whatever parts are allowed, their key fits. */
+export const KEY_BYTES_MAX = 1_024
 
 /** A namespace: as it stands in front of a key, without its colon. */
 export const NAMESPACE_PATTERN = /^[A-Za-z0-9][\w.-]{0,31}$/
@@ -20,14 +24,6 @@ const COMPANY_ID = /^[A-Za-z0-9][\w-]{0,62}$/
 const PLAIN_PART = /^[\w.-]+$/
 const FISCAL_YEAR = /^[1-9]\d{0,3}$/
 const LEFT_BY_URI_ENCODING = /[!~*'()]/g
-const PART_WORDS = `a non-empty text of at most ${PART_BYTES_MAX} bytes without lone surrogates`
-
-/**
- * The units of UTF-16 beyond which a text cannot be a part, however it is composed: NFC shortens no text of
- * this length to `PART_BYTES_MAX` bytes.
- */
-const PART_LENGTH_MAX = 4 * PART_BYTES_MAX
-
 /** Whether a value is a tenant id, so that it may stand in a hash tag as it is. */
 export function isCompanyId(value: unknown): value is string {
   return typeof value === 'string' && COMPANY_ID.test(value)
@@ -61,30 +57,29 @@ export function validateCompanyId(value: unknown): string {
  *
  * @throws {InvalidKeyError} `INVALID_KEY`, not retryable: not a text, empty, over 128 bytes, or a lone surrogate.
  */
-export function canonicalPart(value: unknown, field = 'part'): string {
+export function canonicalPart(value: unknown, field = 'part', bytesMax = PART_BYTES_MAX): string {
   if (isPlainPart(value)) return value
-  if (typeof value !== 'string' || value.length === 0 || value.length > PART_LENGTH_MAX) {
-    throw new InvalidKeyError(field, PART_WORDS, value)
-  }
-  const composed = value.normalize('NFC')
-  if (Buffer.byteLength(composed) > PART_BYTES_MAX || !isWellFormed(composed)) {
-    throw new InvalidKeyError(field, PART_WORDS, value)
-  }
-  return composed
+  const part = canonicalName(value, bytesMax)
+  if (part !== undefined) return part
+  const words = `a non-empty text of at most ${bytesMax} bytes without lone surrogates`
+  throw new InvalidKeyError(field, words, value)
 }
 
 /** A part as it stands in a key: NFC, every byte outside `[A-Za-z0-9._-]` as `%` and two capital digits. */
-export function encodePart(value: unknown, field: string): string {
+export function encodePart(value: unknown, field: string, bytesMax = PART_BYTES_MAX): string {
   if (isPlainPart(value)) return value
-  return encodeURIComponent(canonicalPart(value, field)).replace(LEFT_BY_URI_ENCODING, percentEncode)
+  return encodeURIComponent(canonicalPart(value, field, bytesMax)).replace(
+    LEFT_BY_URI_ENCODING,
+    percentEncode,
+  )
 }
 
 /** The part that `encodePart` encoded, or undefined for a text that it never returns. */
-export function decodePart(encoded: string): string | undefined {
+export function decodePart(encoded: string, bytesMax = PART_BYTES_MAX): string | undefined {
   if (isPlainPart(encoded)) return encoded
   try {
     const part = decodeURIComponent(encoded)
-    return encodePart(part, 'part') === encoded ? part : undefined
+    return encodePart(part, 'part', bytesMax) === encoded ? part : undefined
   } catch {
     return undefined
   }
@@ -99,10 +94,6 @@ export function encodeFiscalYear(value: unknown): string {
   const text = typeof value === 'number' ? String(value) : ''
   if (isFiscalYearText(text)) return text
   throw new InvalidKeyError('fiscalYear', 'a whole number from 1 to 9999', value)
-}
-
-function isWellFormed(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text)
 }
 
 function percentEncode(character: string): string {

@@ -15,6 +15,7 @@ import {
   isPlainPart,
   KEY_BYTES_MAX,
   NAMESPACE_PATTERN,
+  TAG_BYTES_MAX,
   validateCompanyId,
 } from './key-grammar.js'
 import { hashParameters } from './parameter-hash.js'
@@ -92,7 +93,7 @@ export interface ConsumerKeyParts {
  * The key builder. Every method is injective (up to Unicode NFC) and costs no I/O.
  *
  * Every method throws `InvalidKeyError` (`INVALID_KEY`, not retryable) for a tenant id, part or year that it
- * refuses, and for a key longer than 512 bytes.
+ * refuses. The key of parts that it takes always fits into 1,024 bytes.
  */
 export interface Keys {
   /** `balance:{C}:ACCOUNT:YEAR` */
@@ -198,7 +199,7 @@ export function createKeys(options: KeysOptions = {}): Keys {
     cached: ({ companyId, type, id }) =>
       company('cache', companyId, encodePart(type, 'type'), encodePart(id, 'id')),
     cacheGeneration: (companyId) => company('generation', companyId),
-    cacheTag: ({ companyId, tag }) => company('tag', companyId, encodePart(tag, 'tag')),
+    cacheTag: ({ companyId, tag }) => company('tag', companyId, encodePart(tag, 'tag', TAG_BYTES_MAX)),
     lease: (key) => asKey(bounded(leaseText(prefix, key))),
     register: (ref) => asKey(register(ref)),
     watermark: (companyId) => company('watermark', companyId),
@@ -293,15 +294,14 @@ function encodedRegisterText(prefix: string, ref: RegisterRef): string {
     throw new InvalidKeyError('family', 'balance or inventory', family)
   }
   const [first, second] = ref.parts
-  const tail = family === 'balance' ? yearText(second) : encodePart(second, 'parts[1]')
-  return bounded(
-    `${prefix}${family}:{${validateCompanyId(ref.companyId)}}:${encodePart(first, 'parts[0]')}:${tail}`,
-  )
+  const head = encodePart(first, family === 'balance' ? 'account' : 'item')
+  const tail = family === 'balance' ? yearText(second) : encodePart(second, 'warehouse')
+  return bounded(`${prefix}${family}:{${validateCompanyId(ref.companyId)}}:${head}:${tail}`)
 }
 
 function yearText(value: unknown): string {
   if (isFiscalYearText(value)) return value
-  throw new InvalidKeyError('parts[1]', 'a fiscal year from 1 to 9999 as a string', value)
+  throw new InvalidKeyError('fiscalYear', 'a year from 1 to 9999 as a string', value)
 }
 
 function bounded(key: string): string {

@@ -1,7 +1,14 @@
 /** Reads a key, channel or stream name back into what it was built from. */
 
 import { InvalidKeyError } from './errors.js'
-import { decodePart, isCompanyId, isFiscalYearText, KEY_BYTES_MAX } from './key-grammar.js'
+import {
+  decodePart,
+  isCompanyId,
+  isFiscalYearText,
+  KEY_BYTES_MAX,
+  PART_BYTES_MAX,
+  TAG_BYTES_MAX,
+} from './key-grammar.js'
 import type {
   BalanceKeyParts,
   CachedKeyParts,
@@ -75,7 +82,7 @@ function parseFound(found: RegExpExecArray): ParsedKey | undefined {
   const [, namespace, family = '', tag = '', rest = ''] = found
   if (family === 'lease') return parseLease(namespace, tag, rest)
   const encoded = rest === '' ? [] : rest.slice(1).split(':')
-  const parts = encoded.map(decodePart)
+  const parts = encoded.map((part) => decodePart(part, family === 'tag' ? TAG_BYTES_MAX : PART_BYTES_MAX))
   if (family === 'session') {
     const sessionId = decodePart(tag)
     return parts.length > 0 || sessionId === undefined ? undefined : { family, namespace, sessionId }

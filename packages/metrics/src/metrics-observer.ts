@@ -60,6 +60,9 @@ function cacheObserver(slots: Slots) {
     generationChange({ reason }) {
       slots.generationChanges.cell(reason).value += 1
     },
+    registerUnusable() {
+      slots.registerUnusable.cell().value += 1
+    },
     registerFork({ count }) {
       slots.registerForks.cell().value += amountOf(count)
     },

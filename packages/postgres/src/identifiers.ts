@@ -1,10 +1,7 @@
 /** The rules for what callers name and count: companies, voucher ids, account codes, fiscal years, limits, the schema. */
 
-import { InvalidInputError, textOption } from '@kerp/core'
+import { canonicalName, InvalidInputError, NAME_BYTES_MAX, textOption } from '@kerp/core'
 import { VoucherInvalidError } from './errors.js'
-
-/** The most characters of a voucher id or an account code, after NFC normalisation. */
-const NAME_LENGTH_MAX = 128
 
 const COMPANY = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/
 const PLAIN = /^[A-Za-z0-9._/#+-]{1,128}$/
@@ -12,7 +9,7 @@ const PLAIN = /^[A-Za-z0-9._/#+-]{1,128}$/
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029:{}*?[\]\\]/
 const SCHEMA = /^[a-z_][a-z0-9_]{0,39}$/
 
-const NAME_RULE = `1 to ${NAME_LENGTH_MAX} characters, none of : { } * ? [ ] \\, no control characters, no space at the ends`
+const NAME_RULE = `1 to ${NAME_BYTES_MAX} bytes of UTF-8, none of : { } * ? [ ] \\, no control characters, no space at the ends`
 
 /** The error that a check throws: a voucher's own, or the general one. */
 export type Refusal = new (field: string, expected: string, got: unknown) => InvalidInputError
@@ -25,18 +22,9 @@ export function checkCompanyId(value: unknown, Refused: Refusal = VoucherInvalid
 
 /** A voucher id or an account code, NFC-normalised. */
 export function checkName(value: unknown, field: string, Refused: Refusal = VoucherInvalidError): string {
-  if (typeof value !== 'string') throw new Refused(field, NAME_RULE, value)
-  if (PLAIN.test(value)) return value
-  // Normalising grows a text at most threefold, so that a huge one is refused before it costs anything.
-  const name = value.length > NAME_LENGTH_MAX * 4 ? '' : value.normalize('NFC')
-  const length = name.length
-  if (
-    length === 0 ||
-    length > NAME_LENGTH_MAX ||
-    name.trim() !== name ||
-    FORBIDDEN.test(name) ||
-    !isWellFormed(name)
-  ) {
+  if (typeof value === 'string' && PLAIN.test(value)) return value
+  const name = canonicalName(value)
+  if (name === undefined || name.trim() !== name || FORBIDDEN.test(name)) {
     throw new Refused(field, NAME_RULE, value)
   }
   return name

@@ -28,6 +28,11 @@ const TABLES: Partial<Record<RegisterFamily, RegisterTable>> = {
 }
 
 const FAMILIES: readonly RegisterFamily[] = ['balance', 'inventory']
+/** What callers call the parts. */
+const FIELDS: Readonly<Record<RegisterFamily, readonly string[]>> = {
+  balance: ['account', 'fiscalYear'],
+  inventory: ['item', 'warehouse'],
+}
 const PART_LENGTH_MAX = 512
 const INTEGER = /^(?:0|[1-9]\d{0,8})$/
 
@@ -51,14 +56,15 @@ export function tableOf(family: RegisterFamily): RegisterTable {
 export function checkRef(ref: RegisterRef): RegisterRef {
   checkCompanyId(ref.companyId, InvalidInputError)
   familyOf(ref.family)
-  ref.parts.forEach((part, index) => checkPart(part, `parts[${index}]`))
+  const names = FIELDS[ref.family]
+  ref.parts.forEach((part, index) => checkPart(part, names[index] ?? 'parts'))
   if (TABLES[ref.family]?.secondType === 'integer') checkInteger(ref.parts[1])
   return ref
 }
 
 /** A second part for a table that keeps it as a number. */
 export function checkInteger(part: string): void {
-  if (!INTEGER.test(part)) throw new InvalidInputError('parts[1]', 'a whole number as text', part)
+  if (!INTEGER.test(part)) throw new InvalidInputError('fiscalYear', 'a whole number as text', part)
 }
 
 /** Any text but what PostgreSQL cannot store. */

@@ -62,7 +62,6 @@ type Fields = Readonly<Record<string, unknown>>
 const QUANTITY_BOUND = 10n ** 18n
 const FENCE = /^(?:0|[1-9]\d{0,17})$/
 const HASH_FORMAT = 's1'
-const PART_BYTES_MAX = 128
 /** For the room that the end of a reservation takes in a transaction, before its lines are known. */
 const SETTLE_SIZE = 8
 
@@ -188,11 +187,8 @@ function nameOf(fields: Fields, name: string): string {
   return checkName(fields[name], name, MovementInvalidError)
 }
 
-/** Item and warehouse are parts of the row's register key, which has room for so many bytes. */
 function partOf(fields: Fields, name: string, path = ''): string {
-  const part = checkName(fields[name], `${path}${name}`, MovementInvalidError)
-  if (Buffer.byteLength(part) <= PART_BYTES_MAX) return part
-  throw new MovementInvalidError(`${path}${name}`, `at most ${PART_BYTES_MAX} bytes long`, part)
+  return checkName(fields[name], `${path}${name}`, MovementInvalidError)
 }
 
 function quantityOf(fields: Fields, name: string, sign: 'any' | 'above zero', path = ''): bigint {

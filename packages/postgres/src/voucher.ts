@@ -17,7 +17,7 @@ export interface VoucherLine {
 /** A double-entry document. `id` is chosen by the caller and makes the posting idempotent. */
 export interface Voucher {
   readonly companyId: string
-  /** Unique in the company; 1 to 128 characters, none of `: { } * ? [ ] \` and no control characters. */
+  /** Unique in the company; 1 to 128 bytes, none of `: { } * ? [ ] \` and no control characters. */
   readonly id: string
   /** A day of the calendar as `YYYY-MM-DD`. */
   readonly date: string

@@ -50,6 +50,7 @@ interface Entry {
  * @throws {InvalidInputError} `INVALID_INPUT` for images that no transaction can have committed together.
  */
 export async function applyImages(parts: RegistersParts, committed: RegisterImages): Promise<ApplyResult> {
+  checkCommitted(committed)
   const calls: Promise<ApplyResult>[] = []
   const companies = newestByCompany(parts, committed.images)
   for (const [companyId, entries] of companies) {
@@ -66,6 +67,25 @@ export async function applyImages(parts: RegistersParts, committed: RegisterImag
     if (total[result] > 0) parts.observer.registerApply?.({ result, count: total[result] })
   }
   return total
+}
+
+/** Callers may come from JavaScript: a voucher that was not posted, or a promise of one, has no images. */
+function checkCommitted(committed: unknown): void {
+  const { epoch, images } = fieldsOf(committed)
+  if (typeof epoch !== 'string' || !Array.isArray(images)) {
+    const expected = 'what a posting or a movement has answered: an object with epoch and images'
+    throw new InvalidInputError('committed', expected, committed)
+  }
+  for (const [index, image] of (images as readonly unknown[]).entries()) {
+    const { ref, fields } = fieldsOf(image)
+    if (!Array.isArray(fields) || !Array.isArray(fieldsOf(ref)['parts'])) {
+      throw new InvalidInputError(`images[${index}]`, 'an image with ref, version and fields', image)
+    }
+  }
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }
 
 /** From here on no reader of this process is answered anything older, whatever becomes of the call to Redis. */

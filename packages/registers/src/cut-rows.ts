@@ -8,6 +8,7 @@
 
 import { type RegisterRef, withDeadline } from '@kerp/core'
 import { readingOf } from './fill-loaded.js'
+import { canonicalRef } from './register-key.js'
 import type { RegisterReading } from './register-reading.js'
 import type { RegistersParts } from './registers-options.js'
 import { keyOf } from './stored-rows.js'
@@ -32,7 +33,10 @@ export async function readCut(
   if (local?.every(isMet) === true) return local
   // Listens to the company, and has its rows held here after other reads: a cut itself fills nothing.
   parts.tier?.ticket(companyId)
-  const wantedRows = refs.map((ref, index) => ({ ref, key: keys[index] ?? '' }))
+  const wantedRows = refs.map((ref, index) => {
+    const key = keys[index] ?? ''
+    return { ref: canonicalRef(ref, key), key }
+  })
   const loaded = await withDeadline(parts.loader.loadTogether(companyId, wantedRows), {
     operation: 'Registers.getMany',
     deadlineMs: parts.readDeadlineMs,

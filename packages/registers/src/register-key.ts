@@ -1,7 +1,7 @@
 /** Which row a register's key names: the way back from the keys in pushes. */
 
 import type { RegisterFamily, RegisterRef } from '@kerp/core'
-import { type Keys, parseKey } from '@kerp/keys'
+import { canonicalPart, type Keys, parseKey } from '@kerp/keys'
 
 /**
  * A reader of one company's keys; it answers undefined for keys of others. Most keys need no decoding, and are cut
@@ -36,4 +36,10 @@ function decoded(key: string, companyId: string, family: RegisterFamily): Regist
   } catch {
     return undefined
   }
+}
+
+/** The ref under the one spelling of its names, which the database has; `key` is its register's. */
+export function canonicalRef(ref: RegisterRef, key: string): RegisterRef {
+  if (!key.includes('%')) return ref
+  return { ...ref, parts: [canonicalPart(ref.parts[0]), canonicalPart(ref.parts[1])] }
 }

@@ -10,6 +10,8 @@ import {
   type Closable,
   closeOnce,
   InvalidInputError,
+  listInput,
+  objectInput,
   type ReadToken,
   type RegisterFamily,
   type RegisterImages,
@@ -27,7 +29,7 @@ import { GENERATION_RANDOM_BYTES, parseImageText } from './register.js'
 import { type AnswerMaker, plainReading, type RegisterReading } from './register-reading.js'
 import { type RegistersOptions, type RegistersParts, resolveRegistersOptions } from './registers-options.js'
 import { renewGeneration } from './renew-generation.lua.js'
-import { newRows, readCached, readStored, type Rows } from './stored-rows.js'
+import { hasKey, newRows, readCached, readStored, type Rows } from './stored-rows.js'
 import { voidRegisters } from './void-registers.lua.js'
 import { Wanted } from './wanted.js'
 
@@ -95,6 +97,8 @@ export class Registers implements Closable {
     refs: readonly RegisterRef[],
     options: RegisterReadOptions = {},
   ): Promise<readonly V[]> {
+    listInput('refs', refs)
+    objectInput('options', options)
     const { clock, observer } = this.#parts
     const begunMs = clock.monotonicMs()
     const wanted = options.atLeast === undefined ? undefined : new Wanted(this.#parts.keys, options.atLeast)
@@ -124,6 +128,11 @@ export class Registers implements Closable {
     second: string,
   ): V | undefined {
     return this.#parts.tier?.peekAs(make, companyId, family, first, second)
+  }
+
+  /** Whether a row can have a register; one of a host's own tables may have a name that no key has room for. */
+  canHold(ref: RegisterRef): boolean {
+    return hasKey(this.#parts, ref)
   }
 
   /** What may be answered from caches now; undefined without an in-process tier. */

@@ -16,6 +16,7 @@ import {
   type Watermark,
 } from './register.js'
 import { type RegisterReading, StoredReading } from './register-reading.js'
+import { canonicalRef } from './register-key.js'
 import type { RegistersParts } from './registers-options.js'
 
 /**
@@ -27,7 +28,8 @@ const KEYS_PER_MGET = 250
 /** The rows of one read: what was asked for, and by the same index its key and its answer, if there is one. */
 export interface Rows {
   readonly companyId: string
-  readonly refs: readonly RegisterRef[]
+  /** Under the spelling of the database, once their keys are there. */
+  readonly refs: RegisterRef[]
   readonly keys: string[]
   readonly readings: (RegisterReading | undefined)[]
   /** Of the read that they belong to; undefined without an in-process tier. */
@@ -48,7 +50,7 @@ export function newRows(
 ): Rows {
   return {
     companyId,
-    refs,
+    refs: [...refs],
     ticket,
     untrusted: new Set(),
     failed: new Map(),
@@ -89,9 +91,20 @@ export async function readCached(
   companyId: string,
   refs: readonly RegisterRef[],
 ): Promise<readonly (RegisterReading | undefined)[]> {
-  const rows = newRows(companyId, refs, undefined)
+  const held = refs.filter((ref) => hasKey(parts, ref))
+  const rows = newRows(companyId, held, undefined)
   await readStored(parts, rows)
-  return rows.readings
+  const readings = new Map(held.map((ref, index) => [ref, rows.readings[index]]))
+  return refs.map((ref) => readings.get(ref))
+}
+
+/** Whether a row can have a register: a host's own tables may hold names that no key has room for. */
+export function hasKey({ keys }: Pick<RegistersParts, 'keys'>, ref: RegisterRef): boolean {
+  try {
+    return keys.register(ref) !== ''
+  } catch {
+    return false
+  }
 }
 
 function tellCircuit(parts: RegistersParts, ends: readonly ChunkEnd[]): void {
@@ -162,8 +175,10 @@ export function admitBytes(
 function keysOf(parts: RegistersParts, rows: Rows, from: number, to: number): string[] {
   const wanted: string[] = [parts.keys.watermark(rows.companyId)]
   for (let index = from; index < to; index += 1) {
-    const key = keyOf(parts, rows.companyId, rows.refs[index], index)
+    const ref = rows.refs[index]
+    const key = keyOf(parts, rows.companyId, ref, index)
     rows.keys[index] = key
+    if (ref !== undefined) rows.refs[index] = canonicalRef(ref, key)
     wanted.push(key)
   }
   return wanted

@@ -42,7 +42,7 @@ export class WatermarkWriter {
     rows: readonly OutboxRow[],
   ): Promise<'moved' | 'elsewhere'> {
     const { redis, keys, random, ttl, redisDeadlineMs, observer } = this.#parts
-    const { entries, renew } = batchOf(keys, rows)
+    const { entries, renew, unusable } = batchOf(keys, rows)
     if (rows.length > 0) observer.step?.({ name: 'relay.sending' })
     const reply = await relayRegisters.run(
       redis,
@@ -65,6 +65,7 @@ export class WatermarkWriter {
       },
     )
     const end = this.#tell(reply, renew)
+    if (end === 'moved') for (const ref of unusable) observer.registerUnusable?.({ ...ref })
     if (rows.length > 0 && end === 'moved') observer.step?.({ name: 'relay.relayed' })
     return end
   }
