@@ -139,7 +139,7 @@ export class DeadlineExceededError extends KerpError {
     /** `notDone`: it certainly had no effect. `unknown`: repeat it with the same id to learn. */
     readonly outcome: 'notDone' | 'unknown',
   ) {
-    super(`${operation} did not finish within ${deadlineMs} ms; its outcome is ${outcome}.`, {
+    super(`${operation} did not finish within ${Math.round(deadlineMs)} ms; its outcome is ${outcome}.`, {
       code: 'DEADLINE_EXCEEDED',
       retryable: true,
     })

@@ -57,6 +57,7 @@ export { type IdSource, joinNames, type RandomSource, systemRandom, timeOrderedI
 export type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'
 export type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
+export { checkFence, FENCE_MAX } from './fence.js'
 export { onAbort } from './on-abort.js'
 export { isError, thrownText, thrownWords } from './thrown.js'
 export { canonicalName, NAME_BYTES_MAX } from './names.js'

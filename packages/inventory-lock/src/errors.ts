@@ -19,7 +19,10 @@ export class LockBusyError extends KerpError {
     readonly lock: string,
     readonly waitMs: number,
   ) {
-    super(`Lock ${lock} was held by others for ${waitMs} ms.`, { code: 'LOCK_BUSY', retryable: true })
+    super(`Lock ${lock} was held by others for ${Math.round(waitMs)} ms.`, {
+      code: 'LOCK_BUSY',
+      retryable: true,
+    })
   }
 }
 

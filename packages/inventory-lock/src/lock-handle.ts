@@ -1,7 +1,7 @@
 /** The objects that callers get: each is given back by itself, several may share one hold. */
 
 import type { Holding } from './holding.js'
-import { InvalidInputError } from '@kerp/core'
+import { checkFence } from '@kerp/core'
 import type { HeldLock, Lock, LockExtension, LockRelease } from './lock.js'
 import { isSameResource, type LockResource } from './lock-names.js'
 import { checkTtlMs } from './lock-options.js'
@@ -75,7 +75,7 @@ export class LockHandle extends HeldLockHandle implements Lock {
   }
 
   async raiseFence(floor: string): Promise<string> {
-    checkFence(floor)
+    checkFence(floor, 'fence', 'floor')
     this.assertHeld()
     return this.#fenced.raiseFence(floor)
   }
@@ -93,18 +93,4 @@ export function joinHolding(within: HeldLock | undefined, resource: LockResource
   const holding = HeldLockHandle.holdingOf(within)
   holding?.enter()
   return holding
-}
-
-/** The highest fence that can be a floor: a thousand years of microseconds below 2^53 would not fit, 200 do. */
-const FENCE_MAX = 9_000_000_000_000_000
-
-/**
- * Refuses what is no fence.
- *
- * @throws {InvalidInputError} `INVALID_INPUT`
- */
-export function checkFence(value: unknown, field = 'fence'): void {
-  const isFence =
-    typeof value === 'string' && /^(?:0|[1-9]\d{0,15})$/.test(value) && Number(value) <= FENCE_MAX
-  if (!isFence) throw new InvalidInputError(field, `whole decimal digits up to ${FENCE_MAX}`, value)
 }

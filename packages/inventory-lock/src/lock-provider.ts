@@ -1,6 +1,6 @@
 /** What every provider of locks offers beyond taking one: sections, and several locks at once. */
 
-import type { Clock, Closable } from '@kerp/core'
+import { type Clock, type Closable, InvalidInputError } from '@kerp/core'
 import type { AcquireOptions, HeldLock, LockSection } from './lock.js'
 import { acquireGroup, type LockGroup } from './lock-group.js'
 import { type LockResource, titleOf } from './lock-names.js'
@@ -47,6 +47,7 @@ export abstract class LockProvider<L extends HeldLock, O extends AcquireOptions 
    * @throws What `acquire` throws.
    */
   async withLock<T>(resource: LockResource, options: O, section: LockSection<L, T>): Promise<T> {
+    checkSection(section)
     return runSection(await this.acquire(resource, options), titleOf(resource), section)
   }
 
@@ -70,6 +71,7 @@ export abstract class LockProvider<L extends HeldLock, O extends AcquireOptions 
     options: O,
     section: LockSection<LockGroup<L>, T>,
   ): Promise<T> {
+    checkSection(section)
     const group = await this.acquireAll(resources, options)
     return runSection(group, group.title, section)
   }
@@ -84,4 +86,10 @@ export abstract class LockProvider<L extends HeldLock, O extends AcquireOptions 
   protected abstract waitMsOf(options: O | undefined): number
   /** The same options with another wait. */
   protected abstract withWait(options: O | undefined, waitMs: number): O
+}
+
+/** @throws {InvalidInputError} `INVALID_INPUT` before anything is asked, for options that were left out, too. */
+function checkSection(section: unknown): void {
+  if (typeof section === 'function') return
+  throw new InvalidInputError('section', 'a function, behind the resource and the options', section)
 }

@@ -1,6 +1,14 @@
 /** Distributed locks on one Redis: fair, with fences, leases that end in time, and no polling. */
 
-import { type Clock, ClosedError, closeOnce, isRetryableError, KerpError, retry } from '@kerp/core'
+import {
+  type Clock,
+  ClosedError,
+  closeOnce,
+  isRetryableError,
+  KerpError,
+  retry,
+  checkFence,
+} from '@kerp/core'
 import { Contests } from './contests.js'
 import { LockUnavailableError } from './errors.js'
 import { checkEviction } from './eviction-guard.js'
@@ -8,7 +16,7 @@ import { mergedViews, runningView } from './held-list.js'
 import type { Holding } from './holding.js'
 import type { FencedAcquireOptions, Lock, LockView } from './lock.js'
 import { LockCommands } from './lock-commands.js'
-import { checkFence, joinHolding, LockHandle } from './lock-handle.js'
+import { joinHolding, LockHandle } from './lock-handle.js'
 import { lockNames, type LockNames, type LockResource, titleOf } from './lock-names.js'
 import { LockObservations } from './lock-observations.js'
 import { LockProvider } from './lock-provider.js'
@@ -97,7 +105,7 @@ export class Locks extends LockProvider<Lock, FencedAcquireOptions> {
    * @throws {InvalidInputError} `INVALID_INPUT` for what is no fence.
    */
   async raiseFence(resource: LockResource, floor: string): Promise<void> {
-    checkFence(floor, 'floor')
+    checkFence(floor, 'floor', 'floor')
     const names = lockNames(this.#options.keys, resource)
     await this.#commands.raiseFence(names, '', floor).catch((cause: unknown) => {
       throw new LockUnavailableError(titleOf(names.resource), cause)
@@ -144,7 +152,7 @@ export class Locks extends LockProvider<Lock, FencedAcquireOptions> {
   async #fencedAbove(holding: Holding, floor: string): Promise<Lock> {
     const lock = new LockHandle(holding)
     try {
-      checkFence(floor, 'fenceAbove')
+      checkFence(floor, 'fenceAbove', 'floor')
       if (BigInt(lock.fence) <= BigInt(floor)) await lock.raiseFence(floor)
       return lock
     } catch (error) {

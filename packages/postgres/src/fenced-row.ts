@@ -6,12 +6,11 @@
  * has raised the fence higher, so a late one is refused, whether it comes before the new holder's write or after.
  */
 
-import { FencedError, InvalidInputError } from '@kerp/core'
+import { FencedError, InvalidInputError, checkFence } from '@kerp/core'
 import { FencedRowMissingError } from './errors.js'
 import { checkFields } from './identifiers.js'
 import { checkQueryable, type Queryable } from './queryable.js'
 import { textOf } from './row-text.js'
-import { checkFence } from './stock-work.js'
 import { MAKE_DURABLE } from './transaction-statements.js'
 
 /** A row of a table that has a column for the fence: `fence bigint NOT NULL DEFAULT 0`. */

@@ -1,13 +1,13 @@
 /** Moving stock inside the host's own transaction; the host's rules stand in `host-transaction.ts`. */
 
-import { FencedError, type StockRef } from '@kerp/core'
+import { FencedError, type StockRef, checkFence } from '@kerp/core'
 import { type HostContext, inHostTransaction } from './host-transaction.js'
 import { checkQueryable, type Queryable } from './queryable.js'
 import { textOf, versionOf } from './row-text.js'
 import { answerOf, type StockAnswer } from './stock-answer.js'
 import type { StockStatements } from './stock-statements.js'
 import { moveStock } from './stock-transaction.js'
-import { checkFence, type StockWork } from './stock-work.js'
+import type { StockWork } from './stock-work.js'
 import { MAKE_DURABLE } from './transaction-statements.js'
 
 /** What moving within shares with the stock ledger. */

@@ -1,7 +1,7 @@
 /** A movement of stock, checked completely before any SQL: what is to be done to which rows. */
 
 import { hash } from 'node:crypto'
-import { InvalidInputError, type ReservationState, type StockFence, type StockRef } from '@kerp/core'
+import { type ReservationState, type StockFence, type StockRef, checkFence } from '@kerp/core'
 import { MovementInvalidError } from './errors.js'
 import { checkCompanyId, checkName } from './identifiers.js'
 
@@ -60,7 +60,6 @@ export interface StockWork {
 type Fields = Readonly<Record<string, unknown>>
 
 const QUANTITY_BOUND = 10n ** 18n
-const FENCE = /^(?:0|[1-9]\d{0,17})$/
 const HASH_FORMAT = 's1'
 /** For the room that the end of a reservation takes in a transaction, before its lines are known. */
 const SETTLE_SIZE = 8
@@ -218,12 +217,6 @@ function fenceOf(fields: Fields): bigint | undefined {
   const fence: unknown = fields['fence' satisfies keyof StockFence]
   if (fence === undefined) return undefined
   return checkFence(fence)
-}
-
-/** A fence as its decimal text. @throws {InvalidInputError} `INVALID_INPUT` */
-export function checkFence(fence: unknown): bigint {
-  if (typeof fence === 'string' && FENCE.test(fence)) return BigInt(fence)
-  throw new InvalidInputError('fence', 'a whole number of at most 18 digits as a string', fence)
 }
 
 function record(value: unknown, field: string): Fields {

@@ -73,7 +73,7 @@ class WaitingRoom {
         else reject(failure)
       }
       const timer = systemClock.setTimer(deadlineMs, () =>
-        leave(notReady(`there was no connection within ${deadlineMs} ms${this.#because()}`)),
+        leave(notReady(`there was no connection within ${Math.round(deadlineMs)} ms${this.#because()}`)),
       )
       if (this.#waiting.size === 0) this.#listen('on')
       this.#waiting.add(leave)

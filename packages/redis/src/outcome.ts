@@ -194,7 +194,10 @@ class PendingCall<R> {
   }
 
   #giveUp(): void {
-    this.#fail('timeout', { verdict: 'unknown', reason: `no answer came within ${this.#deadlineMs} ms` })
+    this.#fail('timeout', {
+      verdict: 'unknown',
+      reason: `no answer came within ${Math.round(this.#deadlineMs)} ms`,
+    })
   }
 }
 

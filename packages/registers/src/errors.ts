@@ -71,7 +71,7 @@ export class RelayBehindError extends KerpError {
     cause?: unknown,
   ) {
     super(
-      `The outbox relay did not catch up within ${deadlineMs} ms; ${companiesBehind} companies are behind.`,
+      `The outbox relay did not catch up within ${Math.round(deadlineMs)} ms; ${companiesBehind} companies are behind.`,
       {
         code: 'RELAY_BEHIND',
         retryable: true,

@@ -13,10 +13,13 @@ export class JobTimeoutError extends KerpError {
     readonly jobId: string,
     readonly timeoutMs: number,
   ) {
-    super(`Job ${jobId} did not end within ${timeoutMs} ms of its start; it may still have its effect.`, {
-      code: 'JOB_TIMEOUT',
-      retryable: false,
-    })
+    super(
+      `Job ${jobId} did not end within ${Math.round(timeoutMs)} ms of its start; it may still have its effect.`,
+      {
+        code: 'JOB_TIMEOUT',
+        retryable: false,
+      },
+    )
   }
 }
 
@@ -93,10 +96,13 @@ export class JobAbandonedError extends KerpError {
     readonly jobId: string,
     readonly deadlineMs: number,
   ) {
-    super(`Job ${jobId} still ran ${deadlineMs} ms after its pool was stopped; its outcome is unknown.`, {
-      code: 'JOB_ABANDONED',
-      retryable: false,
-    })
+    super(
+      `Job ${jobId} still ran ${Math.round(deadlineMs)} ms after its pool was stopped; its outcome is unknown.`,
+      {
+        code: 'JOB_ABANDONED',
+        retryable: false,
+      },
+    )
   }
 }
 
