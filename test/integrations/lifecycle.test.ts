@@ -8,13 +8,22 @@ import { ClosedError } from '@kerp/core'
 import { kerpProbes } from '@kerp/express'
 import { kerpFastify } from '@kerp/fastify'
 import { Locks, Stock } from '@kerp/inventory-lock'
-import { KerpModule } from '@kerp/nestjs'
+import { KerpModule, PROBE_ROUTES } from '@kerp/nestjs'
 import { Ledger } from '@kerp/postgres'
 import { Realtime, type RealtimeOptions } from '@kerp/realtime'
 import { mockRedis } from '@kerp/redis/testing'
 import { OutboxRelay, Registers } from '@kerp/registers'
-import { Logger, Module } from '@nestjs/common'
-import { NestFactory } from '@nestjs/core'
+import {
+  type CanActivate,
+  type INestApplication,
+  Logger,
+  Module,
+  SetMetadata,
+  VersioningType,
+} from '@nestjs/common'
+import { type AbstractHttpAdapter, NestFactory, Reflector } from '@nestjs/core'
+import { ExpressAdapter } from '@nestjs/platform-express'
+import { FastifyAdapter } from '@nestjs/platform-fastify'
 import fastify from 'fastify'
 import { Pool } from 'pg'
 import { Registry } from 'prom-client'
@@ -120,3 +129,52 @@ test('in NestJS each part is injected by its class, and probes can be left out',
   expect(await statusesOf(await app.getUrl())).toEqual([404, 404, 404, 404])
   await app.close()
 })
+
+const platforms: readonly [string, () => AbstractHttpAdapter][] = [
+  ['Express', () => new ExpressAdapter()],
+  ['Fastify', () => new FastifyAdapter()],
+]
+
+/** What probes and a route of the host's own answer without a token. */
+async function nestStatuses(
+  adapter: AbstractHttpAdapter,
+  options: Parameters<typeof KerpModule.forRoot>[1],
+  configure: (app: INestApplication) => void,
+): Promise<readonly number[]> {
+  const imports = [KerpModule.forRoot(openRealtime(), options)]
+  const app = await NestFactory.create({ module: Root, imports }, adapter)
+  configure(app)
+  await app.listen(0, '127.0.0.1')
+  const statuses = await statusesOf(await app.getUrl())
+  await app.close()
+  return statuses
+}
+
+test.each(platforms)(
+  'in NestJS, with %s, the probes have no version and can stay outside a global prefix',
+  async (_, open) => {
+    for (const versioning of [
+      { type: VersioningType.URI, defaultVersion: '1' },
+      { type: VersioningType.HEADER, header: 'x-version', defaultVersion: '1' },
+    ] as const) {
+      const statuses = await nestStatuses(open(), {}, (app) => {
+        app.setGlobalPrefix('api', { exclude: [...PROBE_ROUTES] })
+        app.enableVersioning(versioning)
+      })
+      expect(statuses).toEqual(WITHOUT_DATABASE)
+    }
+  },
+)
+
+test.each(platforms)(
+  'in NestJS, with %s, the probes can be marked for the guards of the host',
+  async (_, open) => {
+    const guard: CanActivate = {
+      canActivate: (context) => new Reflector().get('isPublic', context.getHandler()) === true,
+    }
+    const configure = (app: INestApplication): void => void app.useGlobalGuards(guard)
+    const marked = { probeDecorators: [SetMetadata('isPublic', true)] }
+    expect(await nestStatuses(open(), marked, configure)).toEqual(WITHOUT_DATABASE)
+    expect(await nestStatuses(open(), {}, configure)).toEqual([403, 403, 403, 404])
+  },
+)

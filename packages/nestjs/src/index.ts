@@ -1,3 +1,3 @@
 export { KerpExceptionFilter } from './kerp-exception-filter.js'
 export { KerpModule, type KerpAsyncOptions, type KerpModuleOptions } from './kerp-module.js'
-export { ProbesController } from './probes-controller.js'
+export { PROBE_ROUTES, type ProbeDecorator, ProbesController } from './probes-controller.js'

@@ -15,12 +15,17 @@ import {
   type OnApplicationShutdown,
   type Provider,
 } from '@nestjs/common'
-import { ProbesController } from './probes-controller.js'
+import { markedProbes, type ProbeDecorator, ProbesController } from './probes-controller.js'
 
 /** What both ways of making the module take. */
 export interface KerpModuleOptions {
   /** Whether the module answers `/healthz`, `/readyz` and `/metrics`. @defaultValue true */
   readonly probes?: boolean | undefined
+  /**
+   * Marks of the probes for guards of the host's own, such as `[Public()]` or `[SkipThrottle()]`: whoever asks them has no
+   * token. @defaultValue none
+   */
+  readonly probeDecorators?: readonly ProbeDecorator[] | undefined
   /** Whether every other module may inject the parts without importing this one. @defaultValue true */
   readonly global?: boolean | undefined
 }
@@ -84,7 +89,7 @@ export class KerpModule implements OnApplicationBootstrap, OnApplicationShutdown
 
 function moduleOf(
   realtime: Provider,
-  { probes = true, global = true }: KerpModuleOptions,
+  { probes = true, probeDecorators = [], global = true }: KerpModuleOptions,
   imports: KerpAsyncOptions['imports'] = [],
 ): DynamicModule {
   const providers = [realtime, ...PARTS]
@@ -92,7 +97,9 @@ function moduleOf(
     module: KerpModule,
     imports: [{ module: KerpParts, global, imports, providers, exports: providers }],
     exports: [KerpParts],
-    controllers: probes ? [ProbesController] : [],
+    controllers: probes
+      ? [probeDecorators.length === 0 ? ProbesController : markedProbes(probeDecorators)]
+      : [],
   }
 }
 

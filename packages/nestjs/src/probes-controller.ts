@@ -2,10 +2,13 @@
 
 import { Readable } from 'node:stream'
 import { type ProbePath, Realtime } from '@kerp/realtime'
-import { Controller, Get, HttpException, Inject, StreamableFile } from '@nestjs/common'
+import { Controller, Get, HttpException, Inject, StreamableFile, VERSION_NEUTRAL } from '@nestjs/common'
 
-/** `/healthz`, `/readyz` and `/metrics`. */
-@Controller()
+/** The routes, for `app.setGlobalPrefix('api', { exclude: [...PROBE_ROUTES] })`: machines that ask know no prefix. */
+export const PROBE_ROUTES: readonly string[] = ['healthz', 'readyz', 'metrics']
+
+/** `/healthz`, `/readyz` and `/metrics`, whatever versions the application's other routes have. */
+@Controller({ version: VERSION_NEUTRAL })
 export class ProbesController {
   readonly #realtime: Realtime
 
@@ -38,4 +41,37 @@ export class ProbesController {
     const text = (await file.toArray()).join('')
     throw new HttpException(JSON.parse(text) as Record<string, unknown>, status)
   }
+}
+
+/** Marks a class or a method, as `SetMetadata` and `SkipThrottle()` do. */
+export type ProbeDecorator = ClassDecorator & MethodDecorator
+
+/** The probes with marks that the host's guards look for, on the controller and on each route. */
+export function markedProbes(decorators: readonly ProbeDecorator[]): typeof ProbesController {
+  // Of its own, as marks on the shared one would hold for every application of the process.
+  @Controller({ version: VERSION_NEUTRAL })
+  class MarkedProbes extends ProbesController {
+    @Get('healthz')
+    override healthz(): Promise<StreamableFile> {
+      return super.healthz()
+    }
+
+    @Get('readyz')
+    override readyz(): Promise<StreamableFile> {
+      return super.readyz()
+    }
+
+    @Get('metrics')
+    override metrics(): Promise<StreamableFile> {
+      return super.metrics()
+    }
+  }
+  for (const decorate of decorators) {
+    decorate(MarkedProbes)
+    for (const route of PROBE_ROUTES) {
+      const descriptor = Object.getOwnPropertyDescriptor(MarkedProbes.prototype, route)
+      if (descriptor !== undefined) decorate(MarkedProbes.prototype, route, descriptor)
+    }
+  }
+  return MarkedProbes
 }
