@@ -94,7 +94,7 @@ test('a source that fails stops no other, and is told with its error', async () 
     world.companyId,
   ])
   expect(report).toMatchObject({ done: false, sources: [{ state: 'failed' }, { state: 'done' }] })
-  expect(observer.of('backgroundError')).toEqual([{ source: 'Warmer', code: 'UNEXPECTED' }])
+  expect(observer.of('backgroundError')).toMatchObject([{ source: 'Warmer', code: 'UNEXPECTED' }])
 })
 
 test('no more sources run at once than allowed', async () => {

@@ -64,7 +64,7 @@ test('listening that fails is observed and tried again, once a second at most', 
   await world.pace.listen()
   await world.pace.listen()
   expect(world.tries).toBe(1)
-  expect(world.observer.of('backgroundError')).toEqual([{ source: 'test', code: 'UNEXPECTED' }])
+  expect(world.observer.of('backgroundError')).toMatchObject([{ source: 'test', code: 'UNEXPECTED' }])
   world.isDeaf = false
   await world.clock.advance(1_000)
   await world.pace.listen()

@@ -61,7 +61,7 @@ test('a pass that fails is observed by its code, and the next one comes all the 
   await passes.end(new Error('of somebody else'))
   await clock.advance(100)
   expect(passes.begun).toBe(3)
-  expect(observer.of('backgroundError')).toEqual([
+  expect(observer.of('backgroundError')).toMatchObject([
     { source: 'test', code: 'INVALID_INPUT' },
     { source: 'test', code: 'UNEXPECTED' },
   ])

@@ -23,7 +23,13 @@ afterAll(() => database.close())
 
 function openRealtime(): Realtime {
   const { pool } = database
-  return new Realtime({ redis: mockRedis(), pool, accounts: anyAccount, registry: new Registry() })
+  return new Realtime({
+    redis: mockRedis(),
+    pool,
+    accounts: anyAccount,
+    registry: new Registry(),
+    logger: false,
+  })
 }
 
 async function openFastify(realtime = openRealtime()): Promise<RunningService> {

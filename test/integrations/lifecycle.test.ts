@@ -33,7 +33,13 @@ import { describe, expect, test, vi } from 'vitest'
 const NOWHERE = { host: '127.0.0.1', port: 1 }
 
 function openRealtime(options: Partial<RealtimeOptions> = {}): Realtime {
-  return new Realtime({ redis: mockRedis(), pool: new Pool(NOWHERE), background: false, ...options })
+  return new Realtime({
+    redis: mockRedis(),
+    pool: new Pool(NOWHERE),
+    background: false,
+    logger: false,
+    ...options,
+  })
 }
 
 /** A module without anything of its own. */

@@ -27,6 +27,7 @@ async function service(options: Partial<RealtimeOptions> = {}): Promise<Service>
   const redis = new Redis({ path: inject('redisSocket') })
   const { pool } = database
   const realtime = new Realtime({
+    logger: false,
     redis,
     pool,
     accounts: anyAccount,

@@ -104,6 +104,7 @@ beforeAll(async () => {
     warehouses: anyWarehouse,
     localTier: false,
     background: false,
+    logger: false,
   })
   await calls['a posted voucher']?.()
   await calls['a movement']?.()

@@ -25,7 +25,13 @@ beforeAll(async () => {
 afterAll(() => database.close())
 
 function openRealtime(options: Partial<RealtimeOptions> & Pick<RealtimeOptions, 'pool'>): Realtime {
-  return new Realtime({ redis: mockRedis(), accounts: anyAccount, warehouses: anyWarehouse, ...options })
+  return new Realtime({
+    redis: mockRedis(),
+    accounts: anyAccount,
+    warehouses: anyWarehouse,
+    logger: false,
+    ...options,
+  })
 }
 
 test('behind a real PgBouncer in transaction mode every voucher is posted once, and what was found out is said once', async () => {

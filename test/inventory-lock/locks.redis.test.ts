@@ -42,7 +42,7 @@ describe('a Redis that may evict locks', () => {
     const locks = new Locks({ redis, keys: createKeys(), observer, eviction: 'warn' })
     const lock = await locks.acquire({ companyId: freshCompany(), type: 'item', id: 'A' })
     expect(await lock.release()).toBe('released')
-    expect(observer.of('backgroundError')).toEqual([{ source: 'locks', code: 'REDIS_UNSUITABLE' }])
+    expect(observer.of('backgroundError')).toMatchObject([{ source: 'locks', code: 'REDIS_UNSUITABLE' }])
     await locks.close()
   })
 
@@ -52,7 +52,7 @@ describe('a Redis that may evict locks', () => {
     const observer = recordingObserver()
     const locks = new Locks({ redis, keys: createKeys(), observer })
     expect(await locks.tryAcquire({ companyId: freshCompany(), type: 'item', id: 'A' })).not.toBeNull()
-    expect(observer.of('backgroundError')).toEqual([{ source: 'locks', code: 'REDIS_UNSUITABLE' }])
+    expect(observer.of('backgroundError')).toMatchObject([{ source: 'locks', code: 'REDIS_UNSUITABLE' }])
     await redis.call('acl', ['setuser', 'default', '+info'])
     await locks.close()
   })

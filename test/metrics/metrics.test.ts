@@ -233,8 +233,8 @@ describe('a scrape', () => {
       observer.redisOperation({ operation: `script${index}`, status: 'ok', elapsedMs: 1 })
     }
     observer.redisOperation({ operation: 'balance:{c1}:1101:2026', status: 'error', elapsedMs: 1 })
-    observer.backgroundError({ source: 'x'.repeat(65), code: '1101' })
-    observer.backgroundError({ source: '', code: '한' })
+    observer.backgroundError({ source: 'x'.repeat(65), code: '1101', message: '' })
+    observer.backgroundError({ source: '', code: '한', message: '' })
     const lines = await scrape()
     const operations = [...lines].filter(([series]) => series.startsWith('redis_operations_total'))
     expect(operations.length).toBeLessThanOrEqual(256 + 6)

@@ -60,7 +60,7 @@ export const EXAMPLES: Examples = {
   liveReset: { reason: 'lagged' },
   liveFlush: { elapsedMs: 1 },
   companyWork: { companyId: 'c1', work: 'posting', count: 2 },
-  backgroundError: { source: 'relay', code: 'REDIS_NOT_DONE' },
+  backgroundError: { source: 'relay', code: 'REDIS_NOT_DONE', message: 'it was down' },
   step: { name: 'posting.committed' },
 }
 

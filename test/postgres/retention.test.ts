@@ -63,7 +63,7 @@ test('a pass that fails is observed and done again', async () => {
   const retention = new Retention({ ...parts(calls, true), clock, observer, everyMs: 1_000 })
   retention.start()
   await settle()
-  expect(observer.of('backgroundError')).toEqual([{ source: 'Retention', code: 'UNEXPECTED' }])
+  expect(observer.of('backgroundError')).toMatchObject([{ source: 'Retention', code: 'UNEXPECTED' }])
   await clock.advance(1_000)
   await settle()
   expect(calls.filter(({ of }) => of === 'outbox')).toHaveLength(2)

@@ -141,7 +141,7 @@ test('statements that other clients prepare on the same connection are found out
     expect(await ledger.post(twoLines(company, id))).toMatchObject({ replayed: false })
   }
   expect(prepared).toHaveLength(1)
-  expect(observer.of('backgroundError')).toEqual([
+  expect(observer.of('backgroundError')).toMatchObject([
     expect.objectContaining({ source: 'PreparedStatements', code: 'DATABASE_UNSUITABLE' }),
   ])
 })

@@ -248,9 +248,9 @@ export interface Observer {
   /** One round over live clients that had something to get. */
   readonly liveFlush?: ((observation: { readonly elapsedMs: number }) => void) | undefined
   readonly companyWork?: ((observation: CompanyWork) => void) | undefined
-  /** Background work failed and will be tried again; `code` is an error code. */
+  /** Background work failed and will be tried again; `code` is an error code, `message` at most 1,001 characters for people. */
   readonly backgroundError?:
-    | ((observation: { readonly source: string; readonly code: string }) => void)
+    | ((observation: { readonly source: string; readonly code: string; readonly message: string }) => void)
     | undefined
   readonly step?: ((observation: { readonly name: Step }) => void) | undefined
 }

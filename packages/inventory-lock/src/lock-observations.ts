@@ -51,7 +51,10 @@ export class LockObservations {
     this.#observer.lockFenced?.({ count: 1 })
   }
 
-  warn(code: string): void {
-    this.#observer.backgroundError?.({ source: 'locks', code })
+  /** Redis may lose locks by its own settings. */
+  warnUnsuitable(): void {
+    const message =
+      'Redis evicts keys (maxmemory-policy), and may evict locks that are held: give locks a Redis with noeviction.'
+    this.#observer.backgroundError?.({ source: 'locks', code: 'REDIS_UNSUITABLE', message })
   }
 }

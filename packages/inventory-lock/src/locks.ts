@@ -184,7 +184,7 @@ export class Locks extends LockProvider<Lock, FencedAcquireOptions> {
   }
 
   #found(finding: 'safe' | 'unreadable' | 'unsafe'): void {
-    if (finding !== 'safe' && !this.#isSafe) this.#observations.warn('REDIS_UNSUITABLE')
+    if (finding !== 'safe' && !this.#isSafe) this.#observations.warnUnsuitable()
     this.#isSafe = true
   }
 

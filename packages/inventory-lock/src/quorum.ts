@@ -186,7 +186,7 @@ export class QuorumLocks<L extends HeldLock> extends LockProvider<L> {
   #open(): Promise<QuorumNodes> {
     if (this.#nodes !== undefined) return this.#nodes
     const { nodes, eviction = 'refuse' } = this.#options
-    const warn = (): void => this.#host.observations.warn('REDIS_UNSUITABLE')
+    const warn = (): void => this.#host.observations.warnUnsuitable()
     const opening = QuorumNodes.open({ nodes, nodeMs: this.#nodeMs, eviction, warn, clock: this.clock })
     this.#nodes = opening
     opening.catch(() => {

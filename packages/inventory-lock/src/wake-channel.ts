@@ -5,7 +5,7 @@
  * by asking again; it only makes that rare.
  */
 
-import { closeOnce, type Observer, systemClock, withDeadline } from '@kerp/core'
+import { closeOnce, type Observer, systemClock, tellFailure, withDeadline } from '@kerp/core'
 import { duplicateToSubscribe, type RedisClient } from '@kerp/redis'
 
 /** What the channel tells. */
@@ -47,10 +47,10 @@ export class WakeChannel {
     if (this.#connection !== undefined || this.#isClosed) return
     try {
       this.#listenOn(duplicateToSubscribe(this.#redis, SUBSCRIBE_MS))
-    } catch {
+    } catch (error) {
       // Waiters look by themselves; the next one who has to wait tries to open it again.
       this.#connection = undefined
-      this.#observer.backgroundError?.({ source: 'locks', code: 'REDIS_NOT_DONE' })
+      tellFailure(this.#observer, 'locks', error, 'REDIS_NOT_DONE')
     }
   }
 
@@ -81,9 +81,9 @@ export class WakeChannel {
       })
       this.#isListening = true
       this.#listener.listening()
-    } catch {
+    } catch (error) {
       // Waiters go on asking by themselves meanwhile; a new connection subscribes again.
-      this.#observer.backgroundError?.({ source: 'locks', code: 'REDIS_NOT_DONE' })
+      tellFailure(this.#observer, 'locks', error, 'REDIS_NOT_DONE')
       if (!this.#isClosed) connection.disconnect(true)
     }
   }

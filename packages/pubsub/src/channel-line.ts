@@ -5,7 +5,7 @@
  * at any moment, and reconnecting, are the same case.
  */
 
-import { type Clock, type Observer, type Timer, withDeadline } from '@kerp/core'
+import { type Clock, type Observer, tellFailure, type Timer, withDeadline } from '@kerp/core'
 import { duplicateToSubscribe, type RedisClient } from '@kerp/redis'
 
 /** Somebody who listens to one channel. Both are called from the connection's reader and must not wait or throw. */
@@ -98,8 +98,8 @@ export class ChannelLine {
     if (this.#connection !== undefined) return
     try {
       this.#listenOn(duplicateToSubscribe(this.#parts.redis, SUBSCRIBE_MS))
-    } catch {
-      this.#failed()
+    } catch (error) {
+      this.#failed(error)
     }
   }
 
@@ -132,8 +132,8 @@ export class ChannelLine {
         this.#isPoked = false
         if (await this.#step()) this.#isPoked = true
       }
-    } catch {
-      this.#failed()
+    } catch (error) {
+      this.#failed(error)
     }
     this.#isSyncing = false
   }
@@ -195,9 +195,9 @@ export class ChannelLine {
     })
   }
 
-  #failed(): void {
+  #failed(error: unknown): void {
     const { clock, observer } = this.#parts
-    observer.backgroundError?.({ source: 'events', code: 'REDIS_NOT_DONE' })
+    tellFailure(observer, 'events', error, 'REDIS_NOT_DONE')
     this.#retry?.cancel()
     this.#retry = clock.setTimer(RETRY_MS, () => {
       this.#retry = undefined

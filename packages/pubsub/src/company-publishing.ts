@@ -6,7 +6,7 @@
  * publishing had come to, so that nothing behind it is left out and what comes twice has the id of the first time.
  */
 
-import { type CommittedEvent, type EventPage, KerpError, withDeadline } from '@kerp/core'
+import { type CommittedEvent, type EventPage, KerpError, tellFailure, withDeadline } from '@kerp/core'
 import { CompanyRegistry } from './company-registry.js'
 import { encodeCommitted } from './envelope.js'
 import { EpochMovedError } from './errors.js'
@@ -162,7 +162,7 @@ export class CompanyPublishing {
       return await publishRelayed(this.#redisParts, batch)
     } catch (error) {
       if (!(error instanceof KerpError) || error.code !== 'EVENT_INVALID') throw error
-      this.#parts.observer.backgroundError?.({ source: 'EventRelay', code: error.code })
+      tellFailure(this.#parts.observer, 'EventRelay', error)
       return publishRelayed(this.#redisParts, { ...batch, events: batch.events.map(encodable) })
     }
   }

@@ -8,6 +8,7 @@ import {
   NoticeBoard,
   type Notices,
   OverloadedError,
+  tellFailure,
   type Timer,
 } from '@kerp/core'
 import { validateCompanyId } from '@kerp/keys'
@@ -146,7 +147,7 @@ export class Subscriber<S extends EventSchemas> implements Closable {
       companiesMax: this.#parts.companiesMax,
       open: (companyId, start) => this.#open(companyId, start, { handlers, types, onEnd: () => undefined }),
       onLeftOut: (companyId, error) => {
-        this.#parts.observer.backgroundError?.({ source: 'events', code: error.code })
+        tellFailure(this.#parts.observer, 'events', error)
         this.#notices.emit('companyLeftOut', companyId, error)
       },
       onEnd: () => this.#toAll.delete(subscription),

@@ -8,6 +8,8 @@ import {
   type HealthReport,
   InvalidInputError,
   InvalidOptionError,
+  type Logger,
+  loggingObserver,
   type Observer,
 } from '@kerp/core'
 import {
@@ -58,6 +60,11 @@ export interface RealtimeOptions {
   readonly registry?: ProbeRegistry | undefined
   /** Hears every observation, beside the metrics. */
   readonly observer?: Observer | undefined
+  /**
+   * Where failures of background work are written, each kind at most once a minute; `false`: nowhere.
+   * @defaultValue `console`
+   */
+  readonly logger?: Logger | false | undefined
   /** Which accounts may be posted to; `anyAccount` takes every code. @defaultValue the table of accounts (`Accounts`) */
   readonly accounts?: AccountCatalog | undefined
   /** Which warehouses have stock; `anyWarehouse` takes every code. @defaultValue the table of warehouses (`Warehouses`) */
@@ -136,9 +143,11 @@ export class Realtime implements Closable {
   constructor(options: RealtimeOptions) {
     checkWiring(options)
     const { redis, pool, registry, accounts, warehouses, background = true, parts = {} } = options
+    const { logger = console } = options
     this.#options = options
     this.metrics = registry === undefined ? undefined : createMetrics({ registry })
-    const observer = combineObservers(this.metrics?.observer, options.observer)
+    const logging = logger === false ? undefined : loggingObserver(logger)
+    const observer = combineObservers(this.metrics?.observer, options.observer, logging)
     const stored = { pool, schema: options.schema }
     const written = { ...stored, observer, prepare: options.prepare }
     const source = new RegisterRows({ ...parts.rows, ...stored })

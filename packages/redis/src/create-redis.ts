@@ -116,9 +116,13 @@ function reconnectWait(backoffMsMax: number): (times: number) => number {
   return (times) => 1 + jitteredBackoffMs(times, { backoffMs: RECONNECT_MS, backoffMsMax })
 }
 
-function observeFailure(observer: Observer | undefined): void {
+function observeFailure(observer: Observer | undefined, error: unknown): void {
   try {
-    observer?.backgroundError?.({ source: 'redis', code: 'REDIS_NOT_DONE' })
+    // Of what ioredis says only the system's word for it is shown: the rest may carry the password.
+    const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
+    const word = typeof code === 'string' ? ` (${code.slice(0, 40)})` : ''
+    const message = `A connection to Redis failed${word}; it is tried again.`
+    observer?.backgroundError?.({ source: 'redis', code: 'REDIS_NOT_DONE', message })
   } catch {
     // An observer that fails must not fail what it observes.
   }
@@ -132,7 +136,7 @@ function guard(client: RedisClient, resolved: ResolvedRedisOptions): RedisClient
     keepAlive(client, reconnectWait(resolved.reconnectMsMax))
   }
   // ioredis prints errors that nobody listens to, and those of AUTH carry the password.
-  client.on('error', () => observeFailure(resolved.observer))
+  client.on('error', (error: unknown) => observeFailure(resolved.observer, error))
   const show = (): string => `RedisClient ${describe(resolved)} (${client.status})`
   const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient
   return Object.defineProperties(client, {

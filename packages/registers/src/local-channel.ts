@@ -4,7 +4,7 @@
  * It promises nothing: whoever listens is told when messages may have been missed.
  */
 
-import { closeOnce, type Observer, systemClock, withDeadline } from '@kerp/core'
+import { closeOnce, type Observer, systemClock, tellFailure, withDeadline } from '@kerp/core'
 import { duplicateToSubscribe, type RedisClient } from '@kerp/redis'
 
 /** What the channel tells. */
@@ -66,10 +66,10 @@ export class LocalChannel {
   #open(): void {
     try {
       this.#listenOn(duplicateToSubscribe(this.#redis, SUBSCRIBE_MS))
-    } catch {
+    } catch (error) {
       // The next channel that is wanted tries again; nothing is trusted meanwhile.
       this.#connection = undefined
-      this.#observer.backgroundError?.({ source: 'LocalTier', code: 'REDIS_NOT_DONE' })
+      tellFailure(this.#observer, 'LocalTier', error, 'REDIS_NOT_DONE')
     }
   }
 
@@ -99,8 +99,8 @@ export class LocalChannel {
         clock: systemClock,
       })
       if (!this.#isClosed) this.#listener.heard(channels)
-    } catch {
-      this.#observer.backgroundError?.({ source: 'LocalTier', code: 'REDIS_NOT_DONE' })
+    } catch (error) {
+      tellFailure(this.#observer, 'LocalTier', error, 'REDIS_NOT_DONE')
       if (!this.#isClosed) connection.disconnect(true)
     }
   }

@@ -53,7 +53,10 @@ export class Prober {
         },
         { deadlineMs: this.#gate.maxStalenessMs, observer, effect: 'idempotent' },
       )
-      if (!written) observer.backgroundError?.({ source: 'Prober', code: 'OVERLOADED' })
+      if (!written) {
+        const message = `More than ${PROCESSES_MAX} processes ask the relays: this one's caches are not vouched for.`
+        observer.backgroundError?.({ source: 'Prober', code: 'OVERLOADED', message })
+      }
     } catch (error) {
       // A Redis that is down shows in the operations' statuses; anything else must not stay unseen.
       const isDown = error instanceof RedisNotDoneError || error instanceof RedisUnknownError
