@@ -1,6 +1,7 @@
 // The only test config. A test's suffix says what it needs: `.test.ts` nothing,
 // `.redis.test.ts` a redis-server, `.pg.test.ts` PostgreSQL, `.live.test.ts` both.
-// What takes long by nature stands in `test/runs.json` and belongs to `npm run test:faults`.
+// What takes long by nature stands in `test/runs.json` and belongs to `npm run test:faults`; beside it what changes the
+// modules that it imports, so that no other file may share them.
 import { readFileSync } from 'node:fs'
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
@@ -8,6 +9,7 @@ import { defineConfig } from 'vitest/config'
 const needsServers = ['test/**/*.redis.test.ts', 'test/**/*.pg.test.ts', 'test/**/*.live.test.ts']
 const runs = JSON.parse(readFileSync(new URL('test/runs.json', import.meta.url), 'utf8')) as {
   readonly faults: string[]
+  readonly alone: string[]
 }
 
 // Packages are run from their sources, by the tests and by the global setup, which has an environment of its own.
@@ -39,8 +41,17 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: needsServers,
-          exclude: runs.faults,
+          exclude: [...runs.faults, ...runs.alone],
           globalSetup: ['test/support/servers.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'alone',
+          include: runs.alone,
+          globalSetup: ['test/support/servers.ts'],
+          isolate: true,
         },
       },
       {

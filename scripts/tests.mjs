@@ -8,10 +8,10 @@ import { binOf, ROOT, runForeground } from './processes.mjs'
 
 /** The runs and the projects of `vitest.config.ts` that belong to them. */
 const RUNS = {
-  test: ['unit', 'servers'],
+  test: ['unit', 'servers', 'alone'],
   unit: ['unit'],
   faults: ['faults'],
-  full: ['unit', 'servers', 'faults'],
+  full: ['unit', 'servers', 'alone', 'faults'],
 }
 
 /** What a whole history shows; a copy of the tree alone has none. */

@@ -1,11 +1,14 @@
 /**
- * Runs scripts for the mock: each is compiled once, in one Lua state, with Redis's rules for replies.
+ * Runs scripts for the mock, with Redis's rules for replies: each is compiled once, to a function if that can be done, else in
+ * one Lua state.
  *
- * The Lua is fengari's, the one that ioredis-mock brings along. It is Lua 5.3, so this state is trimmed to what
+ * The Lua of that is fengari's, the one that ioredis-mock brings along. It is Lua 5.3, so this state is trimmed to what
  * Redis's Lua 5.1 has, counts in doubles, and refuses globals as Redis does.
  */
 
 import { RedisMissingError } from './errors.js'
+import { type CompiledLua, compileLua } from './lua-compiler.js'
+import { LuaError, type LuaAny, LuaTable, first } from './lua-values.js'
 
 /** A value on its way between a command and a script. */
 export type LuaValue = string | number | boolean | null | undefined | Buffer | readonly LuaValue[]
@@ -111,7 +114,8 @@ const STATUS_COMMANDS = new Set([
 export class LuaRunner {
   readonly #fengari: Fengari
   readonly #state: LuaState
-  readonly #compiled = new Map<string, number>()
+  /** Scripts by their text: a function, or a reference to what the Lua state compiled. */
+  readonly #compiled = new Map<string, CompiledLua | number>()
   #call: LuaCall = () => null
 
   constructor(fengari: Fengari) {
@@ -125,13 +129,19 @@ export class LuaRunner {
 
   /** Runs a script and converts its reply as Redis and ioredis do. Throws an error reply as an `Error`. */
   run(source: string, keys: readonly string[], args: readonly string[], call: LuaCall): unknown {
+    const compiled = this.#compiled.get(source) ?? this.#compile(source)
+    if (typeof compiled === 'function') return runCompiled(compiled, keys, args, call)
+    return this.#interpret(compiled, keys, args, call)
+  }
+
+  #interpret(compiled: number, keys: readonly string[], args: readonly string[], call: LuaCall): unknown {
     const { lua } = this.#fengari
     const top = lua.lua_gettop(this.#state)
     try {
       this.#call = call
       this.#setList('KEYS', keys)
       this.#setList('ARGV', args)
-      lua.lua_rawgeti(this.#state, lua.LUA_REGISTRYINDEX, this.#compile(source))
+      lua.lua_rawgeti(this.#state, lua.LUA_REGISTRYINDEX, compiled)
       this.#check(lua.lua_pcall(this.#state, 0, 1, 0))
       return this.#reply(-1)
     } finally {
@@ -139,22 +149,26 @@ export class LuaRunner {
     }
   }
 
-  #compile(source: string): number {
-    const before = this.#compiled.get(source)
-    if (before !== undefined) return before
+  #compile(source: string): CompiledLua | number {
+    const compiled = compileLua(source) ?? this.#reference(source)
+    const [oldest] = this.#compiled.size >= SCRIPTS_MAX ? this.#compiled : []
+    if (oldest !== undefined) {
+      const [text, of] = oldest
+      const { lua, lauxlib } = this.#fengari
+      if (typeof of === 'number') lauxlib.luaL_unref(this.#state, lua.LUA_REGISTRYINDEX, of)
+      this.#compiled.delete(text)
+    }
+    this.#compiled.set(source, compiled)
+    return compiled
+  }
+
+  #reference(source: string): number {
     const { lua, lauxlib } = this.#fengari
     this.#check(this.#load(source))
     // What a script knows as its globals is a view that it cannot write, so that no script changes the next.
     lua.lua_getglobal(this.#state, bytesOf('_G'))
     lua.lua_setupvalue(this.#state, -2, 1)
-    const ref = lauxlib.luaL_ref(this.#state, lua.LUA_REGISTRYINDEX)
-    const [oldest] = this.#compiled.size >= SCRIPTS_MAX ? this.#compiled : []
-    if (oldest !== undefined) {
-      lauxlib.luaL_unref(this.#state, lua.LUA_REGISTRYINDEX, oldest[1])
-      this.#compiled.delete(oldest[0])
-    }
-    this.#compiled.set(source, ref)
-    return ref
+    return lauxlib.luaL_ref(this.#state, lua.LUA_REGISTRYINDEX)
   }
 
   #load(source: string): number {
@@ -212,8 +226,7 @@ export class LuaRunner {
     const type = lua.lua_type(this.#state, index)
     if (type === lua.LUA_TSTRING) return textOrBytes(lua.lua_tolstring(this.#state, index))
     if (type !== lua.LUA_TNUMBER) return undefined
-    const number = lua.lua_tonumber(this.#state, index)
-    return Number.isInteger(number) ? number.toFixed(0) : String(number)
+    return textOfArgument(lua.lua_tonumber(this.#state, index))
   }
 
   #push(value: LuaValue): void {
@@ -296,6 +309,103 @@ export class LuaRunner {
     return Buffer.from(this.#fengari.lua.lua_tolstring(this.#state, index)).toString('utf8')
   }
 }
+
+/** Runs a compiled script and converts its reply likewise. */
+function runCompiled(
+  compiled: CompiledLua,
+  keys: readonly string[],
+  args: readonly string[],
+  call: LuaCall,
+): unknown {
+  const run = (words: readonly LuaAny[]): LuaAny => {
+    const [name = '', ...rest] = words.map(argumentOf)
+    const command = name.toString().toLowerCase()
+    const reply = call(command, rest)
+    if (reply === 'OK' && STATUS_COMMANDS.has(command)) return tableWith('ok', reply)
+    return valueOf(reply)
+  }
+  try {
+    const reply = compiled(
+      new LuaTable(keys.map(bytesIn)),
+      new LuaTable(args.map(bytesIn)),
+      (...words) => {
+        const reply = settled(run, words)
+        if (reply instanceof LuaTable && reply.get('err') !== undefined) throw new LuaError(reply)
+        return reply
+      },
+      (...words) => settled(run, words),
+    )
+    return replyOf(first(reply))
+  } catch (error) {
+    if (!(error instanceof LuaError)) throw error
+    const { value } = error
+    if (typeof value === 'string') throw new MockReplyError(`ERR ${textOf(value)}`)
+    const said = value instanceof LuaTable ? value.get('err') : undefined
+    throw new MockReplyError(typeof said === 'string' ? textOf(said) : 'ERR the script failed')
+  }
+}
+
+/** What `redis.pcall` answers: an error as a table. */
+function settled(run: (words: readonly LuaAny[]) => LuaAny, words: readonly LuaAny[]): LuaAny {
+  try {
+    return run(words)
+  } catch (error) {
+    return tableWith('err', error instanceof Error ? error.message : 'ERR the command failed')
+  }
+}
+
+function tableWith(key: string, text: string): LuaTable {
+  const made = new LuaTable()
+  made.set(key, bytesIn(text))
+  return made
+}
+
+function argumentOf(value: LuaAny): string | Buffer {
+  if (typeof value === 'string') return isPlain(value) ? value : textOrBytes(Buffer.from(value, 'latin1'))
+  if (typeof value === 'number') return textOfArgument(value)
+  throw new MockReplyError('ERR Lua redis lib command arguments must be strings or integers')
+}
+
+/** A number as an argument of a command. */
+function textOfArgument(number: number): string {
+  return Number.isInteger(number) ? number.toFixed(0) : String(number)
+}
+
+function valueOf(reply: LuaValue): LuaAny {
+  if (typeof reply === 'string') return bytesIn(reply)
+  if (typeof reply === 'number') return reply
+  if (reply === null || reply === undefined) return false
+  if (typeof reply === 'boolean') return reply ? 1 : 0
+  return Buffer.isBuffer(reply) ? reply.toString('latin1') : new LuaTable(reply.map(valueOf))
+}
+
+/** By Redis's conversion: false and nil are null, true is 1, fractions are cut, a list ends at its first nil. */
+function replyOf(value: LuaAny): unknown {
+  if (typeof value === 'string') return textOf(value)
+  if (typeof value === 'number') return Math.trunc(value)
+  if (typeof value === 'boolean') return value ? 1 : null
+  if (!(value instanceof LuaTable)) return null
+  const [said, status] = [value.get('err'), value.get('ok')]
+  if (typeof said === 'string') throw new MockReplyError(textOf(said))
+  if (typeof status === 'string') return textOf(status)
+  const end = value.list.indexOf(undefined)
+  return (end < 0 ? value.list : value.list.slice(0, end)).map(replyOf)
+}
+
+/** A text whose characters are its bytes. */
+function bytesIn(text: string): string {
+  return isPlain(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
+}
+
+function textOf(bytes: string): string {
+  return isPlain(bytes) ? bytes : Buffer.from(bytes, 'latin1').toString('utf8')
+}
+
+function isPlain(text: string): boolean {
+  return !BEYOND_ASCII.test(text)
+}
+
+const BEYOND_ASCII = /[^\x00-\x7f]/
 
 /**
  * Loads the Lua that belongs to ioredis-mock, through a `require` that starts where ioredis-mock lies: a strict
