@@ -63,7 +63,7 @@ function titleParts(title: ts.Expression): readonly string[] | undefined {
 }
 
 function titlePattern(parts: readonly string[]): RegExp {
-  return new RegExp(`^${parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`)
+  return new RegExp(`^${parts.map(literal).join('.*')}$`)
 }
 
 function missingTests(tree: SourceTree, names: readonly string[], place: string): readonly string[] {
@@ -71,6 +71,46 @@ function missingTests(tree: SourceTree, names: readonly string[], place: string)
   return names
     .filter((name) => !titles.some(({ pattern }) => pattern.test(name)))
     .map((name) => `${place}: no test is called “${name}”; write it, or name the one that shows this.`)
+}
+
+/** Behind a test that `npm run test:faults` runs, and `npm test` does not. */
+const IN_FAULTS = ' (faults)'
+
+/** The row with each test that only `npm run test:faults` runs marked as such, and no other. */
+export function withRuns(tree: SourceTree, row: string): string {
+  return row.replaceAll(/(`([^`]+)`)(?: \(faults\))?/g, (_, quoted: string, name: string) => {
+    const titles = allTitles(tree).filter(({ pattern }) => pattern.test(name))
+    // A title that is filled in when it runs may be any text; the most that is written of one says whose it is.
+    const written = Math.max(0, ...titles.map(({ text }) => text.length))
+    const places = titles.filter(({ text }) => text.length === written)
+    const isInFaults = places.length > 0 && places.every(({ place }) => isFaultFile(tree, place))
+    return quoted + (isInFaults ? IN_FAULTS : '')
+  })
+}
+
+/** `place` begins with the path of a file; `test/runs.json` has the globs. */
+function isFaultFile(tree: SourceTree, place: string): boolean {
+  const { faults = [] } = JSON.parse(tree.get('test/runs.json') ?? '{}') as { faults?: readonly string[] }
+  const path = place.replace(/:\d+$/, '')
+  return faults.some((glob) => {
+    const source = glob.split('**/').map((part) => part.split('*').map(literal).join('[^/]*'))
+    return new RegExp(`^${source.join('(?:.*/)?')}$`).test(path)
+  })
+}
+
+function literal(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+}
+
+function checkRuns(tree: SourceTree): readonly string[] {
+  const rows = (tree.get(GUARANTEES) ?? '').split('\n')
+  return rows.flatMap((row, index) =>
+    row.includes(IN_FAULTS) && withRuns(tree, row) !== row
+      ? [
+          `${GUARANTEES}:${index + 1}: “(faults)” stands behind each test that only npm run test:faults runs, and no other.`,
+        ]
+      : [],
+  )
 }
 
 function checkGuarantees(tree: SourceTree): readonly string[] {
@@ -187,6 +227,16 @@ export const guaranteeRules: readonly Rule[] = [
       'test/a.test.ts': `test('it is exact', run)`,
     },
     finds: 'docs/guarantees.md:4: no test is called “it is fast”',
+  },
+  {
+    title: 'a guarantee that bears “(faults)” is shown by npm run test:faults alone',
+    check: checkRuns,
+    counterexample: {
+      [GUARANTEES]: '| promise | test |\n| --- | --- |\n| exact | `it is exact` (faults) |',
+      'test/runs.json': '{"faults":["test/faults/**/*.test.ts"]}',
+      'test/a.test.ts': `test('it is exact', run)`,
+    },
+    finds: 'docs/guarantees.md:3: “(faults)” stands behind',
   },
   {
     title: 'every test of a fault, of all backends and of the frameworks shows a guarantee',
