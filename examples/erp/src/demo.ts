@@ -90,7 +90,19 @@ interface Run {
 
 async function runDemo(config: ErpConfig, { options, screen, topology }: Run): Promise<number> {
   const gaps = new GapCount()
-  const erp = await openErp(config, { say: (line) => screen.line(line), observer: gaps })
+  const said: string[] = []
+  let say = (line: string): void => void said.push(line)
+  const erp = await openErp(config, { say: (line) => say(line), observer: gaps }).catch((error: unknown) => {
+    for (const line of said) screen.line(line)
+    throw error
+  })
+  say = (line) => screen.line(line)
+  // Where to look comes before what it stands on.
+  screen.line(`listening on ${erp.url}`)
+  screen.line(
+    'Open it in a browser: all figures are live, each light is green while its sums hold, and buttons break things on purpose.',
+  )
+  for (const line of said) say(line)
   const asked = interrupted()
   let second: SecondApp | undefined
   try {
@@ -138,7 +150,6 @@ async function runJob(erp: Erp, job: Job): Promise<DemoReport> {
   const { options, screen, gaps, second, restorable } = job
   await fetch(`${erp.url}/healthz`)
   const firstAnswerMs = performance.now()
-  screen.line(`listening on ${erp.url}`)
   const invoices = await readInvoices(options, screen)
   const warmMs = await warm(erp, invoices, screen)
   const faults = new Faults(erp, screen, job.faults)
