@@ -27,6 +27,7 @@ export default defineConfig({
     // Files of one worker share what they import, which would take longer than most of the tests.
     isolate: false,
     maxWorkers: 2,
+    setupFiles: ['test/support/silent-log.ts'],
     projects: [
       {
         extends: true,

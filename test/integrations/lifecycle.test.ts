@@ -4,7 +4,7 @@ import 'reflect-metadata'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { BalanceCache } from '@kerp/balance-cache'
-import { ClosedError } from '@kerp/core'
+import { ClosedError, setDefaultLogger } from '@kerp/core'
 import { kerpProbes } from '@kerp/express'
 import { kerpFastify } from '@kerp/fastify'
 import { Locks, Stock } from '@kerp/inventory-lock'
@@ -121,6 +121,35 @@ describe('the parts start with the server and close with it, and what the host g
       const app = await openNest(realtime)
       return { ready: () => app.init(), close: () => app.close() }
     }))
+})
+
+describe('what fails in the background of a Realtime is written', () => {
+  async function failOnce(logger: RealtimeOptions['logger'], lines: () => readonly unknown[]): Promise<void> {
+    const realtime = openRealtime({ background: true, logger })
+    realtime.start()
+    await expect
+      .poll(lines)
+      .toContainEqual(
+        expect.stringMatching(/^K-ERP Retention: DATABASE_UNAVAILABLE: The database is not available/),
+      )
+    await realtime.close()
+  }
+
+  test('to the logger of the host, with its code and message', async () => {
+    const lines: string[] = []
+    await failOnce({ warn: (line) => lines.push(line) }, () => lines)
+  })
+
+  test('to the console, when the host gives no logger', async () => {
+    const warn = vi.spyOn(console, 'warn').mockReturnValue()
+    setDefaultLogger(console)
+    try {
+      await failOnce(undefined, () => warn.mock.calls.flat())
+    } finally {
+      setDefaultLogger(false)
+      warn.mockRestore()
+    }
+  })
 })
 
 test('in NestJS each part is injected by its class, and probes can be left out', async () => {

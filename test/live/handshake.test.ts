@@ -300,7 +300,7 @@ describe('A connection', () => {
       { reason: 'origin', message },
       { reason: 'origin', message },
     ])
-    expect(observer.of('backgroundError')).toMatchObject([{ source: 'live', code: 'INVALID_INPUT' }])
+    expect(observer.of('backgroundError')).toEqual([{ source: 'live', code: 'INVALID_INPUT', message }])
   })
 
   it.each([

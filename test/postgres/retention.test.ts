@@ -1,3 +1,4 @@
+import { setDefaultLogger } from '@kerp/core'
 import { manualClock, recordingObserver } from '@kerp/core/testing'
 import { Retention } from '@kerp/postgres'
 import { expect, test } from 'vitest'
@@ -68,6 +69,17 @@ test('a pass that fails is observed and done again', async () => {
   await settle()
   expect(calls.filter(({ of }) => of === 'outbox')).toHaveLength(2)
   await retention.close()
+})
+
+test('a pass that fails is written to the default logger when nobody observes it', async () => {
+  const lines: string[] = []
+  setDefaultLogger({ warn: (line) => lines.push(line) })
+  const retention = new Retention({ ...parts([], true), clock: manualClock() })
+  retention.start()
+  await settle()
+  await retention.close()
+  setDefaultLogger(false)
+  expect(lines).toEqual(['K-ERP Retention: UNEXPECTED: gone'])
 })
 
 test('a horizon that is none is refused', () => {

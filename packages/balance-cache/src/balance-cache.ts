@@ -6,7 +6,7 @@
  */
 
 import {
-  combineObservers,
+  observerOfPart,
   InvalidInputError,
   type InvalidationLog,
   listInput,
@@ -64,7 +64,7 @@ export class BalanceCache {
     this.#registers = options.registers
     this.#source = options.source
     this.#invalidations = options.invalidations
-    this.#observer = combineObservers(options.observer)
+    this.#observer = observerOfPart(options.observer)
   }
 
   /**

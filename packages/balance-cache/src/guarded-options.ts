@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   InvalidInputError,
   type Observer,
   type RandomSource,
@@ -91,7 +91,7 @@ export function resolveGuardedOptions(options: GuardedBalancesOptions): GuardedP
   const whole = (name: keyof GuardedBalancesOptions, fallback: number, min = 1): number =>
     wholeNumberOption('GuardedBalances', name, options[name], { min, max: 86_400_000, fallback })
   const { redis, keys, clock = systemClock, random = systemRandom } = options
-  const observer = combineObservers(options.observer)
+  const observer = observerOfPart(options.observer)
   const loadDeadlineMs = whole('loadDeadlineMs', 5_000)
   return Object.freeze({
     redis: redisClientOption('GuardedBalances', redis),

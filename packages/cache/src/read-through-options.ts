@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type Observer,
   type RandomSource,
   RecentFailures,
@@ -92,7 +92,7 @@ export function resolveReadThroughOptions(options: ReadThroughOptions): ReadThro
   return Object.freeze({
     redis: redisClientOption('ReadThrough', options.redis),
     keys: options.keys,
-    observer: combineObservers(options.observer),
+    observer: observerOfPart(options.observer),
     clock,
     random,
     ttl: options.ttl ?? ttlPolicy(),

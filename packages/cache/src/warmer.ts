@@ -10,6 +10,7 @@ import {
   type Observer,
   onAbort,
   systemClock,
+  observerOfPart,
   tellFailure,
   type Clock,
   wholeNumberOption,
@@ -128,7 +129,7 @@ export class Warmer {
       const isDone = await run.warm(AbortSignal.any([stop, full.signal]), () => void look())
       run.end(isDone ? 'done' : full.signal.aborted ? 'memory' : 'aborted')
     } catch (error) {
-      tellFailure(this.#options.observer ?? {}, 'Warmer', error)
+      tellFailure(observerOfPart(this.#options.observer), 'Warmer', error)
       run.end('failed', error)
     }
   }

@@ -56,7 +56,7 @@ export { currentTraceparent, type EventTracing, isTraceparent } from './event-tr
 export { type IdSource, joinNames, type RandomSource, systemRandom, timeOrderedIds } from './ids.js'
 export type { LiveClose, LiveRefusal, LiveReset } from './live-observations.js'
 export type { CacheTrust, LocalTierDrop, LocalTierSize } from './local-tier-observations.js'
-export { type Logger, loggingObserver } from './logger.js'
+export { type Logger, loggingObserver, observerOfPart, setDefaultLogger } from './logger.js'
 export type { LockAcquire, LockGivenBack, LockLoss } from './lock-observation.js'
 export { checkFence, FENCE_MAX } from './fence.js'
 export { onAbort } from './on-abort.js'

@@ -1,7 +1,7 @@
 /** Failures of background work in a host's log: those that nobody waits for, so that nobody would hear of them. */
 
 import { type Clock, systemClock } from './clock.js'
-import type { Observer } from './observer.js'
+import { combineObservers, type Observer } from './observer.js'
 
 /** Where lines for operators go: `console`, a logger of pino or winston, or anything else with this method. */
 export interface Logger {
@@ -48,3 +48,25 @@ export function loggingObserver(logger: Logger, clock: Clock = systemClock): Obs
 }
 
 const LINE_BREAKS = /[\r\n\u2028\u2029]/g
+
+let defaultLog: Observer | undefined = loggingObserver(console)
+
+const DEFAULT_OBSERVER = combineObservers({
+  backgroundError: (observation) => defaultLog?.backgroundError?.(observation),
+})
+
+/**
+ * Where parts of this process that have no observer write failures of their background work, from now on: `console`
+ * unless it is set; `false`: nowhere.
+ *
+ * @example
+ * setDefaultLogger(pino())
+ */
+export function setDefaultLogger(logger: Logger | false): void {
+  defaultLog = logger === false ? undefined : loggingObserver(logger)
+}
+
+/** Whom a part tells: the host's observer; without one its failures of background work go to the default logger. */
+export function observerOfPart(observer: Observer | undefined): Observer {
+  return observer === undefined ? DEFAULT_OBSERVER : combineObservers(observer)
+}

@@ -2,7 +2,8 @@
 
 import { type Clock, systemClock, type Timer } from './clock.js'
 import { type Closable, closeOnce } from './closable.js'
-import { combineObservers, type Observer } from './observer.js'
+import { observerOfPart } from './logger.js'
+import type { Observer } from './observer.js'
 import { tellFailure } from './tell-failure.js'
 
 /** What a repeater is made of. */
@@ -36,7 +37,7 @@ export class Repeater implements Closable {
   /** Does nothing until `start`. */
   constructor(options: RepeaterOptions) {
     this.#options = options
-    this.#observer = combineObservers(options.observer)
+    this.#observer = observerOfPart(options.observer)
     this.#clock = options.clock ?? systemClock
   }
 

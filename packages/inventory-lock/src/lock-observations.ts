@@ -1,6 +1,6 @@
 /** What locks tell the observer, in the words of core's closed sets. */
 
-import { type Clock, combineObservers, KerpError, type Observer } from '@kerp/core'
+import { type Clock, observerOfPart, KerpError, type Observer } from '@kerp/core'
 import type { LockLossReason } from './errors.js'
 import type { Holding } from './holding.js'
 import type { LockRelease } from './lock.js'
@@ -12,7 +12,7 @@ export class LockObservations {
 
   constructor(clock: Clock, observer: Observer) {
     this.#clock = clock
-    this.#observer = combineObservers(observer)
+    this.#observer = observerOfPart(observer)
   }
 
   acquired(via: 'asked' | 'handed' | 'local', waiter: { readonly begunMs: number }): void {

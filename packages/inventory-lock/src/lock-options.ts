@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   InvalidInputError,
   type Observer,
   oneOfOption,
@@ -104,7 +104,7 @@ export function resolveDefaults(owner: string, options: LockDefaults): ResolvedD
     maxHoldMs: whole('maxHoldMs', TTL_MS_MIN, 900_000, TTL_MS_MAX),
     waitersMax: whole('waitersMax', 1, 10_000),
     locksMax: whole('locksMax', 1, 100_000),
-    observer: combineObservers(options.observer),
+    observer: observerOfPart(options.observer),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
   }

@@ -1,7 +1,7 @@
 /** Stock that cannot be oversold: moved in the database, read through Redis. */
 
 import {
-  combineObservers,
+  observerOfPart,
   InvalidInputError,
   listInput,
   type Observer,
@@ -70,7 +70,7 @@ export class Stock {
     this.#store = options.store
     this.#registers = options.registers
     this.#source = options.source
-    this.#applied = new AppliedImages(options.registers, combineObservers(options.observer))
+    this.#applied = new AppliedImages(options.registers, observerOfPart(options.observer))
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type Complete,
   functionOption,
   InvalidOptionError,
@@ -144,7 +144,7 @@ export function resolveLiveHubOptions<E>(options: LiveHubOptions<E>): LiveHubPar
     snapshot: options.snapshot,
     admit: options.admit,
     protocol,
-    observer: combineObservers(options.observer),
+    observer: observerOfPart(options.observer),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     ring: { eventsMax: limit('ringEventsMax'), bytesMax: limit('ringBytesMax') },

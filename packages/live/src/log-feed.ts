@@ -6,7 +6,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type CommittedEvent,
   type EventSource,
   jitteredBackoffMs,
@@ -66,7 +66,7 @@ export class LogFeed<S extends EventSchemas> implements LiveFeed<LogEvent> {
       partOption('LogFeed', 'subscriber', subscriber, { methods: ['subscribe'], words: 'a Subscriber' })
     }
     this.#subscriber = subscriber
-    this.#observer = combineObservers(observer)
+    this.#observer = observerOfPart(observer)
     this.#clock = clock ?? systemClock
     this.#lookMs = wholeNumberOption('LogFeed', 'lookMs', lookMs, { min: 10, fallback: 1_000 })
     this.#heads = new LogHeads(source)

@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   currentTraceparent,
   type EventAdvance,
   type EventAdvanceOptions,
@@ -76,7 +76,7 @@ export class EventLog implements EventSource, EventSinks {
     this.#database = Database.of('EventLog', options)
     this.#schema = resolveSchema('EventLog', options.schema)
     this.#statements = eventStatements(this.#schema)
-    this.#observer = combineObservers(options.observer)
+    this.#observer = observerOfPart(options.observer)
     this.#random = options.random ?? systemRandom
     this.#tracing = options.tracing
     const bounds = { min: 10, max: 600_000, fallback: 5_000 }

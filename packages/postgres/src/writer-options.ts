@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   currentTraceparent,
   type EventTracing,
   type Observer,
@@ -78,7 +78,7 @@ export function resolveWriterOptions(owner: string, options: WriterOptions): Res
     bounds: { readonly min: number; readonly max: number; readonly fallback: number },
   ): number => wholeNumberOption(owner, option, options[option], bounds)
   const schema = resolveSchema(owner, options.schema)
-  const observer = combineObservers(options.observer)
+  const observer = observerOfPart(options.observer)
   const isPrepared = oneOfOption(owner, 'prepare', options.prepare, ['on', 'off'], 'on') === 'on'
   return {
     database,

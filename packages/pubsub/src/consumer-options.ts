@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type EventTracing,
   functionOption,
   InvalidOptionError,
@@ -122,10 +122,10 @@ export function resolveConsumerOptions<S extends EventSchemas>(options: Consumer
     companies: typeof companies === 'function' ? companies : () => Promise.resolve(companies),
     types: options.types === undefined ? undefined : new Set<string>(options.types),
     source: options.source,
-    places: new GroupPlaces(options.source, group, combineObservers(options.observer)),
+    places: new GroupPlaces(options.source, group, observerOfPart(options.observer)),
     sharded: resolveSharded('Consumer', options.redis, options.sharded),
     from: oneOfOption('Consumer', 'from', options.from, ['beginning', 'now'], 'beginning'),
-    observer: combineObservers(options.observer),
+    observer: observerOfPart(options.observer),
     clock: options.clock ?? systemClock,
     tracing: options.tracing,
     random: options.random ?? systemRandom,

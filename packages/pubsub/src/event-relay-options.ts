@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type Complete,
   type EventSinks,
   type EventSource,
@@ -74,7 +74,7 @@ export function resolveEventRelayOptions(options: EventRelayOptions): EventRelay
     keys: options.keys,
     source: partOption('EventRelay', 'source', options.source, { methods, words: 'the log of events' }),
     sink: textOption('EventRelay', 'sink', options.sink, rule),
-    observer: combineObservers(options.observer),
+    observer: observerOfPart(options.observer),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     sharded: resolveSharded('EventRelay', options.redis, options.sharded),

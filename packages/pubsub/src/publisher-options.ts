@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type EventTracing,
   type IdSource,
   objectOptions,
@@ -75,7 +75,7 @@ export function resolvePublisherOptions<S extends EventSchemas>(
     redis: redisClientOption('Publisher', options.redis),
     keys: options.keys,
     events: options.events,
-    observer: combineObservers(options.observer),
+    observer: observerOfPart(options.observer),
     clock,
     tracing: options.tracing,
     ids: options.ids ?? timeOrderedIds(clock),

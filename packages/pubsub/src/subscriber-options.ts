@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type EventTracing,
   objectOptions,
   type Observer,
@@ -77,7 +77,7 @@ export function resolveSubscriberOptions<S extends EventSchemas>(
     wholeNumberOption('Subscriber', name, options[name], { min, max: 1_000_000_000, fallback })
   const { keys } = options
   const redis = redisClientOption('Subscriber', options.redis)
-  const observer = combineObservers(options.observer)
+  const observer = observerOfPart(options.observer)
   const deadlineMs = whole('deadlineMs', 1_000)
   return Object.freeze({
     redis,

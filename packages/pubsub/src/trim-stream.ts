@@ -1,6 +1,6 @@
 /** When a stream is shortened, by whoever publishes to it: each time its length passes a step above what is kept. */
 
-import { type Observer, tellFailure } from '@kerp/core'
+import { type Observer, observerOfPart, tellFailure } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import type { RedisClient } from '@kerp/redis'
 import { trimEvents } from './trim-events.lua.js'
@@ -41,6 +41,6 @@ export async function trimWhenLong(
     const count = await trimEvents.run(redis, { stream }, args, { observer, effect: 'idempotent' })
     if (count > 0) observer?.eventTrimmedUnread?.({ count })
   } catch (error) {
-    tellFailure(observer ?? {}, 'events', error)
+    tellFailure(observerOfPart(observer), 'events', error)
   }
 }

@@ -11,6 +11,7 @@ import {
   type Logger,
   loggingObserver,
   type Observer,
+  observerOfPart,
 } from '@kerp/core'
 import {
   Locks,
@@ -62,7 +63,7 @@ export interface RealtimeOptions {
   readonly observer?: Observer | undefined
   /**
    * Where failures of background work are written, each kind at most once a minute; `false`: nowhere.
-   * @defaultValue `console`
+   * @defaultValue `console`, or what `setDefaultLogger` was given
    */
   readonly logger?: Logger | false | undefined
   /** Which accounts may be posted to; `anyAccount` takes every code. @defaultValue the table of accounts (`Accounts`) */
@@ -143,11 +144,9 @@ export class Realtime implements Closable {
   constructor(options: RealtimeOptions) {
     checkWiring(options)
     const { redis, pool, registry, accounts, warehouses, background = true, parts = {} } = options
-    const { logger = console } = options
     this.#options = options
     this.metrics = registry === undefined ? undefined : createMetrics({ registry })
-    const logging = logger === false ? undefined : loggingObserver(logger)
-    const observer = combineObservers(this.metrics?.observer, options.observer, logging)
+    const observer = combineObservers(this.metrics?.observer, options.observer, logOf(options))
     const stored = { pool, schema: options.schema }
     const written = { ...stored, observer, prepare: options.prepare }
     const source = new RegisterRows({ ...parts.rows, ...stored })
@@ -226,4 +225,9 @@ async function closeInOrder(parts: readonly ({ close(): Promise<void> } | undefi
     await part?.close().catch((error: unknown) => failures.push(error))
   }
   if (failures.length > 0) throw failures[0]
+}
+
+function logOf({ logger }: RealtimeOptions): Observer | undefined {
+  if (logger === undefined) return observerOfPart(undefined)
+  return logger === false ? undefined : loggingObserver(logger)
 }

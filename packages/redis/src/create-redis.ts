@@ -116,13 +116,13 @@ function reconnectWait(backoffMsMax: number): (times: number) => number {
   return (times) => 1 + jitteredBackoffMs(times, { backoffMs: RECONNECT_MS, backoffMsMax })
 }
 
-function observeFailure(observer: Observer | undefined, error: unknown): void {
+function observeFailure(observer: Observer, error: unknown): void {
   try {
     // Of what ioredis says only the system's word for it is shown: the rest may carry the password.
     const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined
     const word = typeof code === 'string' ? ` (${code.slice(0, 40)})` : ''
     const message = `A connection to Redis failed${word}; it is tried again.`
-    observer?.backgroundError?.({ source: 'redis', code: 'REDIS_NOT_DONE', message })
+    observer.backgroundError?.({ source: 'redis', code: 'REDIS_NOT_DONE', message })
   } catch {
     // An observer that fails must not fail what it observes.
   }

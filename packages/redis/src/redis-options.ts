@@ -1,7 +1,7 @@
 /** What `createRedis` is told, by options and by environment, resolved into one frozen description. */
 
 import type { ConnectionOptions } from 'node:tls'
-import { InvalidOptionError, type Observer, wholeNumberOption } from '@kerp/core'
+import { InvalidOptionError, type Observer, observerOfPart, wholeNumberOption } from '@kerp/core'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { refuseUnfitOptions } from './client-check.js'
 import { RedisInsecureError } from './errors.js'
@@ -85,7 +85,7 @@ export interface CreateRedisOptions {
 
   /** Waits for the first call before it connects. @defaultValue false */
   readonly lazyConnect?: boolean | undefined
-  /** Hears of connections that fail, as `backgroundError` of source `redis`. */
+  /** Hears of connections that fail, as `backgroundError` of source `redis`. @defaultValue the default logger */
   readonly observer?: Observer | undefined
   /** Anything else that ioredis knows; wins over the defaults. `keyPrefix` and auto-pipelining are refused. */
   readonly ioredis?: RedisOptions | undefined
@@ -117,7 +117,7 @@ export interface ResolvedRedisOptions {
   readonly writeTimeoutMs: number
   readonly reconnectMsMax: number
   readonly lazyConnect: boolean
-  readonly observer: Observer | undefined
+  readonly observer: Observer
   readonly ioredis: RedisOptions
   readonly ioredisCluster: ClusterOptions
 }
@@ -150,7 +150,7 @@ export function resolveRedisOptions(
     tls: tlsOf(told.tls ?? url.tls ?? false),
     ...timesOf(options, env),
     lazyConnect: options.lazyConnect ?? false,
-    observer: options.observer,
+    observer: observerOfPart(options.observer),
     ioredis: Object.freeze({ ...options.ioredis }),
     ioredisCluster: Object.freeze({ ...options.ioredisCluster }),
   })

@@ -7,7 +7,7 @@
 import {
   type Clock,
   type Closable,
-  combineObservers,
+  observerOfPart,
   type InvalidationLog,
   type Observer,
   type RegisterRef,
@@ -51,7 +51,7 @@ export class RegisterSampler implements Closable {
     const whole = (name: keyof RegisterSamplerOptions, fallback: number, max: number): number =>
       wholeNumberOption('RegisterSampler', name, options[name], { min: 1, max, fallback })
     this.#options = options
-    this.#observer = combineObservers(options.observer)
+    this.#observer = observerOfPart(options.observer)
     this.#clock = options.clock ?? systemClock
     this.#rowsMax = whole('rowsMax', 20, 1_000)
     const everyMs = whole('everyMs', 5_000, 86_400_000)

@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type Observer,
   type RandomSource,
   type RegisterSource,
@@ -104,7 +104,7 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
   const whole = (name: keyof RegistersOptions, fallback: number, min = 1): number =>
     wholeNumberOption('Registers', name, options[name], { min, max: 86_400_000, fallback })
   const clock = options.clock ?? systemClock
-  const observer = combineObservers(options.observer)
+  const observer = observerOfPart(options.observer)
   const readDeadlineMs = whole('readDeadlineMs', 5_000)
   const random = options.random ?? systemRandom
   const { keys } = options

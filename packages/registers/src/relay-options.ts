@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   type Observer,
   type OutboxSource,
   type RandomSource,
@@ -77,7 +77,7 @@ export function resolveRelayOptions(options: OutboxRelayOptions): RelayParts {
     redis: redisClientOption('OutboxRelay', options.redis),
     keys: options.keys,
     outbox: options.outbox,
-    observer: combineObservers(options.observer),
+    observer: observerOfPart(options.observer),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     ttl: options.ttl ?? ttlPolicy(),

@@ -19,6 +19,7 @@ import {
   type Notices,
   sleep,
   systemClock,
+  observerOfPart,
   tellFailure,
 } from '@kerp/core'
 import type { Batch, RunnableBatch } from './batch.js'
@@ -248,7 +249,7 @@ export class Batches<Tx> implements Closable {
   }
 
   #failed(error: unknown): void {
-    tellFailure(this.#options.observer ?? {}, 'batches', error)
+    tellFailure(observerOfPart(this.#options.observer), 'batches', error)
   }
 }
 

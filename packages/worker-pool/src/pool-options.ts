@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  combineObservers,
+  observerOfPart,
   InvalidInputError,
   InvalidOptionError,
   type Observer,
@@ -115,7 +115,7 @@ export function resolvePoolOptions(options: PoolOptions): ResolvedPoolOptions {
     waitersMax: whole('waitersMax', 1, 100_000_000, 10_000),
     graceMs: whole('graceMs', 0, TIME_MS_MAX, 1_000),
     passesMax: whole('passesMax', 1, 1_000_000, 16),
-    observer: combineObservers(options.observer),
+    observer: observerOfPart(options.observer),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
     terms: Object.freeze({
