@@ -143,6 +143,24 @@ describe('the epoch', () => {
     await pool.end()
   })
 
+  test('is the same on all connections, also when a right is revoked after some of them have asked', async () => {
+    await using server = await openPrivatePostgres()
+    const admin = openPool(server.url, 1)
+    await admin.query('CREATE ROLE app LOGIN; GRANT CREATE ON DATABASE postgres TO app')
+    const url = new URL(server.url)
+    url.username = 'app'
+    const [early, late] = [openPool(url.href, 1), openPool(url.href, 1)]
+    await migrate(early)
+    const before = await databaseEpoch(early)
+    await admin.query('REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC')
+    const without = await databaseEpoch(early)
+    expect(without).not.toBe(before)
+    expect(await databaseEpoch(late)).toBe(without)
+    await admin.query('GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC')
+    expect([await databaseEpoch(early), await databaseEpoch(late)]).toEqual([before, before])
+    for (const pool of [admin, early, late]) await pool.end()
+  })
+
   test('is refused by a replica, as is every read of rows; promoted, it is another history', async () => {
     const parent = await mkdtemp(join(tmpdir(), 'kerp-test-'))
     await chmod(parent, 0o755)

@@ -10,25 +10,37 @@
 /** What the server says of itself, as far as it does: replaces a `lineage()` that failed where it refuses to. */
 export function serverFactsSchema(schema: string): string {
   const refused = `WHEN insufficient_privilege OR object_not_in_prerequisite_state OR feature_not_supported
-    OR undefined_function THEN NULL`
+    OR undefined_function THEN`
   return `
--- As its owner, so that all roles read the same. The control file keeps the old timeline for a while after a promotion,
--- the name of the current log file does not.
+-- Immutable, as neither can change while a session lives: each asks once, when it plans the call. To read the control
+-- file costs more than all else that an epoch is made of. Not for indexes.
+CREATE FUNCTION ${schema}.cluster_of_session() RETURNS text LANGUAGE plpgsql IMMUTABLE
+SET search_path = pg_catalog AS $body$
+BEGIN
+  RETURN (SELECT system_identifier FROM pg_control_system());
+EXCEPTION ${refused} RETURN NULL;
+END
+$body$;
+CREATE FUNCTION ${schema}.database_of_session() RETURNS oid LANGUAGE sql IMMUTABLE
+SET search_path = pg_catalog AS $body$
+  SELECT oid FROM pg_database WHERE datname = current_database()
+$body$;
+-- As its owner, so that all roles read the same; a right that is granted or revoked is heard of at once. The control file
+-- keeps the old timeline for a while after a promotion, the name of the current log file does not.
 CREATE FUNCTION ${schema}.server_facts() RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog AS $body$
 DECLARE
   cluster text;
   timeline text;
 BEGIN
-  BEGIN
-    SELECT system_identifier::text INTO cluster FROM pg_control_system();
-  EXCEPTION ${refused};
-  END;
+  IF has_function_privilege(to_regprocedure('pg_control_system()'), 'EXECUTE') THEN
+    cluster := ${schema}.cluster_of_session();
+  END IF;
   BEGIN
     timeline := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
-  EXCEPTION ${refused};
+  EXCEPTION ${refused} NULL;
   END;
-  RETURN concat_ws('.', cluster, timeline, (SELECT oid FROM pg_database WHERE datname = current_database()));
+  RETURN concat_ws('.', cluster, timeline, ${schema}.database_of_session());
 END
 $body$;
 -- Null on a replica, which must never be taken for the primary.
@@ -58,15 +70,28 @@ WHERE m.lineage = i.facts;
 UPDATE ${schema}.outbox_trim t SET lineage = i.id || '.' || i.facts FROM ${schema}.database_identity i
 WHERE t.lineage = i.facts;
 
-CREATE OR REPLACE FUNCTION ${schema}.lineage() RETURNS text LANGUAGE sql STABLE AS $body$
-  SELECT CASE WHEN pg_is_in_recovery() THEN NULL
-    ELSE (SELECT id FROM ${schema}.database_identity) || '.' || ${schema}.server_facts() END
+-- In PL/pgSQL, as its plans are kept by the session; one of SQL is planned anew in each statement that calls it.
+CREATE OR REPLACE FUNCTION ${schema}.lineage() RETURNS text LANGUAGE plpgsql STABLE AS $body$
+BEGIN
+  IF pg_is_in_recovery() THEN RETURN NULL; END IF;
+  RETURN (SELECT id FROM ${schema}.database_identity) || '.' || ${schema}.server_facts();
+END
+$body$;
+CREATE OR REPLACE FUNCTION ${schema}.epoch() RETURNS text LANGUAGE plpgsql STABLE AS $body$
+BEGIN
+  RETURN ${schema}.lineage() || '.' || concat_ws('.',
+    trunc(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
+    '${schema}.balance'::regclass::oid, pg_relation_filenode('${schema}.balance'),
+    '${schema}.stock'::regclass::oid, pg_relation_filenode('${schema}.stock'));
+END
 $body$;
 
 -- False after a restore, a copy or a failover, until adopt() was called.
-CREATE FUNCTION ${schema}.is_own() RETURNS boolean LANGUAGE sql STABLE AS $body$
-  SELECT EXISTS (SELECT FROM ${schema}.database_identity i
-    WHERE i.xmin = i.made_by::xid AND i.facts = ${schema}.server_facts())
+CREATE FUNCTION ${schema}.is_own() RETURNS boolean LANGUAGE plpgsql STABLE AS $body$
+BEGIN
+  RETURN EXISTS (SELECT FROM ${schema}.database_identity i
+    WHERE i.xmin = i.made_by::xid AND i.facts = ${schema}.server_facts());
+END
 $body$;
 
 CREATE FUNCTION ${schema}.adopt() RETURNS boolean LANGUAGE plpgsql AS $body$
