@@ -224,4 +224,20 @@ describe('the log of events', () => {
     expect(audit.ok).toBe(false)
     expect(new Set(audit.differences.map(({ check }) => check))).toEqual(new Set(['positions', 'vouchers']))
   })
+
+  it('lists what it finds by name and then by position, the tenth after the ninth', async () => {
+    const companyId = freshCompany()
+    for (let n = 1; n <= 12; n += 1) await database.ledger().post(twoLines(companyId, `V-${n}`))
+    await all(companyId)
+    await database.pool.query(
+      `ALTER TABLE kerp.event DISABLE TRIGGER USER;
+UPDATE kerp.event SET version = 105 - version WHERE company = '${companyId}' AND type = 'events:balance:updated';
+ALTER TABLE kerp.event ENABLE TRIGGER USER`,
+    )
+    const { differences } = await log.audit(companyId)
+    const ofOrder = differences.filter(({ check }) => check === 'order')
+    const backwards = Array.from({ length: 11 }, (_, n) => `version ${103 - n}`)
+    expect(ofOrder.map(({ found }) => found)).toEqual([...backwards, ...backwards])
+    expect(ofOrder.map(({ subject }) => subject)).toEqual(ofOrder.map(({ subject }) => subject).toSorted())
+  })
 })

@@ -325,4 +325,18 @@ INSERT INTO kerp.reservation (company, id, lines, expires_at) VALUES ('${company
       'transfers',
     ])
   })
+
+  test('lists its findings by place and then by number, the tenth version after the ninth', async () => {
+    const companyId = freshCompany()
+    for (let n = 1; n <= 11; n += 1) await stock.adjust(adjustment(companyId, `m${n}`, 1_000n))
+    await database.pool.query(
+      `ALTER TABLE kerp.stock_line DISABLE TRIGGER USER;
+UPDATE kerp.stock_line SET on_hand_after = on_hand_after + 1 WHERE company = '${companyId}';
+ALTER TABLE kerp.stock_line ENABLE TRIGGER USER`,
+    )
+    const { differences } = await stock.audit(companyId)
+    expect(differences.map(({ subject }) => subject)).toEqual(
+      Array.from({ length: 11 }, (_, n) => `A W1 version ${n + 1}`),
+    )
+  })
 })
