@@ -6,6 +6,7 @@ import { runBenches } from './benches.mjs'
 import { CHECKS, runChecks } from './checks.mjs'
 import { ensureInstalled } from './install.mjs'
 import { runMatrix } from './matrix.mjs'
+import { runMutations } from './mutate.mjs'
 import { entryPoints } from './packages.mjs'
 import { binOf, envForSource, nodeArgsForSource, ROOT, runForeground } from './processes.mjs'
 import { prepareTests, runTests } from './tests.mjs'
@@ -22,6 +23,7 @@ const COMMANDS = {
     const tests = await test('full', ['--strict', ...args])
     return (await runMatrix([])) || tests
   },
+  mutate: (args) => runMutations(args),
   check: (args) => runChecks(args.length > 0 ? args : Object.keys(CHECKS)),
   matrix: (args) => runMatrix(args),
   api: async () => (await runChecks(['build'])) || writeApiReports(),
