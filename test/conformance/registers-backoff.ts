@@ -86,6 +86,7 @@ export function backoffConformance(redis: () => RedisClient): void {
       const held: (() => void)[] = []
       const source: RegisterSource = {
         list: (listing) => world.database.list(listing),
+        readEpoch: () => world.database.readEpoch(),
         load: () =>
           new Promise((_, reject) => held.push(() => reject(new RangeError('the database is down')))),
       }

@@ -133,7 +133,8 @@ export function fillConformance(redis: () => RedisClient): void {
       const { epoch } = world.database
       world.database.epoch = '7340000000000000001.00000002.1767300000.16384.16400.16400'
       await world.relay.tick()
-      // A reader that is still connected to the lost primary.
+      await world.get('b')
+      // A reader that knows of the new primary, and whose load still goes to the lost one.
       world.database.epoch = epoch
       expect(stateOf(await world.get('a'))).toEqual(['database', 1, '5', '0'])
       expect(await world.raw('a')).toMatch(/^L\|/)

@@ -4,6 +4,7 @@ import type { RedisClient } from '@kerp/redis'
 import { applyConformance } from './registers-apply.js'
 import { backoffConformance } from './registers-backoff.js'
 import { fillConformance } from './registers-fill.js'
+import { foreignConformance } from './registers-foreign.js'
 import { readConformance } from './registers-read.js'
 import { relayConformance } from './registers-relay.js'
 import { relayBacklogConformance } from './registers-relay-backlog.js'
@@ -16,6 +17,7 @@ export function registersConformance(redis: () => RedisClient): void {
   backoffConformance(redis)
   applyConformance(redis)
   relayConformance(redis)
+  foreignConformance(redis)
   relayBacklogConformance(redis)
   renewConformance(redis)
 }

@@ -21,6 +21,7 @@ export const EXAMPLES: Examples = {
   registerUnusable: { companyId: 'c1', family: 'balance', parts: ['1101', '2026'] },
   cacheTrust: { trusted: true, ageMs: 250 },
   localTierSize: { companies: 3, entries: 100, bytes: 30_000 },
+  registerForeign: { companyId: 'c1', databaseEpoch: 'e1', registersEpoch: 'e2' },
   localTierDrop: { reason: 'gap' },
   balanceDrift: { count: 1 },
   redisBreaker: { state: 'open' },

@@ -81,6 +81,7 @@ export {
   type PostingBatch,
   type RedisOperation,
   type RegisterApply,
+  type RegisterForeign,
   type RelayTick,
   type Step,
   STEPS,

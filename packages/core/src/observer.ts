@@ -73,6 +73,13 @@ export interface RegisterApply {
   readonly count: number
 }
 
+/** Rows of another database stand where those of this one belong. */
+export interface RegisterForeign {
+  readonly companyId: string
+  readonly databaseEpoch: string
+  readonly registersEpoch: string
+}
+
 /** All registers of a company were voided. */
 export interface GenerationChange {
   readonly reason: 'absent' | 'epoch' | 'trimmed' | 'fork' | 'invalidateAll'
@@ -179,6 +186,8 @@ export interface Observer {
   readonly registerFork?: ((observation: { readonly count: number }) => void) | undefined
   /** A committed row that no register can hold, by its name: the database answers it. Its writer has to be mended. */
   readonly registerUnusable?: ((observation: RegisterRef) => void) | undefined
+  /** Redis holds rows of a company that another database left there: once for each company and epoch of a process. */
+  readonly registerForeign?: ((observation: RegisterForeign) => void) | undefined
   readonly cacheTrust?: ((observation: CacheTrust) => void) | undefined
   readonly localTierSize?: ((observation: LocalTierSize) => void) | undefined
   readonly localTierDrop?: ((observation: LocalTierDrop) => void) | undefined
@@ -268,6 +277,7 @@ export const OBSERVATIONS = [
   'generationChange',
   'registerFork',
   'registerUnusable',
+  'registerForeign',
   'cacheTrust',
   'localTierSize',
   'localTierDrop',

@@ -55,6 +55,11 @@ export interface RegisterSource {
    * transaction, never from a replica. The answer has one image for each ref, in the same order.
    */
   load(companyId: string, refs: readonly RegisterRef[]): Promise<LoadedRegisters>
+  /**
+   * The epoch that a `load` would answer with: asked once by a process that has loaded nothing yet, and when Redis holds
+   * rows of another epoch. Left out: a row is loaded for it.
+   */
+  readonly readEpoch?: (() => Promise<string>) | undefined
   /** Lists rows in a fixed order, for warming and audits. */
   list(listing: RegisterListing): Promise<LoadedRegisters>
 }

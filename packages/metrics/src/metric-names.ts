@@ -145,6 +145,11 @@ export const METRICS = {
   ),
   registerForks: counter('register_forks_total', 'Registers seen with one version and two values', []),
   registerUnusable: counter('register_unusable_rows_total', 'Committed rows that no register can hold', []),
+  registerForeign: counter(
+    'register_foreign_companies_total',
+    'Companies found with rows of another database',
+    [],
+  ),
   ...LOCAL_TIER_METRICS,
   postings: counter('voucher_postings_total', 'Postings of a voucher by how they ended', [postingResult]),
   postingLatency: histogram('voucher_posting_latency_seconds', 'Time of posting one voucher', [status]),

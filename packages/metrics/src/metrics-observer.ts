@@ -63,6 +63,9 @@ function cacheObserver(slots: Slots) {
     registerUnusable() {
       slots.registerUnusable.cell().value += 1
     },
+    registerForeign() {
+      slots.registerForeign.cell().value += 1
+    },
     registerFork({ count }) {
       slots.registerForks.cell().value += amountOf(count)
     },

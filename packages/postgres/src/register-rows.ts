@@ -104,6 +104,12 @@ export class RegisterRows implements RegisterSource {
     return { ...factsOf(rows[0] ?? {}), images }
   }
 
+  async readEpoch(): Promise<string> {
+    const text = `SELECT ${this.#schema}.epoch() AS epoch`
+    const rows = await this.#database.read('reading the epoch', this.#deadlineMs, { text })
+    return textOf(rows[0] ?? {}, 'epoch')
+  }
+
   #loadText(families: readonly RegisterFamily[]): string {
     const parts = families.map((family, index) => {
       const table = tableOf(family)

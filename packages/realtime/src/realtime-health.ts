@@ -13,9 +13,9 @@ export interface RealtimeHealthParts {
   readonly redis: RedisClient
   /** Where locks are. @defaultValue `redis` */
   readonly coordination?: RedisClient | undefined
-  readonly registers: Pick<Registers, 'freshness'>
+  readonly registers: Pick<Registers, 'freshness'> & Partial<Pick<Registers, 'foreign'>>
   /** The relay of this process, if it has one. */
-  readonly relay?: Pick<OutboxRelay, 'lagMs'> | undefined
+  readonly relay?: (Pick<OutboxRelay, 'lagMs'> & Partial<Pick<OutboxRelay, 'foreign'>>) | undefined
   /** Checks of the host's own, by name. */
   readonly more?: Readonly<Record<string, HealthCheck>> | undefined
 }

@@ -6,7 +6,8 @@
  */
 
 import type { GenerationChange, OutboxPosition, OutboxRow, OutboxTick } from '@kerp/core'
-import { TimelineBehindError } from './errors.js'
+import { isLowerTimeline, isOtherDatabase } from './database-epoch.js'
+import { ForeignDatabaseError, TimelineBehindError } from './errors.js'
 import type { OutboxReader } from './outbox-reader.js'
 import { formatInside, type StoredPosition } from './position.js'
 import { parseWatermark, type Watermark } from './register.js'
@@ -20,7 +21,14 @@ export interface CompanyState {
   position: string | undefined
   /** Whether every row that was not relayed lies behind the position that all companies in step share. */
   inStep: boolean
+  /** The watermark of another database that stands there, since when, and what is said of it once it was seen to move. */
+  foreign?:
+    | { readonly text: string; readonly sinceMs: number; readonly error: ForeignDatabaseError | undefined }
+    | undefined
 }
+
+/** How long another database's watermark stands still before it is taken for one that was replaced, in ms. */
+const SILENT_MS = 5_000
 
 /** Rows of one company that a pass has read already: all that lie between `since` and its target. */
 export interface RowsInHand {
@@ -96,6 +104,7 @@ export class CompanyRelay {
     const reason = this.#whyInstall(watermark, stored, tick)
     if (reason !== undefined) return this.#install(state, text, watermark, tick, reason)
     if (watermark === undefined || stored === undefined) return 'left'
+    state.foreign = undefined
     state.position = watermark.position
     if (this.#reader.isAhead(stored, tick.target)) {
       // Another relay was here with a later target; what it has not relayed yet lies behind ours.
@@ -128,11 +137,36 @@ export class CompanyRelay {
     if (reason === 'epoch' && watermark !== undefined && isLowerTimeline(tick.epoch, watermark.epoch)) {
       throw new TimelineBehindError(tick.epoch, watermark.epoch)
     }
+    if (reason === 'epoch' && watermark !== undefined && text !== undefined) {
+      const isOther = isOtherDatabase(tick.epoch, watermark.epoch)
+      if (isOther && !this.#isAbandoned(state, tick.epoch, text, watermark.epoch)) return 'left'
+    }
     const at = { epoch: tick.epoch, position: tick.target, asOfMs: tick.asOfMs }
     if (!(await this.#writer.install(state.companyId, text, at, reason))) return 'left'
     state.position = tick.target
     state.inStep = true
+    state.foreign = undefined
     return 'inStep'
+  }
+
+  /**
+   * Whether nobody moves another database's watermark any more, as after a restore into a new database: each relay moves
+   * its own with every heartbeat. Two that live would void each other's registers for ever.
+   *
+   * @throws {ForeignDatabaseError} `FOREIGN_DATABASE` when it moves.
+   */
+  #isAbandoned(state: CompanyState, epoch: string, text: string, registersEpoch: string): boolean {
+    const nowMs = this.#parts.clock.monotonicMs()
+    let seen = state.foreign
+    if (seen?.text !== text) {
+      const error =
+        seen === undefined ? undefined : new ForeignDatabaseError(state.companyId, epoch, registersEpoch)
+      seen = { text, sinceMs: nowMs, error }
+    }
+    state.foreign = seen
+    if (nowMs - seen.sinceMs >= SILENT_MS) return true
+    if (seen.error !== undefined) throw seen.error
+    return false
   }
 
   async #catchUp(
@@ -175,13 +209,3 @@ export class CompanyRelay {
     }
   }
 }
-
-/** Whether an epoch names an earlier timeline of the same database system, which must never replace a later one. */
-function isLowerTimeline(epoch: string, other: string): boolean {
-  const [system, timeline = ''] = epoch.split('.')
-  const [otherSystem, otherTimeline = ''] = other.split('.')
-  if (system !== otherSystem || timeline === otherTimeline) return false
-  return timeline.padStart(TIMELINE_WIDTH, '0') < otherTimeline.padStart(TIMELINE_WIDTH, '0')
-}
-
-const TIMELINE_WIDTH = 16

@@ -97,6 +97,26 @@ export class OutboxMovedError extends KerpError {
 }
 
 /**
+ * What Redis holds of a company was brought there by another database that is alive. Code `FOREIGN_DATABASE`, not
+ * retryable: two databases share one namespace of one Redis. Nothing of it is answered, and nothing is stored over it.
+ */
+export class ForeignDatabaseError extends KerpError {
+  static override readonly errorName = 'ForeignDatabaseError'
+
+  constructor(
+    readonly companyId: string,
+    readonly databaseEpoch: string,
+    readonly registersEpoch: string,
+  ) {
+    super(
+      `The rows of company ${companyId} in Redis are of another database (${registersEpoch}) than this one ` +
+        `(${databaseEpoch}): give each database a namespace of its own, with createKeys({ namespace }).`,
+      { code: 'FOREIGN_DATABASE', retryable: false },
+    )
+  }
+}
+
+/**
  * The relay's database is on an earlier timeline than the registers: a primary that was replaced, and does not
  * know it. Code `TIMELINE_BEHIND`, not retryable. The registers stay with the later timeline.
  */

@@ -8,6 +8,7 @@ export {
 } from './compare-rows.js'
 export {
   EpochChangedError,
+  ForeignDatabaseError,
   LoadBackoffError,
   OutboxMovedError,
   RelayBehindError,

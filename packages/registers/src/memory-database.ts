@@ -109,6 +109,11 @@ export class MemoryDatabase implements RegisterSource, OutboxSource, Invalidatio
     this.#trimmed = this.#log.length
   }
 
+  /** Counts as no load, and never fails. */
+  readEpoch(): Promise<string> {
+    return Promise.resolve(this.epoch)
+  }
+
   async load(companyId: string, refs: readonly RegisterRef[]): Promise<LoadedRegisters> {
     this.loads.push(refs)
     await Promise.resolve()

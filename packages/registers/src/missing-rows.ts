@@ -19,7 +19,7 @@ import type { AdmissionTicket } from './local-tier.js'
 import type { KeyedRef } from './register-loader.js'
 import { type RegisterReading, StoredReading } from './register-reading.js'
 import type { RegistersParts } from './registers-options.js'
-import { admitBytes, newRows, readStored, type Rows } from './stored-rows.js'
+import { admitBytes, isOwn, newRows, readStored, type Rows } from './stored-rows.js'
 
 /** Keys of one script call. */
 const KEYS_PER_SCRIPT = 1_000
@@ -106,6 +106,7 @@ export class MissingRows {
       const reply = await askRedis(this.#parts, () => this.#lease(companyId, wanted, token))
       const watermark = parseWatermark(reply?.watermark)
       if (reply === undefined || watermark === undefined) return NO_ANSWER
+      if (!(await isOwn(this.#parts, rows, watermark))) return NO_ANSWER
       const { present, granted, leased } = this.#sort(wanted, reply, watermark, ticket)
       const waiting = this.#leads.begin(leased.map(({ key }) => key))
       const work = Promise.all([

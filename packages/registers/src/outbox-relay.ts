@@ -10,7 +10,7 @@ import {
   tellFailure,
   withDeadline,
 } from '@kerp/core'
-import { RelayBehindError } from './errors.js'
+import { type ForeignDatabaseError, RelayBehindError } from './errors.js'
 import { type OutboxRelayOptions, type RelayParts, resolveRelayOptions } from './relay-options.js'
 import { RelayPasses, type RelayReport } from './relay-passes.js'
 
@@ -73,6 +73,11 @@ export class OutboxRelay implements Closable {
   /** Age of the database moment that the registers have certainly reached, in ms. */
   get lagMs(): number {
     return this.#parts.clock.monotonicMs() - this.#freshMs
+  }
+
+  /** The other, living database whose rows stand in Redis in the place of a company's; undefined when there is none. */
+  get foreign(): ForeignDatabaseError | undefined {
+    return this.#passes.foreign
   }
 
   /**

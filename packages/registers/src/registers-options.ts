@@ -14,6 +14,7 @@ import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
 import { Circuit, readMany, type RedisClient, redisClientOption, RedisRefusedError } from '@kerp/redis'
 import { LocalTier } from './local-tier.js'
 import { type LocalTierOptions, resolveLocalTierOptions } from './local-tier-options.js'
+import { OwnEpoch } from './own-epoch.js'
 import { OwnWrites } from './own-writes.js'
 import { RegisterLoader } from './register-loader.js'
 
@@ -82,6 +83,7 @@ export interface RegistersParts {
   /** Undefined: there is none. */
   readonly tier: LocalTier | undefined
   readonly own: OwnWrites
+  readonly ownEpoch: OwnEpoch
   readonly leaseMs: string
   readonly waitMs: number
   readonly readDeadlineMs: number
@@ -112,6 +114,7 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
   const redisDeadlineMs = whole('redisDeadlineMs', 25)
   const tier = options.localTier === undefined ? undefined : resolveLocalTierOptions(options.localTier)
   const own = new OwnWrites(clock, tier?.maxStalenessMs)
+  const ownEpoch = new OwnEpoch({ source: options.source, clock, observer, deadlineMs: readDeadlineMs })
   return Object.freeze({
     redis,
     keys,
@@ -120,9 +123,10 @@ export function resolveRegistersOptions(options: RegistersOptions): RegistersPar
     random,
     tier: tier && new LocalTier({ redis, keys, observer, clock, random }, tier, own),
     own,
+    ownEpoch,
     ttl: options.ttl ?? ttlPolicy(),
     loader: new RegisterLoader({
-      source: options.source,
+      source: ownEpoch,
       clock,
       random,
       observer,

@@ -21,7 +21,7 @@ import {
 import { type ApplyResult, applyImages } from './apply-images.js'
 import { readingOf } from './fill-loaded.js'
 import { readCut } from './cut-rows.js'
-import { LoadBackoffError } from './errors.js'
+import { type ForeignDatabaseError, LoadBackoffError } from './errors.js'
 import { answerOf } from './local-reading.js'
 import type { Freshness } from './local-tier.js'
 import { MissingRows } from './missing-rows.js'
@@ -40,6 +40,9 @@ export interface RegisterReadOptions {
   /** All rows as they stood at one moment of the database: no change is in one of them and not in another. */
   readonly cut?: boolean | undefined
 }
+
+/** How long `foreign()` tells of what a read met, in ms. */
+const FOREIGN_MS = 60_000
 
 /**
  * Reads registers, and applies committed images to them.
@@ -138,6 +141,11 @@ export class Registers implements Closable {
   /** What may be answered from caches now; undefined without an in-process tier. */
   freshness(): Freshness | undefined {
     return this.#parts.tier?.freshness()
+  }
+
+  /** The other database whose rows stood in the place of this one's, if a read met them in the last minute. */
+  foreign(): ForeignDatabaseError | undefined {
+    return this.#parts.ownEpoch.foreignWithin(FOREIGN_MS)
   }
 
   /** Rows that this process holds, some at each call and others at the next; for samplers. */

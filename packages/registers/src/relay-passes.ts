@@ -8,6 +8,7 @@
 import { type OutboxPosition, type OutboxRow, type OutboxTick, tellFailure } from '@kerp/core'
 import { CompanyRelay, type CompanyState, type RowsInHand } from './company-relay.js'
 import { eachBounded } from './each-bounded.js'
+import type { ForeignDatabaseError } from './errors.js'
 import { OutboxReader } from './outbox-reader.js'
 import { formatInside, isMoment } from './position.js'
 import { parseWatermark } from './register.js'
@@ -80,6 +81,12 @@ export class RelayPasses {
     let count = 0
     for (const state of this.#states.values()) if (!state.inStep) count += 1
     return count
+  }
+
+  /** The other, living database whose rows stand in the place of a company's; of several, one. */
+  get foreign(): ForeignDatabaseError | undefined {
+    for (const { foreign } of this.#states.values()) if (foreign?.error !== undefined) return foreign.error
+    return undefined
   }
 
   /**

@@ -62,8 +62,8 @@ export function newRows(
 /**
  * Fills in the keys of all rows, and the answers of those whose registers are present and valid.
  *
- * Says whether Redis could be asked: false when it did not answer, refused, or holds no watermark, so that
- * nothing may be stored either.
+ * Says whether Redis could be asked: false when it did not answer, refused, or holds no watermark of this database, so
+ * that nothing may be stored either.
  *
  * @throws {InvalidInputError} `INVALID_INPUT` or `INVALID_KEY` for a ref that names no row of the company.
  */
@@ -126,18 +126,30 @@ async function readChunk(
   if (!admitted) return 'silent'
   const values = await valuesOf(parts, wanted)
   if (typeof values === 'string') return values
-  return takeValues(parts, rows, from, values) ? 'read' : 'unusable'
+  const watermark = parseWatermark(values[0]?.toString('latin1'))
+  if (watermark === undefined || !(await isOwn(parts, rows, watermark))) return 'unusable'
+  takeValues(parts, rows, from, { values, watermark })
+  return 'read'
 }
 
-/** Judges the values of rows from `from` on by the watermark in front of them; false if there is none. */
+/** Whether a watermark is of the database that this process reads. */
+export async function isOwn(
+  { ownEpoch }: RegistersParts,
+  rows: Pick<Rows, 'companyId' | 'refs'>,
+  watermark: Watermark,
+): Promise<boolean> {
+  if (ownEpoch.isKnown(watermark.epoch)) return true
+  const [ref] = rows.refs
+  return ref !== undefined && ownEpoch.isOwn(rows.companyId, ref, watermark.epoch)
+}
+
+/** Judges the values of rows from `from` on by the watermark in front of them. */
 function takeValues(
   parts: RegistersParts,
   rows: Rows,
   from: number,
-  values: readonly (Buffer | null)[],
-): boolean {
-  const watermark = parseWatermark(values[0]?.toString('latin1'))
-  if (watermark === undefined) return false
+  { values, watermark }: { readonly values: readonly (Buffer | null)[]; readonly watermark: Watermark },
+): void {
   const prefix = registerPrefix(watermark.generation)
   const isTrusted = rows.ticket === undefined || parts.tier?.gate.vouchesFor(watermark) === true
   for (let at = 1; at < values.length; at += 1) {
@@ -156,7 +168,6 @@ function takeValues(
     else rows.untrusted.add(index)
     admitBytes(parts, rows.ticket, rows.keys[index] ?? '', version, bytes, watermark)
   }
-  return true
 }
 
 /** Offers a register, as it came from Redis, to the tier of this process. */
