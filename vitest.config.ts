@@ -1,7 +1,6 @@
 // The only test config. A test's suffix says what it needs: `.test.ts` nothing,
 // `.redis.test.ts` a redis-server, `.pg.test.ts` PostgreSQL, `.live.test.ts` both.
-// What takes long by nature stands in `test/runs.json` and belongs to `npm run test:faults`; beside it what changes the
-// modules that it imports, so that no other file may share them.
+// What takes long by nature stands in `test/runs.json` and belongs to `npm run test:faults`.
 import { readFileSync } from 'node:fs'
 import { defaultServerConditions } from 'vite'
 import { defineConfig } from 'vitest/config'
@@ -9,7 +8,6 @@ import { defineConfig } from 'vitest/config'
 const needsServers = ['test/**/*.redis.test.ts', 'test/**/*.pg.test.ts', 'test/**/*.live.test.ts']
 const runs = JSON.parse(readFileSync(new URL('test/runs.json', import.meta.url), 'utf8')) as {
   readonly faults: string[]
-  readonly alone: string[]
 }
 
 // Packages are run from their sources, by the tests and by the global setup, which has an environment of its own.
@@ -19,13 +17,11 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   environments: { __vitest__: { resolve: { conditions } } },
   test: {
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
     // What is waited for comes when the machine has time for it.
     expect: { poll: { timeout: 20_000, interval: 20 } },
     pool: 'forks',
-    // Files of one worker share what they import, which would take longer than most of the tests.
-    isolate: false,
     maxWorkers: 2,
     setupFiles: ['test/support/silent-log.ts'],
     projects: [
@@ -42,17 +38,8 @@ export default defineConfig({
         test: {
           name: 'servers',
           include: needsServers,
-          exclude: [...runs.faults, ...runs.alone],
+          exclude: runs.faults,
           globalSetup: ['test/support/servers.ts'],
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'alone',
-          include: runs.alone,
-          globalSetup: ['test/support/servers.ts'],
-          isolate: true,
         },
       },
       {
@@ -62,7 +49,6 @@ export default defineConfig({
           include: runs.faults,
           globalSetup: ['test/support/servers.ts'],
           testTimeout: 600_000,
-          isolate: true,
         },
       },
     ],

@@ -8,10 +8,10 @@ import { binOf, ROOT, runForeground } from './processes.mjs'
 
 /** The runs and the projects of `vitest.config.ts` that belong to them. */
 const RUNS = {
-  test: ['unit', 'servers', 'alone'],
+  test: ['unit', 'servers'],
   unit: ['unit'],
   faults: ['faults'],
-  full: ['unit', 'servers', 'alone', 'faults'],
+  full: ['unit', 'servers', 'faults'],
 }
 
 /** What a whole history shows; a copy of the tree alone has none. */

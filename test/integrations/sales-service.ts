@@ -46,8 +46,8 @@ export function describeSalesService({ name, open }: ServiceDriver): void {
 
       const expected = 'a whole number of minor units as a string'
       for (const [body, got] of [
-        ['{"amount":"1e3"}', '"1e3" (string)'],
-        ['{"amount":1000}', '1000 (number)'],
+        ['{"amount":"1e3"}', '"#e#" (string)'],
+        ['{"amount":1000}', '#### (number)'],
         ['{}', 'undefined'],
       ] as const) {
         const message = `\`amount\` must be ${expected}, got ${got}.`
