@@ -189,6 +189,30 @@ export class CacheWorld {
   }
 }
 
+/** How a process reaches Redis. */
+export interface Line {
+  /** What is sent from now on fails, or is answered again. */
+  isCut: boolean
+}
+
+const COMMANDS = new Set(['evalsha', 'eval', 'mget', 'mgetBuffer', 'call', 'sendCommand', 'del'])
+
+/** A client in front of another, as another process has it. */
+export function ownClient(redis: RedisClient): { readonly redis: RedisClient; readonly line: Line } {
+  const line: Line = { isCut: false }
+  const wrapped = new Proxy(redis, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]): unknown => {
+        if (!line.isCut || !COMMANDS.has(String(name))) return Reflect.apply(value, target, args)
+        return Promise.reject(new Error('Connection is closed.'))
+      }
+    },
+  })
+  return { redis: wrapped, line }
+}
+
 const READY_MS = 20_000
 
 /** Lets everything that is ready run, until `ready` says true. */

@@ -1,7 +1,7 @@
 /** Conformance: what is invalidated is void at once and stays so. Each test is a schedule that goes wrong without its rule. */
 
 import { describe, expect, test } from 'vitest'
-import { CacheWorld, type HeldLoad, until } from '../cache/cache-world.js'
+import { CacheWorld, type HeldLoad, ownClient, until } from '../cache/cache-world.js'
 import type { Backend } from './backend.js'
 
 type Invalidate = (world: CacheWorld) => Promise<void>
@@ -107,7 +107,7 @@ export function cacheInvalidationConforms(backend: Backend): void {
 
     test('done by another process, keeps a read that comes later from sharing such a load', async () => {
       const { world, read, load } = await loading()
-      const elsewhere = new CacheWorld(backend.client())
+      const elsewhere = new CacheWorld(ownClient(backend.client()).redis)
       Object.assign(elsewhere, { companyId: world.companyId })
       await invalidate(elsewhere)
       const later = Array.from({ length: 10 }, () => world.price('a'))

@@ -4,6 +4,7 @@ import type { Backend } from './backend.js'
 import { cacheInvalidationConforms } from './cache-invalidation.js'
 import { cacheLoadManyConforms } from './cache-load-many.js'
 import { cacheLoadsConform } from './cache-loads.js'
+import { cacheOwnInvalidationsConform } from './cache-own-invalidations.js'
 import { cacheReadsConform } from './cache-reads.js'
 import { cacheRefreshConforms } from './cache-refresh.js'
 
@@ -13,5 +14,6 @@ export function cacheConforms(backend: Backend): void {
   cacheLoadsConform(backend)
   cacheLoadManyConforms(backend)
   cacheInvalidationConforms(backend)
+  cacheOwnInvalidationsConform(backend)
   cacheRefreshConforms(backend)
 }

@@ -1,6 +1,10 @@
 /** With the usual wiring on real servers, whoever wrote reads what he wrote. */
 
+import { erpInvalidationRules, erpTags, Invalidator, ReadThrough } from '@kerp/cache'
+import { jsonCodec } from '@kerp/core'
+import { createKeys } from '@kerp/keys'
 import { anyAccount, anyWarehouse } from '@kerp/postgres'
+import { erpEvents } from '@kerp/pubsub'
 import { Realtime, type RealtimeOptions } from '@kerp/realtime'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
@@ -73,6 +77,31 @@ test('a posting that was applied is read next although Redis has gone away', asy
 
 test('a posting that was applied is read next where the process holds no rows', async () => {
   expect(await postings(await service({ localTier: false }), 0)).toBe(TIMES)
+})
+
+test('a posting is in the cached report that is read next, 200 of 200 times, although Redis goes away and comes back', async () => {
+  const { realtime, redis, companyId } = await service()
+  const keys = createKeys()
+  const cache = new ReadThrough({ redis, keys })
+  const report = cache.define({
+    type: 'report',
+    key: (ref: { companyId: string }) => keys.cached({ ...ref, type: 'report', id: '2026' }),
+    tags: () => [erpTags.vouchers(2026)],
+    load: async (ref) => String((await realtime.ledger.trialBalance(ref.companyId, 2026)).debit),
+    codec: jsonCodec({ version: 1, check: String }),
+    local: { ttlMs: 60_000 },
+  })
+  const invalidator = new Invalidator({ cache, events: erpEvents, rules: erpInvalidationRules })
+  const posted = { companyId, type: 'events:voucher:created', payload: { fiscalYear: 2026 } }
+  let seen = 0
+  for (let at = 0; at < TIMES; at += 1) {
+    await report.get({ companyId })
+    await realtime.ledger.post(twoLines(companyId, `V-${at}`, 1n))
+    if (at % 20 === 10) redis.disconnect(true)
+    await invalidator.apply([posted])
+    if ((await report.get({ companyId })) === String(at + 1)) seen += 1
+  }
+  expect(seen).toBe(TIMES)
 })
 
 test('a movement is in the level that is read next, 200 of 200 times', async () => {

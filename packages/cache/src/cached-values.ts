@@ -9,7 +9,7 @@ import { LocalTier } from './local-tier.js'
 import type { LoadOutcome, Wanted } from './load-outcome.js'
 import { LoadRound, loneSeat, type LoadSeat } from './load-round.js'
 import type { ReadThroughParts } from './read-through-options.js'
-import { findEntries, type Found } from './stored-entries.js'
+import { findEntries, type Found, unbelieved } from './stored-entries.js'
 import type { StoredEntry } from './stored-entry.js'
 import { ValueLoader } from './value-loader.js'
 
@@ -40,7 +40,8 @@ interface Answer<T> {
  * Reads values of one type; made by `ReadThrough.define`.
  *
  * A read that begins after an invalidation has returned, in whatever process, never answers what was loaded before
- * it. The in-process tier is the exception: it knows of its own process only, and is at most its `ttlMs` behind.
+ * it. The in-process tier is the exception: it knows of its own process only, and is at most its `ttlMs` behind. In the
+ * process that invalidated this holds whether or not Redis acknowledged it: until it has, the loader answers.
  */
 export class CachedValues<R, T> {
   readonly #parts: ReadThroughParts
@@ -60,7 +61,7 @@ export class CachedValues<R, T> {
     this.#definition = definition
     this.#loader = new ValueLoader(parts, definition)
     this.#loads = new EntryLoads(parts, definition)
-    this.#local = definition.local && new LocalTier(parts.clock, parts.marks, definition.local)
+    this.#local = definition.local && new LocalTier(parts.clock, parts.memory.marks, definition.local)
     this.#invalidate = invalidate
   }
 
@@ -137,8 +138,8 @@ export class CachedValues<R, T> {
   }
 
   #begin(isFill = false): Read {
-    const { clock, marks } = this.#parts
-    return { begunMs: clock.monotonicMs(), mark: marks.now(), isFill }
+    const { clock, memory } = this.#parts
+    return { begunMs: clock.monotonicMs(), mark: memory.marks.now(), isFill }
   }
 
   #checked(refs: readonly R[]): readonly Wanted<R>[] {
@@ -152,8 +153,8 @@ export class CachedValues<R, T> {
     const companyId = companyOfKey(key)
     if (companyId === undefined) return { ref, key, companyId, scope: key, generationKeys: [] }
     const tags = this.#definition.tags(ref).map((tag) => keys.cacheTag({ companyId, tag }))
-    const generationKeys = [keys.cacheGeneration(companyId), ...tags]
-    return { ref, key, companyId, scope: companyId, generationKeys }
+    const scope = keys.cacheGeneration(companyId)
+    return { ref, key, companyId, scope, generationKeys: [scope, ...tags] }
   }
 
   async #answerAll(wanted: readonly Wanted<R>[], read: Read): Promise<readonly Answer<T>[]> {
@@ -165,7 +166,7 @@ export class CachedValues<R, T> {
       else answers.set(one, local)
     }
     const seats = new LoadRound(this.#loader).seats(missing.length)
-    const scopes = new Map<string, Seated<R>[]>()
+    const scopes = new Map<Key, Seated<R>[]>()
     for (const [index, one] of missing.entries()) {
       const seated = { wanted: one, seat: seats[index] ?? loneSeat(this.#loader) }
       const together = scopes.get(one.scope)
@@ -183,11 +184,14 @@ export class CachedValues<R, T> {
   ): Promise<void> {
     const { type, earlyRefresh, staleMs } = this.#definition
     const wanted = seated.map((one) => one.wanted)
+    const trusts = wanted.map((one) => this.#loads.trustIn(one))
     const found = await findEntries(this.#parts, type, wanted, earlyRefresh || staleMs > 0)
     await Promise.all(
       seated.map(async (one, index) => {
         const seen = found[index]
-        if (seen !== undefined) answers.set(one.wanted, await this.#answer(one, seen, read))
+        if (seen === undefined) return
+        const isTrusted = trusts[index]?.() === true
+        answers.set(one.wanted, await this.#answer(one, isTrusted ? seen : unbelieved(seen), read))
       }),
     )
   }
@@ -215,7 +219,7 @@ export class CachedValues<R, T> {
   }
 
   async #obtain({ wanted, seat }: Seated<R>, found: Found, read: Read): Promise<LoadOutcome> {
-    const { flights, marks } = this.#parts
+    const { flights, memory } = this.#parts
     const refused = found.entry?.token ?? found.refused
     // Loads of other generations are older than an invalidation that this read has seen.
     const flight = `${wanted.key}|${found.generations ?? ''}|${refused}`
@@ -228,7 +232,7 @@ export class CachedValues<R, T> {
         mine.isBegun = true
         return begin(seat)
       },
-      marks.floorOf(wanted.scope),
+      memory.marks.floorOf(wanted.scope),
     )
     if (!mine.isBegun) seat.leave()
     const first = await joined

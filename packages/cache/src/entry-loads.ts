@@ -22,6 +22,9 @@ import type { Loaded } from './value-loader.js'
 /** How long generations live without being used, in ms; at least twice the TTL of what is stored under them. */
 const GENERATION_MS = 86_400_000
 
+/** The most by which jitter makes a TTL longer. */
+const TTL_JITTER_MAX = 1.1
+
 /** The waits between two looks for the load of another process, in ms: doubled each time, within these. */
 const LOOK_MS = 4
 const LOOK_MS_MAX = 100
@@ -40,14 +43,17 @@ export class EntryLoads<R, T> {
    * Loads the value at its seat, or waits for who does. `refused` is the token of an entry that is not taken, or empty.
    */
   async obtain(wanted: Wanted<R>, refused: string, seat: LoadSeat<R>): Promise<LoadOutcome> {
-    const { clock, marks, waitMs } = this.#parts
+    const { clock, memory, waitMs } = this.#parts
+    const isTrusted = this.trustIn(wanted)
+    if (!isTrusted()) return this.#loadInDoubt(wanted, seat)
     this.#refuseInBackoff(wanted)
     const endMs = clock.monotonicMs() + waitMs
     let notTaken = refused
     for (let look = 0; ; look += 1) {
       const lease = this.#newLease(wanted)
-      const askedAt = marks.now()
+      const askedAt = memory.marks.now()
       const reply = await this.#lease(wanted, lease, notTaken)
+      if (reply !== undefined && !isTrusted()) return this.#loadInDoubt(wanted, seat)
       if (reply?.status === 'granted') return this.#loadAndStore(wanted, { ...lease, ...reply }, seat)
       if (reply?.status === 'failed') throw new CacheBackoffError(this.#definition.type, reply.loaderCode)
       if (reply?.status === 'entry') {
@@ -67,6 +73,14 @@ export class EntryLoads<R, T> {
     const reply = await this.#lease(wanted, lease, token)
     if (reply?.status === 'granted') return this.#loadAndStore(wanted, { ...lease, ...reply }, seat)
     return { payload: undefined, result: 'wait', validAt: 0 }
+  }
+
+  /** Whether what Redis says of the value from now on may be answered; to be asked when it has said it. */
+  trustIn(wanted: Wanted<R>): () => boolean {
+    const { memory, ttl, loadDeadlineMs } = this.#parts
+    const { type, negativeTtlMs, staleMs } = this.#definition
+    const lifeMs = Math.max(TTL_JITTER_MAX * ttl.ttlMs(type), negativeTtlMs) + staleMs + loadDeadlineMs
+    return memory.trustIn(wanted, lifeMs)
   }
 
   #refuseInBackoff({ key }: Wanted<R>): void {
@@ -124,12 +138,17 @@ export class EntryLoads<R, T> {
     }
   }
 
+  /** As `loadAlone`, and not for readers who came before it ends: they ask Redis again, which may know more by then. */
+  async #loadInDoubt(wanted: Wanted<R>, seat: LoadSeat<R>): Promise<LoadOutcome> {
+    return { ...(await this.loadAlone(wanted, seat)), validAt: 0 }
+  }
+
   async #loadAndStore(wanted: Wanted<R>, lease: Lease, seat: LoadSeat<R>): Promise<LoadOutcome> {
     const stop = keepAlive(this.#parts, lease)
     try {
       const loaded = await seat.load(wanted.ref)
       stop()
-      const askedAt = this.#parts.marks.now()
+      const askedAt = this.#parts.memory.marks.now()
       const isStored = await this.#store(wanted, lease, loaded)
       return { payload: loaded.payload, result: 'miss', validAt: isStored ? askedAt : 0 }
     } catch (error) {

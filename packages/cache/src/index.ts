@@ -3,6 +3,7 @@ export { CachedValues } from './cached-values.js'
 export { erpInvalidationRules, erpTags } from './erp-rules.js'
 export { CacheBackoffError, CacheValueError } from './errors.js'
 export {
+  type CompanyInvalidation,
   type Invalidation,
   type InvalidationRules,
   Invalidator,

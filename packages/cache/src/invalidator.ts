@@ -6,6 +6,7 @@
  */
 
 import { InvalidOptionError } from '@kerp/core'
+import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from '@kerp/redis'
 import type { Key } from '@kerp/keys'
 import type { EventEnvelope, EventMap, EventPayload, EventSchemas, EventType } from '@kerp/pubsub'
 import type { ReadThrough } from './read-through.js'
@@ -36,6 +37,11 @@ export interface InvalidatorOptions<S extends EventSchemas> {
 
 /** An event of a map, as far as the rules need to know. */
 export type RuledEvent = Pick<EventEnvelope, 'companyId' | 'type'>
+
+/** What is void by a change that no rule is about. */
+export interface CompanyInvalidation extends Invalidation {
+  readonly companyId: string
+}
 
 interface CompanyTargets {
   readonly tags: Set<string>
@@ -82,28 +88,63 @@ export class Invalidator<S extends EventSchemas> {
 
   /** The same for several events: at most one command for each company and kind of target, whatever their number. */
   async handleAll(events: readonly RuledEvent[]): Promise<void> {
-    const companies = new Map<string, CompanyTargets>()
-    for (const event of events) {
-      const rule = this.#rules.get(event.type)
-      if (rule === undefined) continue
-      const targets = companies.get(event.companyId) ?? { tags: new Set(), keys: new Set(), all: false }
-      companies.set(event.companyId, targets)
-      // The map and the event carry the same type, so the rule gets the payload that it is written for.
-      collect(targets, rule(event as never))
-    }
-    await Promise.all([...companies].map(([companyId, targets]) => this.#void(companyId, targets)))
+    await this.#voidAll(this.#targets(events))
   }
 
-  async #void(companyId: string, { tags, keys, all }: CompanyTargets): Promise<void> {
-    if (all) {
-      await this.#cache.invalidateAll(companyId)
-      return
+  /**
+   * For whoever committed: no read of this process that begins after it has returned answers what was loaded before,
+   * whatever becomes of Redis. Takes the events of the commit, or by name what it changed.
+   *
+   * Returns whether Redis has acknowledged it. Otherwise the loaders answer in this process until a repetition that goes
+   * on by itself is acknowledged; other processes are told by the events.
+   *
+   * @throws {InvalidInputError} `INVALID_INPUT`, {InvalidKeyError} `INVALID_KEY`, and whatever a rule throws: like `handle`.
+   */
+  async apply(changes: readonly (RuledEvent | CompanyInvalidation)[]): Promise<boolean> {
+    try {
+      await this.#voidAll(this.#targets(changes))
+      return true
+    } catch (error) {
+      if (isOfRedis(error)) return false
+      throw error
     }
-    await Promise.all([
-      this.#cache.invalidateTags(companyId, [...tags]),
-      this.#cache.invalidateKeys([...keys]),
-    ])
   }
+
+  #targets(changes: readonly (RuledEvent | CompanyInvalidation)[]): ReadonlyMap<string, CompanyTargets> {
+    const companies = new Map<string, CompanyTargets>()
+    for (const change of changes) {
+      // The map and the event carry the same type, so the rule gets the payload that it is written for.
+      const named = 'type' in change ? this.#rules.get(change.type)?.(change as never) : change
+      if (named === undefined) continue
+      const targets = companies.get(change.companyId) ?? { tags: new Set(), keys: new Set(), all: false }
+      companies.set(change.companyId, targets)
+      collect(targets, named)
+    }
+    return companies
+  }
+
+  async #voidAll(companies: ReadonlyMap<string, CompanyTargets>): Promise<void> {
+    const commands = [...companies].flatMap(([companyId, targets]) => this.#commands(companyId, targets))
+    const failures = (await Promise.allSettled(commands.map(async (command) => command()))).flatMap((one) =>
+      one.status === 'rejected' ? [one.reason as unknown] : [],
+    )
+    // What the caller has to mend first; Redis is asked again anyway.
+    if (failures.length > 0) throw failures.find((error) => !isOfRedis(error)) ?? failures[0]
+  }
+
+  #commands(companyId: string, { tags, keys, all }: CompanyTargets): readonly (() => Promise<void>)[] {
+    const cache = this.#cache
+    if (all) return [() => cache.invalidateAll(companyId)]
+    return [() => cache.invalidateTags(companyId, [...tags]), () => cache.invalidateKeys([...keys])]
+  }
+}
+
+function isOfRedis(error: unknown): boolean {
+  return (
+    error instanceof RedisNotDoneError ||
+    error instanceof RedisUnknownError ||
+    error instanceof RedisRefusedError
+  )
 }
 
 function entryOf<V>([type, rule]: [string, V | undefined]): [string, V][] {

@@ -9,8 +9,8 @@ export interface Wanted<R> {
   readonly key: Key
   /** Undefined for a value of no company. */
   readonly companyId: string | undefined
-  /** Its company, or the key itself when it belongs to none: what is invalidated together. */
-  readonly scope: string
+  /** The generation of its company, or the key itself when it belongs to none: what is invalidated together. */
+  readonly scope: Key
   /** Of the company and of its tags; empty for a value of no company. */
   readonly generationKeys: readonly Key[]
 }

@@ -13,7 +13,7 @@ import {
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
 import { Circuit, type RedisClient, redisClientOption } from '@kerp/redis'
-import { InvalidationMarks } from './invalidation-marks.js'
+import { InvalidationMemory } from './invalidation-memory.js'
 import { LoadGate } from './load-gate.js'
 import type { LoadOutcome } from './load-outcome.js'
 
@@ -63,7 +63,7 @@ export interface ReadThroughParts {
   readonly gate: LoadGate
   readonly flights: SingleFlight<LoadOutcome>
   readonly failures: RecentFailures
-  readonly marks: InvalidationMarks
+  readonly memory: InvalidationMemory
   readonly readDeadlineMs: number
   readonly loadDeadlineMs: number
   readonly waitMs: number
@@ -83,6 +83,7 @@ export interface ReadThroughParts {
 export function resolveReadThroughOptions(options: ReadThroughOptions): ReadThroughParts {
   const whole = (name: keyof ReadThroughOptions, fallback: number, min = 1): number =>
     wholeNumberOption('ReadThrough', name, options[name], { min, max: 86_400_000, fallback })
+  const redis = redisClientOption('ReadThrough', options.redis)
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
   const processId = random.hex(8)
@@ -90,7 +91,7 @@ export function resolveReadThroughOptions(options: ReadThroughOptions): ReadThro
   const flights = new SingleFlight<LoadOutcome>('ReadThrough', loadsMax + waitingLoadsMax)
   let loads = 0
   return Object.freeze({
-    redis: redisClientOption('ReadThrough', options.redis),
+    redis,
     keys: options.keys,
     observer: observerOfPart(options.observer),
     clock,
@@ -105,7 +106,7 @@ export function resolveReadThroughOptions(options: ReadThroughOptions): ReadThro
     gate: new LoadGate(loadsMax, waitingLoadsMax),
     flights,
     failures: new RecentFailures(clock),
-    marks: new InvalidationMarks(() => flights.mark()),
+    memory: InvalidationMemory.of(redis),
     readDeadlineMs: whole('readDeadlineMs', 25_000),
     loadDeadlineMs: whole('loadDeadlineMs', 10_000),
     waitMs: whole('waitMs', 10_000, 0),

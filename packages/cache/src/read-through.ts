@@ -6,12 +6,12 @@
  * invalidation removed. Balances and stock are registers, which are exact; they do not belong here.
  */
 
-import { InvalidInputError } from '@kerp/core'
+import { InvalidInputError, OverloadedError, tellFailure } from '@kerp/core'
 import { companyOfKey, type Key, type Keys } from '@kerp/keys'
 import { redisCommand } from '@kerp/redis'
 import { type CacheDefinition, resolveDefinition } from './cache-definition.js'
 import { CachedValues } from './cached-values.js'
-import { InvalidationMemory } from './invalidation-memory.js'
+import { type Removal, UNACKNOWLEDGED_MAX } from './invalidation-memory.js'
 import {
   type ReadThroughOptions,
   type ReadThroughParts,
@@ -28,7 +28,9 @@ const NAMES_PER_COMMAND_MAX = 2 * NAMES_MAX
 /** Caches of any number of types on one Redis, invalidated together. */
 export class ReadThrough {
   readonly #parts: ReadThroughParts
-  readonly #tags = new TagInvalidations((companyId, keys) => this.#remove('tag', companyId, keys))
+  readonly #tags = new TagInvalidations((companyId, keys) =>
+    this.#remove('tag', { scope: this.keys.cacheGeneration(companyId), keys }),
+  )
 
   /**
    * No I/O happens here, and nothing has to be closed.
@@ -90,7 +92,8 @@ export class ReadThrough {
    * @throws like `invalidateTags`.
    */
   invalidateAll(companyId: string): Promise<void> {
-    return this.#remove('company', companyId, [this.#parts.keys.cacheGeneration(companyId)])
+    const scope = this.keys.cacheGeneration(companyId)
+    return this.#remove('company', { scope, keys: [scope] })
   }
 
   /**
@@ -101,30 +104,42 @@ export class ReadThrough {
    */
   async invalidateKeys(keys: readonly Key[]): Promise<void> {
     if (keys.length > NAMES_MAX) throw tooMany('keys', keys)
-    const scopes = new Map<string, Key[]>()
+    const scopes = new Map<Key, Key[]>()
     for (const key of keys) {
-      const scope = companyOfKey(key) ?? key
-      scopes.set(scope, [...(scopes.get(scope) ?? []), key, this.#parts.keys.lease(key)])
+      const companyId = companyOfKey(key)
+      const scope = companyId === undefined ? key : this.keys.cacheGeneration(companyId)
+      const together = scopes.get(scope) ?? []
+      scopes.set(scope, together)
+      together.push(key, this.keys.lease(key))
     }
-    await Promise.all([...scopes].map(([scope, together]) => this.#remove('key', scope, together)))
+    await Promise.all([...scopes].map(([scope, together]) => this.#remove('key', { scope, keys: together })))
   }
 
   // A generation that is gone equals none that was ever stored, and the next one has never been used: removing
   // is enough, and is idempotent.
-  async #remove(kind: 'key' | 'tag' | 'company', scope: string, keys: readonly Key[]): Promise<void> {
-    const { redis, marks, observer, invalidateDeadlineMs } = this.#parts
+  async #remove(kind: 'key' | 'tag' | 'company', removal: Removal): Promise<void> {
+    const { redis, memory, observer, invalidateDeadlineMs } = this.#parts
+    const { scope, keys } = removal
+    const { doubts } = memory
     try {
       const call = { deadlineMs: invalidateDeadlineMs, observer, effect: 'idempotent' } as const
       for (let at = 0; at < keys.length; at += NAMES_PER_COMMAND_MAX) {
         await redisCommand(redis, 'del', keys.slice(at, at + NAMES_PER_COMMAND_MAX), call)
       }
-      InvalidationMemory.of(redis).remember(scope, keys)
+      memory.acknowledge(removal, doubts)
       // A single value is named by its key and its lease.
       observer.cacheInvalidation?.({ scope: kind, count: kind === 'key' ? keys.length / 2 : keys.length })
+    } catch (error) {
+      if (memory.doubt(removal)) tellFailure(observer, 'ReadThrough', tooManyUnacknowledged())
+      throw error
     } finally {
-      marks.invalidate(scope)
+      memory.marks.invalidate(scope)
     }
   }
+}
+
+function tooManyUnacknowledged(): OverloadedError {
+  return new OverloadedError('ReadThrough', 'unacknowledgedMax', UNACKNOWLEDGED_MAX)
 }
 
 function tooMany(field: 'tags' | 'keys', names: readonly string[]): InvalidInputError {

@@ -29,6 +29,11 @@ const NOTHING: Found = {
   isAnswered: true,
 }
 
+/** What is left of a look when Redis may hold what an invalidation of this process voids. */
+export function unbelieved({ isAnswered }: Found): Found {
+  return { ...NOTHING, isAnswered }
+}
+
 /** Looks for values of one scope, whose keys lie in one slot. Never throws because of Redis. */
 export async function findEntries<R>(
   parts: ReadThroughParts,

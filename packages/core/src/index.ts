@@ -147,7 +147,7 @@ export {
   withDeadline,
 } from './retry.js'
 export { divideRounded, type Rounding, roundToUnit } from './rounding.js'
-export { type FlightMark, SingleFlight } from './single-flight.js'
+export { flightMark, type FlightMark, SingleFlight } from './single-flight.js'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.js'
 export {
   FencedError,

@@ -12,14 +12,21 @@ interface Flight<V> {
   readonly result: Promise<V>
 }
 
-/** A moment of one `SingleFlight`, taken with `mark()`. */
+/** A moment of the process, in the order of all flights: of `mark()` or `flightMark()`. */
 export type FlightMark = number
+
+let ticks = 0
+
+/** A mark that comes after all flights that have begun, of whatever `SingleFlight`. */
+export function flightMark(): FlightMark {
+  ticks += 1
+  return ticks
+}
 
 /** Shares loads in flight by key. At most `flightsMax` run at once; one more is refused with `OVERLOADED`. */
 export class SingleFlight<V> {
   readonly #flights = new Map<string, Flight<V>>()
   #running = 0
-  #ticks = 0
 
   constructor(
     private readonly owner: string,
@@ -33,8 +40,7 @@ export class SingleFlight<V> {
 
   /** A mark for `run`'s `notBefore`: flights begun later than this call may be joined. */
   mark(): FlightMark {
-    this.#ticks += 1
-    return this.#ticks
+    return flightMark()
   }
 
   /**
