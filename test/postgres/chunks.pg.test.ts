@@ -61,3 +61,19 @@ test('items that are tried again stand in new chunks in the order of bytes, as f
   expect(again?.itemIds).toEqual([...itemIds].sort(byBytes))
   expect(listed.map(({ itemId }) => itemId)).toEqual(again?.itemIds)
 })
+
+test("what a host's work throws by itself is thrown as it is, after one try, and the run stays open", async () => {
+  const chunks = new ChunkLedger({ pool: database.pool })
+  const ref = { companyId: freshCompany(), runId: 'r1' }
+  await chunks.open({ ...ref, batch: 'payroll', params: '{}', ...LIMITS })
+  await chunks.plan(ref, { after: undefined, itemIds: [], isLast: true })
+  const bug = new TypeError('x is not a function')
+  let tries = 0
+  const finished = chunks.finish(ref, () => {
+    tries += 1
+    return Promise.reject(bug)
+  })
+  await expect(finished).rejects.toBe(bug)
+  expect(tries).toBe(1)
+  expect((await chunks.finish(ref, () => Promise.resolve())).state).toBe('done')
+})

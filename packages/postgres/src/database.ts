@@ -167,7 +167,7 @@ export class Database {
 
   /**
    * A transaction whose effect is the same when it is done twice: it is repeated, after lost connections and
-   * deadlocks, until its COMMIT was answered with `COMMIT`.
+   * deadlocks, until its COMMIT was answered with `COMMIT`. What `work` throws of its own is thrown as it is.
    *
    * @throws {DatabaseUnavailableError} `DATABASE_UNAVAILABLE`, retryable. The effect may have happened all the same.
    */
@@ -186,11 +186,13 @@ export class Database {
         {
           operation,
           deadlineMs,
-          isRetryable: (error) => !(error instanceof KerpError) && mayPass(failureKindOf(error)),
+          isRetryable: (error) =>
+            !(error instanceof KerpError || error instanceof ThrownByWork) && mayPass(failureKindOf(error)),
           clock: this.clock,
         },
       )
     } catch (error) {
+      if (error instanceof ThrownByWork) throw error.thrown
       throw this.typed(operation, error, 'if in doubt, repeat it')
     }
   }
@@ -204,6 +206,7 @@ export class Database {
     try {
       return await this.use(operation, deadlineMs, (client) => commit(client, deadlineMs, work))
     } catch (error) {
+      if (error instanceof ThrownByWork) throw error.thrown
       throw this.typed(operation, error, 'its effect may have happened')
     }
   }
@@ -265,7 +268,7 @@ export function isTimeout(error: unknown): error is DeadlineExceededError {
 /** After an error that left the connection as good as before, once the transaction on it is rolled back. */
 function isAnswered(error: unknown): boolean {
   if (error instanceof KerpError) return !isTimeout(error)
-  return !isOfConnection(failureKindOf(error))
+  return error instanceof ThrownByWork || !isOfConnection(failureKindOf(error))
 }
 
 /** Whether the same may succeed when it is done again. */
@@ -279,10 +282,41 @@ async function commit<T>(
   work: (client: DatabaseClient) => Promise<T>,
 ): Promise<T> {
   await client.query({ text: beginBatch(leftMs, leftMs) })
-  const answer = await work(client)
+  const answer = await toldApart(client, work)
   const { command } = await client.query({ text: 'COMMIT' })
   if (command !== 'COMMIT') throw new DatabaseUnavailableError('a COMMIT that answered ROLLBACK')
   return answer
+}
+
+/** What the work throws although no statement of it failed is its own, as a bug of a host's callback. */
+class ThrownByWork extends Error {
+  constructor(readonly thrown: unknown) {
+    super('thrown by the work of a transaction')
+  }
+}
+
+async function toldApart<T>(
+  client: DatabaseClient,
+  work: (client: DatabaseClient) => Promise<T>,
+): Promise<T> {
+  const statements = { failed: false }
+  const query = async (statement: Statement): Promise<StatementResult> => {
+    try {
+      return await client.query(statement)
+    } catch (error) {
+      statements.failed = true
+      throw error
+    }
+  }
+  const watched = new Proxy(client, {
+    get: (target, name) => (name === 'query' ? query : (Reflect.get(target, name, target) as unknown)),
+  })
+  try {
+    return await work(watched)
+  } catch (error) {
+    if (statements.failed || error instanceof KerpError) throw error
+    throw new ThrownByWork(error)
+  }
 }
 
 async function rolledBack(client: DatabaseClient, deadlineMs: number, clock: Clock): Promise<boolean> {
