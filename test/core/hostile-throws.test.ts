@@ -125,10 +125,11 @@ describe.each(THROWN)('%s is thrown', (_, make) => {
     const world = new CacheWorld(mockRedis())
     let isBroken = true
     const values = world.define(world.newCache(), {
-      load: ({ id }) => (isBroken ? rejected(make()) : Promise.resolve({ id, name: 'n' } as never)),
+      load: ({ id }) => (isBroken ? rejected(make()) : Promise.resolve({ name: id, price: 1n })),
     })
     expect(await caught(() => values.get(world.ref('a')))).not.toBe('nothing')
     isBroken = false
+    expect(await values.get(world.ref('b'))).toEqual({ name: 'b', price: 1n })
   })
 
   test('by a task in a thread: the job fails, and the thread goes on', async () => {

@@ -16,6 +16,8 @@ import {
   type RegisterRef,
   type RegisterSource,
   tellFailure,
+  objectOptions,
+  partOption,
 } from '@kerp/core'
 import type { ApplyResult, Registers } from '@kerp/registers'
 import { auditBalances, type BalanceAudit, type BalanceAuditOptions } from './audit.js'
@@ -61,8 +63,15 @@ export class BalanceCache {
 
   /** No I/O happens here. */
   constructor(options: BalanceCacheOptions) {
-    this.#registers = options.registers
-    this.#source = options.source
+    objectOptions('BalanceCache', options)
+    this.#registers = partOption('BalanceCache', 'registers', options.registers, {
+      methods: ['apply'],
+      words: 'a Registers',
+    })
+    this.#source = partOption('BalanceCache', 'source', options.source, {
+      methods: ['list'],
+      words: 'a source of rows',
+    })
     this.#invalidations = options.invalidations
     this.#observer = observerOfPart(options.observer)
   }

@@ -10,6 +10,7 @@ import {
   systemClock,
   systemRandom,
   wholeNumberOption,
+  objectOptions,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
 import { Circuit, type RedisClient, redisClientOption } from '@kerp/redis'
@@ -88,6 +89,7 @@ const OPERATION_MS_MIN = 1_000
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
 export function resolveGuardedOptions(options: GuardedBalancesOptions): GuardedParts {
+  objectOptions('GuardedBalances', options)
   const whole = (name: keyof GuardedBalancesOptions, fallback: number, min = 1): number =>
     wholeNumberOption('GuardedBalances', name, options[name], { min, max: 86_400_000, fallback })
   const { redis, keys, clock = systemClock, random = systemRandom } = options

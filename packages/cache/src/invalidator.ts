@@ -5,7 +5,7 @@
  * returned; so an event whose invalidation failed, or whose process died, comes again.
  */
 
-import { InvalidOptionError } from '@kerp/core'
+import { InvalidOptionError, objectOptions, partOption } from '@kerp/core'
 import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from '@kerp/redis'
 import type { Key } from '@kerp/keys'
 import type { EventEnvelope, EventMap, EventPayload, EventSchemas, EventType } from '@kerp/pubsub'
@@ -61,7 +61,14 @@ export class Invalidator<S extends EventSchemas> {
    *
    * @throws {InvalidOptionError} `INVALID_OPTION` for a rule about an event that does not exist.
    */
-  constructor({ cache, events, rules }: InvalidatorOptions<S>) {
+  constructor(options: InvalidatorOptions<S>) {
+    const { events, rules } = objectOptions('Invalidator', options)
+    partOption('Invalidator', 'events', events, { methods: ['has'], words: 'a map of `defineEvents()`' })
+    objectOptions('Invalidator', rules, 'rules')
+    const cache = partOption('Invalidator', 'cache', options.cache, {
+      methods: ['invalidateTags'],
+      words: 'a ReadThrough',
+    })
     const isKnown = (type: string): boolean => events.has(type)
     const unknown = Object.keys(rules).filter((type) => !isKnown(type))
     if (unknown.length > 0) {

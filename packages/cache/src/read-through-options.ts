@@ -10,6 +10,8 @@ import {
   systemClock,
   systemRandom,
   wholeNumberOption,
+  objectOptions,
+  partOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
 import { Circuit, type RedisClient, redisClientOption } from '@kerp/redis'
@@ -81,6 +83,7 @@ export interface ReadThroughParts {
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
 export function resolveReadThroughOptions(options: ReadThroughOptions): ReadThroughParts {
+  objectOptions('ReadThrough', options)
   const whole = (name: keyof ReadThroughOptions, fallback: number, min = 1): number =>
     wholeNumberOption('ReadThrough', name, options[name], { min, max: 86_400_000, fallback })
   const redis = redisClientOption('ReadThrough', options.redis)
@@ -92,7 +95,7 @@ export function resolveReadThroughOptions(options: ReadThroughOptions): ReadThro
   let loads = 0
   return Object.freeze({
     redis,
-    keys: options.keys,
+    keys: partOption('ReadThrough', 'keys', options.keys, { methods: ['cached'], words: '`createKeys()`' }),
     observer: observerOfPart(options.observer),
     clock,
     random,

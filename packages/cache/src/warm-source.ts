@@ -1,5 +1,7 @@
 /** What a warmer works through: one kind of values of a company, page by page. */
 
+import { functionOption, objectOptions } from '@kerp/core'
+
 /** How far a source has come, counted from its beginning. */
 export interface WarmProgress {
   /** Values looked at. */
@@ -55,7 +57,8 @@ export interface PagedSourceOptions<R> {
  * A source from pages of refs: one page after the other, so that readers are not crowded out.
  *
  * @example
- * import { CachedValues, pagedSource } from '@kerp/cache'
+ * import { objectOptions, functionOption } from '@kerp/core'
+import { CachedValues, pagedSource } from '@kerp/cache'
  *
  * const warmUnits = (units: CachedValues<{ companyId: string; id: string }, string>) =>
  *   pagedSource({
@@ -64,7 +67,10 @@ export interface PagedSourceOptions<R> {
  *     fill: (refs) => units.fill(refs),
  *   })
  */
-export function pagedSource<R>({ name, pages, fill }: PagedSourceOptions<R>): WarmSource {
+export function pagedSource<R>(options: PagedSourceOptions<R>): WarmSource {
+  const { name, pages, fill } = objectOptions('pagedSource', options)
+  functionOption('pagedSource', 'pages', pages)
+  functionOption('pagedSource', 'fill', fill)
   return {
     name,
     async warm({ companyId, after: from, signal, report }) {

@@ -14,6 +14,8 @@ import {
   tellFailure,
   type Clock,
   wholeNumberOption,
+  objectOptions,
+  partOption,
 } from '@kerp/core'
 import { type RedisClient, redisClientOption, redisHealth } from '@kerp/redis'
 import type { WarmProgress, WarmSource } from './warm-source.js'
@@ -78,7 +80,13 @@ export class Warmer {
   constructor(options: WarmerOptions) {
     const whole = (name: keyof WarmerOptions, max: number, fallback: number): number =>
       wholeNumberOption('Warmer', name, options[name], { min: 1, max, fallback })
-    const names = options.sources.map(({ name }) => name)
+    objectOptions('Warmer', options)
+    const isList: boolean = Array.isArray(options.sources)
+    if (!isList) throw new InvalidOptionError('Warmer', 'sources', 'a list', options.sources)
+    const names = options.sources.map(
+      (source) =>
+        partOption('Warmer', 'sources', source, { methods: ['warm'], words: 'sources to warm' }).name,
+    )
     if (new Set(names).size !== names.length) {
       throw new InvalidOptionError('Warmer', 'sources', 'sources with different names', names)
     }

@@ -1,6 +1,6 @@
 /** Several locks as one: taken in the order of their keys, given back in the reverse one. */
 
-import { type Clock, InvalidInputError } from '@kerp/core'
+import { type Clock, InvalidInputError, objectInput, listInput } from '@kerp/core'
 import type { HeldLock, LockRelease } from './lock.js'
 import { isSameResource, type LockResource, titleOf } from './lock-names.js'
 
@@ -78,7 +78,12 @@ export async function acquireGroup<L extends HeldLock>(
   resources: readonly LockResource[],
   acquire: (resource: LockResource, restMs: number) => Promise<L>,
 ): Promise<LockGroup<L>> {
-  const byName = new Map(resources.map((resource) => [nameOf(resource), resource]))
+  const byName = new Map(
+    listInput('resources', resources).map((resource) => [
+      nameOf(objectInput('resource', resource)),
+      resource,
+    ]),
+  )
   if (byName.size === 0 || byName.size > GROUP_MAX) {
     throw new InvalidInputError('resources', `1 to ${GROUP_MAX} different resources`, resources)
   }

@@ -1,5 +1,6 @@
 /** Names: the resource that a caller locks, and the keys that belong to it. */
 
+import { objectInput } from '@kerp/core'
 import { canonicalPart, type Keys, type LockKeyParts, parseKey } from '@kerp/keys'
 
 /** What a lock protects: `type` names the kind of thing, `id` the thing. */
@@ -25,6 +26,7 @@ export interface LockNames {
  * @throws {InvalidKeyError} `INVALID_KEY` for an id that the key builder refuses.
  */
 export function lockNames(keys: Keys, resource: LockResource): LockNames {
+  objectInput('resource', resource)
   return new NamesBesideLock(keys.lock(resource), resource)
 }
 

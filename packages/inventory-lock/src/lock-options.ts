@@ -11,6 +11,9 @@ import {
   systemRandom,
   textOption,
   wholeNumberOption,
+  objectOptions,
+  partOption,
+  objectInput,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisClientOption } from '@kerp/redis'
@@ -112,10 +115,11 @@ export function resolveDefaults(owner: string, options: LockDefaults): ResolvedD
 
 /** @throws {InvalidOptionError} `INVALID_OPTION` */
 export function resolveLocksOptions(options: LocksOptions): ResolvedLocksOptions {
+  objectOptions('Locks', options)
   return {
     ...resolveDefaults('Locks', options),
     redis: redisClientOption('Locks', options.redis),
-    keys: options.keys,
+    keys: partOption('Locks', 'keys', options.keys, { methods: ['lock'], words: '`createKeys()`' }),
     holder: textOption('Locks', 'holder', options.holder, HOLDER),
     commandMs: wholeNumberOption('Locks', 'commandMs', options.commandMs, { min: 10, fallback: 1_000 }),
     eviction: oneOfOption('Locks', 'eviction', options.eviction, ['refuse', 'warn'], 'refuse'),
@@ -130,6 +134,7 @@ export function resolveAcquire(
   defaults: ResolvedDefaults,
   options: AcquireOptions = NO_OPTIONS,
 ): ResolvedAcquire {
+  objectInput('options', options)
   const { ttlMs = defaults.ttlMs, waitMs = defaults.waitMs, maxHoldMs = defaults.maxHoldMs } = options
   checkTtlMs(ttlMs)
   checkWhole('waitMs', waitMs, 0)

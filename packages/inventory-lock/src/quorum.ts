@@ -10,6 +10,9 @@ import {
   sleep,
   TimerWheel,
   wholeNumberOption,
+  objectOptions,
+  objectInput,
+  partOption,
 } from '@kerp/core'
 import type { Keys } from '@kerp/keys'
 import { type RedisClient, redisClientOption } from '@kerp/redis'
@@ -82,6 +85,7 @@ export class QuorumLocks<L extends HeldLock> extends LockProvider<L> {
   ) {
     super()
     checkNodes(options.nodes)
+    partOption('QuorumLocks', 'keys', options.keys, { methods: ['lock'], words: '`createKeys()`' })
     this.#options = options
     this.#toLock = toLock
     this.#defaults = resolveDefaults('QuorumLocks', options)
@@ -122,6 +126,7 @@ export class QuorumLocks<L extends HeldLock> extends LockProvider<L> {
   }
 
   protected nameOf(resource: LockResource): string {
+    objectInput('resource', resource)
     return this.#options.keys.lock(resource)
   }
 
@@ -223,6 +228,7 @@ export function createQuorumLocks(options: QuorumLocksOptions): QuorumLocks<Held
 export function createQuorumLocks(
   options: QuorumLocksOptions | FencedQuorumLocksOptions,
 ): QuorumLocks<Lock> | QuorumLocks<HeldLock> {
+  objectOptions('QuorumLocks', options)
   const mintFence = 'mintFence' in options ? options.mintFence : undefined
   if (mintFence !== undefined)
     return new QuorumLocks<Lock>(options, (holding) => new LockHandle(holding), mintFence)

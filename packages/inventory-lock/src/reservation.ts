@@ -1,6 +1,14 @@
 /** Frees the goods of reservations whose time is up, in the background. */
 
-import { type Clock, type Closable, type Observer, Repeater, wholeNumberOption } from '@kerp/core'
+import {
+  type Clock,
+  type Closable,
+  type Observer,
+  Repeater,
+  wholeNumberOption,
+  objectOptions,
+  partOption,
+} from '@kerp/core'
 import type { Stock } from './stock.js'
 
 /** What a sweeper is made of, with its bounds. */
@@ -31,11 +39,15 @@ export class ReservationSweeper implements Closable {
 
   /** @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor(options: ReservationSweeperOptions) {
+    objectOptions('ReservationSweeper', options)
     const whole = (
       option: keyof ReservationSweeperOptions,
       bounds: { readonly min: number; readonly max: number; readonly fallback: number },
     ): number => wholeNumberOption('ReservationSweeper', option, options[option], bounds)
-    this.#stock = options.stock
+    this.#stock = partOption('ReservationSweeper', 'stock', options.stock, {
+      methods: ['expire'],
+      words: 'a Stock',
+    })
     this.#limit = whole('limit', { min: 1, max: 1_000, fallback: 200 })
     this.#callsMax = whole('callsMax', { min: 1, max: 1_000, fallback: 20 })
     this.#repeater = new Repeater({

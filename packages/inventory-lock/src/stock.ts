@@ -15,6 +15,8 @@ import {
   type StockReservation,
   type StockStore,
   type StockTransfer,
+  objectOptions,
+  partOption,
 } from '@kerp/core'
 import { comparePages, type RegisterVerdict, type Registers } from '@kerp/registers'
 import { AppliedImages } from './applied-images.js'
@@ -67,9 +69,16 @@ export class Stock {
 
   /** No I/O happens here. */
   constructor(options: StockOptions) {
-    this.#store = options.store
-    this.#registers = options.registers
-    this.#source = options.source
+    objectOptions('Stock', options)
+    this.#store = partOption('Stock', 'store', options.store, { methods: ['adjust'], words: 'a StockLedger' })
+    this.#registers = partOption('Stock', 'registers', options.registers, {
+      methods: ['apply'],
+      words: 'a Registers',
+    })
+    this.#source = partOption('Stock', 'source', options.source, {
+      methods: ['list'],
+      words: 'a source of rows',
+    })
     this.#applied = new AppliedImages(options.registers, observerOfPart(options.observer))
   }
 

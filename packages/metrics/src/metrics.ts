@@ -11,6 +11,8 @@ import {
   type RedisOperation,
   systemClock,
   wholeNumberOption,
+  objectOptions,
+  partOption,
 } from '@kerp/core'
 import { EventLoopMonitor, eventLoopUtilization } from './event-loop-monitor.js'
 import { exposition } from './exposition.js'
@@ -82,7 +84,11 @@ const BUCKETS_MAX = 64
  * await metrics.close()
  */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { registry, clock = systemClock } = options
+  const { registry, clock = systemClock } = objectOptions('Metrics', options)
+  partOption('Metrics', 'registry', registry, {
+    methods: ['registerMetric', 'getSingleMetric'],
+    words: 'a Registry of prom-client',
+  })
   const latencyBuckets = resolveBuckets(options.latencyBuckets)
   const sampleMs = wholeNumberOption('Metrics', 'eventLoopSampleMs', options.eventLoopSampleMs, {
     min: 5,

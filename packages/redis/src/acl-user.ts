@@ -1,7 +1,7 @@
 /** Writes the rules of a Redis user who may do what its service needs, and nothing else. */
 
 import { hash } from 'node:crypto'
-import { InvalidOptionError, textOption } from '@kerp/core'
+import { InvalidOptionError, textOption, objectOptions } from '@kerp/core'
 import { CONNECTION_COMMANDS, type RedisRole, ROLE_GRANTS } from './acl-roles.js'
 
 /** Who the user is, and what for. */
@@ -45,7 +45,7 @@ const PASSWORD = { pattern: /^.{20,512}$/su, words: 'at least 20 characters long
  * line.includes('~lock:{c1}:* resetchannels &lock-wake:*') // => true
  */
 export function aclUser(options: AclUserOptions): AclUser {
-  const rules = rulesOf(options)
+  const rules = rulesOf(objectOptions(OWNER, options))
   const name = textOption(OWNER, 'name', options.name, NAME)
   if (name === '') throw new InvalidOptionError(OWNER, 'name', NAME.words, options.name)
   return { setUser: ['SETUSER', name, ...rules], line: ['user', name, ...rules].join(' ') }

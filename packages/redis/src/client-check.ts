@@ -2,6 +2,7 @@
 
 import { InvalidOptionError } from '@kerp/core'
 import type { RedisClient } from './outcome.js'
+import { watchRefusals } from './refused-connections.js'
 
 /**
  * The client that a constructor was given.
@@ -17,6 +18,8 @@ export function redisClientOption(owner: string, redis: unknown, option = 'redis
     throw new InvalidOptionError(owner, option, `a client without the option \`${name}\` (${instead})`, got)
   }
   checked.add(redis)
+  // Of a client whose errors nobody hears, ioredis itself prints what the server refused: a listener would silence it.
+  if (redis.listenerCount('error') > 0) watchRefusals(redis)
   return redis
 }
 

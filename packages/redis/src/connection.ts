@@ -2,11 +2,12 @@
 
 import { systemClock } from '@kerp/core'
 import { type ConnectAttempt, connectFaultOf, endedSilently } from './connect-faults.js'
+import { refuseUnsafeClient } from './client-check.js'
 import { createRedis } from './create-redis.js'
 import { RedisNotDoneError, RedisRefusedError } from './errors.js'
 import type { RedisClient } from './outcome.js'
 import type { CreateRedisOptions, RedisEnvironment } from './redis-options.js'
-import { readReply } from './reply-codes.js'
+import { refusalIn } from './refused-connections.js'
 
 const READY_MS = 5_000
 const CLOSE_MS = 1_000
@@ -41,9 +42,10 @@ export async function connectRedis(
  * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, retryable, when `deadlineMs` pass, or the client was closed.
  * @throws {RedisRefusedError} `REDIS_REFUSED` for a password or user that the server does not accept.
  */
-export function whenReady(redis: RedisClient, deadlineMs = READY_MS): Promise<void> {
-  if (redis.status === 'ready') return Promise.resolve()
-  if (redis.status === 'end') return Promise.reject(notReady('the connection was closed before'))
+export async function whenReady(redis: RedisClient, deadlineMs = READY_MS): Promise<void> {
+  refuseUnsafeClient(redis)
+  if (redis.status === 'ready') return
+  if (redis.status === 'end') throw notReady('the connection was closed before')
   let room = waitingRooms.get(redis)
   if (room === undefined) {
     room = new WaitingRoom(redis)
@@ -177,9 +179,7 @@ function notReady(reason: string): RedisNotDoneError {
 
 /** Only refusals of the credentials: they do not mend themselves. */
 function refusalOf(error: unknown): RedisRefusedError | undefined {
-  if (!(error instanceof Error)) return undefined
-  const { code, reason } = readReply(error.message)
-  const credentials = code === 'WRONGPASS' || code === 'NOAUTH' || code === 'NOPERM'
-  if (!credentials) return undefined
-  return new RedisRefusedError({ operation: 'connect', replyCode: code, reason })
+  const refusal = refusalIn(error)
+  if (refusal === undefined) return undefined
+  return new RedisRefusedError({ operation: 'connect', replyCode: refusal.code, reason: refusal.reason })
 }

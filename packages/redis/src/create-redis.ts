@@ -12,6 +12,7 @@ import {
   type ResolvedRedisOptions,
   resolveRedisOptions,
 } from './redis-options.js'
+import { watchRefusals } from './refused-connections.js'
 
 /** A connection that is being closed ends by force after this time, in ms. */
 const DISCONNECT_MS = 200
@@ -137,6 +138,7 @@ function guard(client: RedisClient, resolved: ResolvedRedisOptions): RedisClient
   }
   // ioredis prints errors that nobody listens to, and those of AUTH carry the password.
   client.on('error', (error: unknown) => observeFailure(resolved.observer, error))
+  watchRefusals(client)
   const show = (): string => `RedisClient ${describe(resolved)} (${client.status})`
   const duplicate = client.duplicate.bind(client) as (...args: unknown[]) => RedisClient
   return Object.defineProperties(client, {

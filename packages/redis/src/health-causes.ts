@@ -19,8 +19,36 @@ const SOUND: Readonly<Record<string, number>> = {
   '8.2': 2,
 }
 
+/** What the server answered instead of a connection → cause and fix. */
+const REFUSED: ReadonlyMap<string, { readonly cause: string; readonly fix: string }> = new Map([
+  [
+    'NOAUTH',
+    {
+      cause: 'Redis wants a password and was given none (NOAUTH): the database answers all reads',
+      fix: 'Give `password` to `createRedis` (REDIS_PASSWORD).',
+    },
+  ],
+  [
+    'WRONGPASS',
+    {
+      cause: 'Redis does not accept the user or password (WRONGPASS): the database answers all reads',
+      fix: 'Compare `username` and `password` (REDIS_USERNAME, REDIS_PASSWORD) with the users of the server (`ACL LIST`).',
+    },
+  ],
+  [
+    'NOPERM',
+    {
+      cause:
+        'the user of Redis may not ask for its health (NOPERM on INFO): nobody sees whether it evicts locks',
+      fix: 'Give the user the rules that `aclUser()` writes, or at least `+info`.',
+    },
+  ],
+])
+
 /** Causes of one Redis. All of them degrade: reads are answered by the database without any Redis. */
 export function redisHealthCauses(health: RedisHealth, use: RedisUse): readonly HealthCause[] {
+  const refused = REFUSED.get(health.refusal ?? '')
+  if (refused !== undefined) return [{ level: 'degraded', ...refused }]
   if (!health.reachable) {
     return [{ level: 'degraded', cause: 'Redis cannot be reached: the database answers all reads' }]
   }

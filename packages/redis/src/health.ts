@@ -3,6 +3,8 @@
 import { redisCommand } from './command.js'
 import { RedisNotDoneError, RedisRefusedError, RedisUnsuitableError } from './errors.js'
 import type { RedisCallOptions, RedisClient } from './outcome.js'
+import { isOfCredentials } from './refused-connections.js'
+import { REPLY_CODES } from './reply-codes.js'
 
 /** What could be learnt; what the server did not show is undefined. */
 export interface RedisHealth {
@@ -10,6 +12,8 @@ export interface RedisHealth {
   readonly reachable: boolean
   /** Why facts are missing: the server could not be reached, or does not let this user read INFO. */
   readonly unreadable: string | undefined
+  /** `NOAUTH`, `WRONGPASS` or `NOPERM` when the server refuses the user, its password or INFO. */
+  readonly refusal?: string | undefined
   readonly role: 'master' | 'replica' | undefined
   /** For example `7.0.15`; of a Valkey that of the Redis whose commands it has. */
   readonly version: string | undefined
@@ -48,7 +52,9 @@ export async function redisHealth(
   } catch (error) {
     const answered = error instanceof RedisRefusedError
     const reason = error instanceof Error ? error.message : 'the call failed'
-    return { ...UNREAD, reachable: answered, unreadable: reason, nodes: servers.length }
+    const code = answered || error instanceof RedisNotDoneError ? error.replyCode : undefined
+    const refusal = isOfCredentials(code) ? code : undefined
+    return { ...UNREAD, reachable: answered, unreadable: reason, refusal, nodes: servers.length }
   }
 }
 
@@ -58,6 +64,7 @@ export async function redisHealth(
  *
  * @throws {RedisUnsuitableError} `REDIS_UNSUITABLE` for another policy than `noeviction`, for a replica, and when
  * the policy cannot be read.
+ * @throws {RedisRefusedError} `REDIS_REFUSED` for a password or user that the server does not accept.
  * @throws {RedisNotDoneError} `REDIS_NOT_DONE`, retryable, when the server could not be reached.
  */
 export async function assertCoordinationRedis(
@@ -65,7 +72,11 @@ export async function assertCoordinationRedis(
   options: Omit<RedisCallOptions, 'effect'> = {},
 ): Promise<RedisHealth> {
   const health = await redisHealth(redis, options)
-  const { reachable, role, maxmemoryPolicy: policy, unreadable } = health
+  const { reachable, role, maxmemoryPolicy: policy, unreadable, refusal } = health
+  if (refusal === 'NOAUTH' || refusal === 'WRONGPASS') {
+    const reason = REPLY_CODES.get(refusal)?.reason ?? 'the server refuses the user'
+    throw new RedisRefusedError({ operation: 'info', replyCode: refusal, reason })
+  }
   if (!reachable) throw new RedisNotDoneError({ operation: 'info', reason: 'its health could not be read' })
   if (policy === undefined) {
     throw new RedisUnsuitableError(
@@ -91,6 +102,7 @@ type Info = ReadonlyMap<string, string>
 const UNREAD: RedisHealth = {
   reachable: false,
   unreadable: undefined,
+  refusal: undefined,
   role: undefined,
   version: undefined,
   isValkey: false,

@@ -15,6 +15,7 @@ import {
 } from '@kerp/core'
 import type { Cluster, Redis } from 'ioredis'
 import { RedisNotDoneError, RedisRefusedError, RedisUnknownError } from './errors.js'
+import { refusedConnections } from './refused-connections.js'
 import { firstWord, readReply, REPLY_CODES, type ReplyVerdict } from './reply-codes.js'
 
 /** What this library talks to: a plain or Sentinel connection, or a cluster. */
@@ -162,7 +163,8 @@ class PendingCall<R> {
     const isOver = this.#isAgain || this.#timer === undefined
     const again = isOver ? undefined : this.#request.resend(this.#redis, error)
     if (again === undefined) {
-      this.#fail('error', readFailure(error, this.#neverSent))
+      const failure = readFailure(error, this.#neverSent)
+      this.#fail('error', failure.verdict === 'notDone' ? causedByRefusal(failure, this.#redis) : failure)
       return
     }
     this.#isAgain = true
@@ -239,6 +241,13 @@ function readFailure(error: unknown, neverSent: boolean): Failure {
   return known === undefined ? LOST : known[1]
 }
 
+/** Of a call that met no connection: whether the server refuses to have one. */
+function causedByRefusal(failure: Failure, redis: RedisClient): Failure {
+  const refusal = failure.code === undefined ? refusedConnections.get(redis) : undefined
+  if (refusal === undefined) return failure
+  return { ...failure, code: refusal.code, reason: `${failure.reason}, and ${refusal.reason}` }
+}
+
 const LOST: Failure = { verdict: 'unknown', reason: 'the connection was lost before the answer' }
 
 /** What ioredis says without the server, by how its message starts. All else may have reached the server. */
@@ -254,9 +263,13 @@ const CLIENT_FAILURES: readonly (readonly [string, Failure])[] = [
 /** The text of a server's error reply; the mock's replies are plain errors that start with a known code. */
 function replyText(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
-  const isReply = error.name === 'ReplyError' || REPLY_CODES.has(firstWord(error.message))
-  return isReply ? error.message : undefined
+  const text = error.message.startsWith(NOT_READY) ? error.message.slice(NOT_READY.length) : error.message
+  const isReply = error.name === 'ReplyError' || REPLY_CODES.has(firstWord(text))
+  return isReply ? text : undefined
 }
+
+/** What ioredis writes before the server's reply to its first question. */
+const NOT_READY = 'Ready check failed: '
 
 function outcomeError(failure: Failure, operation: string, effect: CallEffect | undefined): Error {
   const facts = { operation, replyCode: failure.code, reason: failure.reason }

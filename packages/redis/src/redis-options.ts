@@ -1,7 +1,13 @@
 /** What `createRedis` is told, by options and by environment, resolved into one frozen description. */
 
 import type { ConnectionOptions } from 'node:tls'
-import { InvalidOptionError, type Observer, observerOfPart, wholeNumberOption } from '@kerp/core'
+import {
+  InvalidOptionError,
+  objectOptions,
+  type Observer,
+  observerOfPart,
+  wholeNumberOption,
+} from '@kerp/core'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { refuseUnfitOptions } from './client-check.js'
 import { RedisInsecureError } from './errors.js'
@@ -137,6 +143,7 @@ export function resolveRedisOptions(
   options: CreateRedisOptions,
   env: RedisEnvironment,
 ): ResolvedRedisOptions {
+  objectOptions(OWNER, options)
   refuseUnsafe(options)
   const told = hasPlace(options) ? options : { ...optionsOf(env, options), ...withoutUndefined(options) }
   const url = told.url === undefined ? {} : readUrl(told.url)

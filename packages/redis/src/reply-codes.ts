@@ -39,9 +39,21 @@ export const REPLY_CODES: ReadonlyMap<string, ReplyRule> = new Map([
   ['OOM', rule('refused', 'the memory limit of the server is reached')],
   ['WRONGTYPE', rule('refused', 'a key holds a value of another type')],
   ['CROSSSLOT', rule('refused', 'the keys do not share a cluster slot')],
-  ['NOAUTH', rule('refused', 'the server wants a password')],
-  ['WRONGPASS', rule('refused', 'the server did not accept the user or password')],
-  ['NOPERM', rule('refused', 'the user may not run this command or use these keys')],
+  ['NOAUTH', rule('refused', 'the server wants a password: give `password` (REDIS_PASSWORD)')],
+  [
+    'WRONGPASS',
+    rule(
+      'refused',
+      'the server did not accept the user or password: compare `username` and `password` (REDIS_USERNAME, REDIS_PASSWORD)',
+    ),
+  ],
+  [
+    'NOPERM',
+    rule(
+      'refused',
+      'the user may not run this command or use these keys: give it the rules that `aclUser()` writes',
+    ),
+  ],
   ['DENIED', rule('refused', 'the server runs in protected mode')],
   ['NOPROTO', rule('refused', 'the server does not speak this protocol version')],
   ['NOGROUP', rule('refused', 'the consumer group does not exist')],

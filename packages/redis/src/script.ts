@@ -6,7 +6,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { InvalidInputError, InvalidOptionError, type Observer, isError } from '@kerp/core'
+import { InvalidInputError, InvalidOptionError, type Observer, isError, objectOptions } from '@kerp/core'
 import { refuseUnsafeClient } from './client-check.js'
 import { send } from './command.js'
 import {
@@ -102,6 +102,11 @@ export interface Script<K extends string, A extends string, R> {
 export function defineScript<const K extends string, const A extends string, R>(
   definition: ScriptDefinition<K, A, R>,
 ): Script<K, A, R> {
+  objectOptions('defineScript', definition)
+  for (const list of ['keys', 'args'] as const) {
+    if (!Array.isArray(definition[list]))
+      throw new InvalidOptionError('defineScript', list, 'a list of names', definition[list])
+  }
   checkNames(definition.name, [...definition.keys, ...definition.args])
   return new DefinedScript(definition)
 }

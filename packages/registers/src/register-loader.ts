@@ -17,6 +17,7 @@ import {
   type RegisterRef,
   type RegisterSource,
   withDeadline,
+  objectOptions,
 } from '@kerp/core'
 import { LoadBackoffError } from './errors.js'
 import { codeOfFailure, isDatabaseFailure } from './load-failure.js'
@@ -76,7 +77,7 @@ export class RegisterLoader {
   #waitingRows = 0
 
   constructor(options: RegisterLoaderOptions) {
-    this.#options = options
+    this.#options = objectOptions('RegisterLoader', options)
     this.#failures = new RecentFailures(options.clock)
   }
 

@@ -16,6 +16,7 @@ import {
   systemClock,
   wholeNumberOption,
   withDeadline,
+  objectOptions,
 } from '@kerp/core'
 import { compareRows } from './compare-rows.js'
 import type { Registers } from './registers.js'
@@ -48,6 +49,7 @@ export class RegisterSampler implements Closable {
 
   /** No I/O happens here. @throws {InvalidOptionError} `INVALID_OPTION` */
   constructor(options: RegisterSamplerOptions) {
+    objectOptions('RegisterSampler', options)
     const whole = (name: keyof RegisterSamplerOptions, fallback: number, max: number): number =>
       wholeNumberOption('RegisterSampler', name, options[name], { min: 1, max, fallback })
     this.#options = options

@@ -9,6 +9,8 @@ import {
   systemClock,
   systemRandom,
   wholeNumberOption,
+  objectOptions,
+  partOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
 import { Circuit, readMany, type RedisClient, redisClientOption, RedisRefusedError } from '@kerp/redis'
@@ -103,18 +105,26 @@ const ROWS_PER_LOAD_MAX = 1_000
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
 export function resolveRegistersOptions(options: RegistersOptions): RegistersParts {
+  objectOptions('Registers', options)
   const whole = (name: keyof RegistersOptions, fallback: number, min = 1): number =>
     wholeNumberOption('Registers', name, options[name], { min, max: 86_400_000, fallback })
   const clock = options.clock ?? systemClock
   const observer = observerOfPart(options.observer)
   const readDeadlineMs = whole('readDeadlineMs', 5_000)
   const random = options.random ?? systemRandom
-  const { keys } = options
+  const keys = partOption('Registers', 'keys', options.keys, {
+    methods: ['watermark'],
+    words: '`createKeys()`',
+  })
   const redis = redisClientOption('Registers', options.redis)
   const redisDeadlineMs = whole('redisDeadlineMs', 25)
   const tier = options.localTier === undefined ? undefined : resolveLocalTierOptions(options.localTier)
   const own = new OwnWrites(clock, tier?.maxStalenessMs)
-  const ownEpoch = new OwnEpoch({ source: options.source, clock, observer, deadlineMs: readDeadlineMs })
+  const source = partOption('Registers', 'source', options.source, {
+    methods: ['load'],
+    words: 'a source of rows',
+  })
+  const ownEpoch = new OwnEpoch({ source, clock, observer, deadlineMs: readDeadlineMs })
   return Object.freeze({
     redis,
     keys,

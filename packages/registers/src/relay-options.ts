@@ -9,6 +9,8 @@ import {
   systemClock,
   systemRandom,
   wholeNumberOption,
+  objectOptions,
+  partOption,
 } from '@kerp/core'
 import { type Keys, type TtlPolicy, ttlPolicy } from '@kerp/keys'
 import { type RedisClient, redisClientOption } from '@kerp/redis'
@@ -71,12 +73,19 @@ const PAGE_ROWS_MAX = 1_000
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
 export function resolveRelayOptions(options: OutboxRelayOptions): RelayParts {
+  objectOptions('OutboxRelay', options)
   const whole = (name: keyof OutboxRelayOptions, fallback: number, max = 3_600_000): number =>
     wholeNumberOption('OutboxRelay', name, options[name], { min: 1, max, fallback })
   return Object.freeze({
     redis: redisClientOption('OutboxRelay', options.redis),
-    keys: options.keys,
-    outbox: options.outbox,
+    keys: partOption('OutboxRelay', 'keys', options.keys, {
+      methods: ['watermark'],
+      words: '`createKeys()`',
+    }),
+    outbox: partOption('OutboxRelay', 'outbox', options.outbox, {
+      methods: ['tick', 'page'],
+      words: 'the outbox',
+    }),
     observer: observerOfPart(options.observer),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,

@@ -3,7 +3,13 @@
  * counts, the ledger decides, so that a driver can lose, repeat or delay whatever it likes.
  */
 
-import { type BatchChunkRef, type BatchRun, type BatchRunRef, wholeNumberOption } from '@kerp/core'
+import {
+  type BatchChunkRef,
+  type BatchRun,
+  type BatchRunRef,
+  wholeNumberOption,
+  objectOptions,
+} from '@kerp/core'
 
 /** What a driver may ask of `Batches`. */
 export interface BatchHost {
@@ -49,6 +55,7 @@ export interface InProcessOptions {
  * @throws {InvalidOptionError} `INVALID_OPTION`
  */
 export function inProcess(options: InProcessOptions = {}): BatchDriver {
+  objectOptions('inProcess', options)
   const bounds = { min: 1, max: 1_000, fallback: 4 }
   const slots = wholeNumberOption('inProcess', 'chunksAtOnce', options.chunksAtOnce, bounds)
   const pollMs = wholeNumberOption('inProcess', 'pollMs', options.pollMs, {

@@ -11,6 +11,7 @@ import {
   type BatchRun,
   describeValue,
   joinNames,
+  objectOptions,
 } from '@kerp/core'
 import type { BatchDefinition, BatchPage } from './batch-definition.js'
 import { checkTotals, resolveBatchBounds } from './batch-options.js'
@@ -45,6 +46,7 @@ export interface Batch<Params, Tx> extends RunnableBatch<Tx> {
 export function defineBatch<Params, Item, Result, Tx>(
   definition: BatchDefinition<Params, Item, Result, Tx>,
 ): Batch<Params, Tx> {
+  objectOptions('defineBatch', definition)
   const bounds = resolveBatchBounds(definition.name, definition)
   checkTotals(definition.totals)
   const paramsOf = (run: BatchRun): Params => definition.readParams(JSON.parse(run.params))

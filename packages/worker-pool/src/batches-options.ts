@@ -6,6 +6,7 @@ import {
   InvalidOptionError,
   type Observer,
   wholeNumberOption,
+  objectOptions,
 } from '@kerp/core'
 import type { RunnableBatch } from './batch.js'
 import type { BatchDriver } from './batch-driver.js'
@@ -40,6 +41,9 @@ export interface ResolvedBatchesOptions {
 
 /** @throws {InvalidOptionError} `INVALID_OPTION`. */
 export function resolveBatchesOptions<Tx>(options: BatchesOptions<Tx>): ResolvedBatchesOptions {
+  objectOptions('Batches', options)
+  const isList: boolean = Array.isArray(options.batches)
+  if (!isList) throw new InvalidOptionError('Batches', 'batches', 'a list', options.batches)
   const names = new Set(options.batches.map(({ name }) => name))
   if (names.size < options.batches.length) {
     throw new InvalidOptionError(

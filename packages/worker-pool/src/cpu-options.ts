@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 import { pathToFileURL } from 'node:url'
-import { type Clock, InvalidOptionError, wholeNumberOption } from '@kerp/core'
+import { type Clock, InvalidOptionError, wholeNumberOption, objectOptions } from '@kerp/core'
 
 /** What a pool of threads is made of. */
 export interface CpuPoolOptions {
@@ -38,6 +38,7 @@ export function resolveCpuOptions(options: CpuPoolOptions): ResolvedCpuOptions {
     option: 'threads' | 'queueMax' | 'timeoutMs' | 'graceMs',
     range: { readonly min: number; readonly max: number; readonly fallback: number },
   ): number => wholeNumberOption('CpuPool', option, options[option], range)
+  objectOptions('CpuPool', options)
   return Object.freeze({
     entry: entryOf(options.entry),
     threads: whole('threads', { min: 1, max: 1_024, fallback: availableParallelism() }),

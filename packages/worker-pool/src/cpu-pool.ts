@@ -13,6 +13,9 @@ import {
   systemClock,
   type Timer,
   thrownText,
+  objectInput,
+  listInput,
+  InvalidInputError,
 } from '@kerp/core'
 import { type CpuAsked, type CpuEnd, CpuJob, type CpuSettle } from './cpu-job.js'
 import { type CpuPoolOptions, type ResolvedCpuOptions, resolveCpuOptions } from './cpu-options.js'
@@ -85,8 +88,10 @@ export class CpuPool<In, Out> implements Closable {
    * {OverloadedError} `OVERLOADED`, {ClosedError} `CLOSED`; when the pool stops {JobReturnedError} `JOB_RETURNED` or
    * {JobAbandonedError} `JOB_ABANDONED`.
    */
-  run(value: In, { signal, transfer = NO_BUFFERS }: CpuRunOptions = {}): Promise<Out> {
+  run(value: In, options: CpuRunOptions = {}): Promise<Out> {
     const answer = new Promise<unknown>((resolve, reject) => {
+      const { signal, transfer = NO_BUFFERS } = objectInput('options', options)
+      checkSignal(signal)
       this.#admit(1)
       const fields = this.#contextOf()
       if (signal === undefined) {
@@ -118,7 +123,10 @@ export class CpuPool<In, Out> implements Closable {
    * @throws {OverloadedError} `OVERLOADED` when there is no room for all, {ClosedError} `CLOSED`, {CpuEntryError}
    * `CPU_ENTRY_FAILED`; then nothing was accepted.
    */
-  async runMany(values: readonly In[], { signal }: CpuRunOptions = {}): Promise<readonly CpuAnswer<Out>[]> {
+  async runMany(values: readonly In[], options: CpuRunOptions = {}): Promise<readonly CpuAnswer<Out>[]> {
+    const { signal } = objectInput('options', options)
+    checkSignal(signal)
+    listInput('values', values)
     this.#admit(values.length)
     if (values.length === 0) return []
     const jobs: CpuJob[] = []
@@ -285,4 +293,10 @@ export class CpuPool<In, Out> implements Closable {
     await Promise.all([...this.#threads].map((thread) => thread.terminate()))
     return { accepted: this.#accepted, ...this.#ends }
   }
+}
+
+/** @throws {InvalidInputError} `INVALID_INPUT`, before a job is accepted. */
+function checkSignal(signal: unknown): void {
+  if (signal === undefined || signal instanceof AbortSignal) return
+  throw new InvalidInputError('signal', 'an AbortSignal', signal)
 }

@@ -7,6 +7,7 @@ import {
   onAbort,
   systemClock,
   isError,
+  objectInput,
 } from '@kerp/core'
 import pLimit from 'p-limit'
 import { FanOutError, JobCancelledError, JobFailedError } from './errors.js'
@@ -90,7 +91,8 @@ export function fanOut<const S extends Sections, const Needed extends keyof S & 
   options: FanOutOptions<keyof S & string> & { readonly need?: 'any' | readonly Needed[] | undefined },
 ): Promise<FanOutResult<S, Needed>>
 export async function fanOut(sections: Sections, options: FanOutOptions): Promise<FanOutResult<Sections>> {
-  const names = Object.keys(sections)
+  const names = Object.keys(objectInput('sections', sections))
+  objectInput('options', options)
   check(sections, names, options)
   const run = new FanOut(sections, names, options)
   return run.answer()

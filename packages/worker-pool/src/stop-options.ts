@@ -1,6 +1,6 @@
 /** How a pool is stopped. */
 
-import { type Complete, InvalidInputError } from '@kerp/core'
+import { type Complete, InvalidInputError, objectInput } from '@kerp/core'
 import { checkWhole, TIME_MS_MAX } from './pool-options.js'
 
 /**
@@ -26,10 +26,8 @@ export interface StoppableMap {
 export const STOP_MODES: readonly StopMode[] = ['drain', 'finishRunning', 'abort']
 
 /** @throws {InvalidInputError} `INVALID_INPUT` */
-export function resolveStopOptions(
-  { mode = 'drain', deadlineMs }: StopOptions,
-  deadlineMsDefault = 30_000,
-): Complete<StopOptions> {
+export function resolveStopOptions(options: StopOptions, deadlineMsDefault = 30_000): Complete<StopOptions> {
+  const { mode = 'drain', deadlineMs } = objectInput('options', options)
   if (!STOP_MODES.includes(mode)) throw new InvalidInputError('mode', `one of ${STOP_MODES.join(', ')}`, mode)
   const limitMs = deadlineMs ?? deadlineMsDefault
   checkWhole('deadlineMs', limitMs, 0, TIME_MS_MAX)
