@@ -145,10 +145,9 @@ export function cacheOwnInvalidationsConform(backend: Backend): void {
       await expect(world.items.invalidate(world.ref('a'))).rejects.toMatchObject({ retryable: true })
       const sessions = Array.from({ length: 5_000 }, (_, at) => world.keys.session(`s${at}`))
       await expect(world.cache.invalidateKeys(sessions)).rejects.toMatchObject({ retryable: true })
-      expect(world.observer.of('backgroundError')).toContainEqual({
-        source: 'ReadThrough',
-        code: 'OVERLOADED',
-      })
+      expect(world.observer.of('backgroundError')).toContainEqual(
+        expect.objectContaining({ source: 'ReadThrough', code: 'OVERLOADED' }),
+      )
       back()
       for (let read = 0; read < 3; read += 1) expect(await world.price('a', items)).toBe(2n)
     })

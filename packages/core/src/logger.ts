@@ -60,7 +60,7 @@ const DEFAULT_OBSERVER = combineObservers({
  * unless it is set; `false`: nowhere.
  *
  * @example
- * setDefaultLogger(pino())
+ * setDefaultLogger({ warn: (line) => process.stderr.write(`${line}\n`) })
  */
 export function setDefaultLogger(logger: Logger | false): void {
   defaultLog = logger === false ? undefined : loggingObserver(logger)
