@@ -13,6 +13,17 @@ import { eventWorld, keys, until } from '../pubsub/event-world.js'
 import { freshCompany } from '../support/fresh-company.js'
 import type { Backend } from './backend.js'
 
+/** A log of so many approvals, numbered from 1. */
+function approvals(companyId: string, length: number): readonly CommittedEvent[] {
+  return Array.from({ length }, (_, index) => ({
+    companyId,
+    position: String(index + 1),
+    type: 'events:voucher:approved',
+    timestamp: '2026-01-01T00:00:00.000Z',
+    payload: { id: `V-${index + 1}` },
+  }))
+}
+
 /** Durable groups. */
 export function consumersConform(backend: Backend): void {
   const open = (companyIds: readonly string[], more: Partial<ConsumerOptions<ErpEventSchemas>> = {}) =>
@@ -210,16 +221,7 @@ export function consumersConform(backend: Backend): void {
     it('goes on from its place in the log when the stream was trimmed while it was away, whoever takes over', async () => {
       const companyId = freshCompany()
       const redis = backend.client()
-      const log = Array.from(
-        { length: 40 },
-        (_, index): CommittedEvent => ({
-          companyId,
-          position: String(index + 1),
-          type: 'events:voucher:approved',
-          timestamp: '2026-01-01T00:00:00.000Z',
-          payload: { id: `V-${index + 1}` },
-        }),
-      )
+      const log = approvals(companyId, 40)
       const source: ConsumerOptions<ErpEventSchemas>['source'] = {
         read: ({ after, limit }) =>
           Promise.resolve({
@@ -258,16 +260,7 @@ export function consumersConform(backend: Backend): void {
 
     it('continues from the database’s log when Redis lost its events, in the middle of its work or before', async () => {
       const companyId = freshCompany()
-      const log = Array.from(
-        { length: 30 },
-        (_, index): CommittedEvent => ({
-          companyId,
-          position: String(index + 1),
-          type: 'events:voucher:approved',
-          timestamp: '2026-01-01T00:00:00.000Z',
-          payload: { id: `V-${index + 1}` },
-        }),
-      )
+      const log = approvals(companyId, 30)
       let head = 10
       const source: ConsumerOptions<ErpEventSchemas>['source'] = {
         read: ({ after, limit }) => {

@@ -1,6 +1,5 @@
 /** What is no option, port or event is refused in words, and no error of the language comes out. */
 
-import { KerpError } from '@kerp/core'
 import { createKeys } from '@kerp/keys'
 import { LiveHub, LogFeed } from '@kerp/live'
 import {
@@ -13,14 +12,14 @@ import {
   Subscriber,
 } from '@kerp/pubsub'
 import { mockRedis } from '@kerp/redis/testing'
-import { expect, it } from 'vitest'
+import { refusedInWords, type WrongCall } from '../support/refused-in-words.js'
 
 const usual = { redis: mockRedis(), keys: createKeys(), events: erpEvents }
 const { redis, keys, events } = usual
 const onEvents = (): void => undefined
 
 /** Programs without types give whatever they have. */
-const CALLS: readonly (readonly [string, (wrong: never) => unknown, unknown, string])[] = [
+const CALLS: readonly WrongCall[] = [
   ['a hub without options', (wrong) => new LiveHub(wrong), undefined, 'options'],
   ['a hub without a feed', (wrong) => new LiveHub(wrong), {}, 'feed'],
   [
@@ -87,13 +86,4 @@ const CALLS: readonly (readonly [string, (wrong: never) => unknown, unknown, str
   ],
 ]
 
-it.each(CALLS)('%s is refused in words that name what is missing', async (_name, call, wrong, field) => {
-  const failure: unknown = await new Promise((resolve) => resolve(call(wrong as never))).then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  expect(failure).toBeInstanceOf(KerpError)
-  expect((failure as KerpError).retryable).toBe(false)
-  expect((failure as KerpError).message).toContain(`\`${field}\``)
-  expect((failure as KerpError).message).not.toContain('secret')
-})
+refusedInWords(CALLS)

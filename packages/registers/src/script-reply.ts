@@ -2,7 +2,7 @@
 
 import { describeAmount, InvalidInputError } from '@kerp/core'
 
-/** The reply as a list of texts; integers become texts. */
+/** The reply as a list of texts. */
 export function textList(script: string, reply: unknown): readonly string[] {
   if (!Array.isArray(reply)) throw unexpected(script, reply)
   return (reply as readonly unknown[]).map((_, index) => textAt(script, reply, index))
